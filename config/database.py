@@ -1,0 +1,173 @@
+"""The truth: one PostgreSQL, one metadata, one transaction boundary.
+
+Invariant: `transaction()` is the only place that commits. The network is never touched while one is open
+(`refuse_transaction`), and verbs that need one can assert it (`require_transaction`).
+"""
+
+import enum
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import orjson
+import psycopg
+from sqlalchemy import BigInteger, DateTime, Engine, Enum, Identity, MetaData, Uuid, create_engine
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+
+Id = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
+Fen = Annotated[int, mapped_column(BigInteger)]
+Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+
+# A checkout holds rows for milliseconds; whoever waits longer than this is told to try again instead of queueing.
+LOCK_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 30_000
+
+
+class Base(DeclarativeBase):
+    """Every table of the shop; packages own their tables and point foreign keys downwards only."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        enum.Enum: Enum(
+            enum.Enum, native_enum=False, create_constraint=True, values_callable=lambda e: [m.value for m in e]
+        ),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        UUID: Uuid,
+        datetime: DateTime(timezone=True),
+    }
+
+
+_engine: Engine | None = None
+_sessions: sessionmaker[Session] | None = None
+_open: ContextVar[Session | None] = ContextVar("open_transaction", default=None)
+_thread = threading.local()
+_generation = 0
+
+
+def configure(url: str, *, pool_size: int = 8) -> Engine:
+    """Connect this process to `url` (any PostgreSQL URL). A later call replaces the earlier one."""
+    global _engine, _sessions, _generation
+    if _engine is not None:
+        _engine.dispose()
+    _engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"options": _OPTIONS},
+    )
+    _sessions = sessionmaker(_engine, expire_on_commit=False)
+    _generation += 1
+    return _engine
+
+
+_OPTIONS = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+
+
+def engine() -> Engine:
+    """Return the engine of this process. Raises `RuntimeError` before `configure`."""
+    if _engine is None:
+        raise RuntimeError("database.configure() has not been called")
+    return _engine
+
+
+def plain_url() -> str:
+    """Return the URL as libpq and procrastinate read it, without SQLAlchemy's driver name."""
+    return engine().url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+@contextmanager
+def transaction() -> Generator[Session]:
+    """Open one transaction and commit it when the block ends well, else roll it back.
+
+    Raises `RuntimeError` when one is already open here: a verb that takes a session must use the one it was given.
+    """
+    if _open.get() is not None:
+        raise RuntimeError("a transaction is already open: pass its session on instead of opening another")
+    if _sessions is None:
+        raise RuntimeError("database.configure() has not been called")
+    session = _sessions()
+    mark = _open.set(session)
+    try:
+        with session.begin():
+            yield session
+    finally:
+        _open.reset(mark)
+        session.close()
+
+
+def require_transaction(session: Session) -> None:
+    """Assert that `session` belongs to the transaction that is open here."""
+    if _open.get() is not session:
+        raise AssertionError("this verb must run inside database.transaction()")
+
+
+def refuse_transaction() -> None:
+    """Assert that no transaction is open here. Every wire calls it before it touches the network."""
+    if _open.get() is not None:
+        raise AssertionError("the network must not be touched inside a transaction")
+
+
+def statement(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run ONE prepared statement, committed by itself, and return its rows (none for a statement without rows).
+
+    The hot paths use it: one connection a thread, no ORM, no transaction round trips. When the connection proves
+    dead (the database was restarted) the statement is sent once more, so a statement that writes must carry its own
+    unique key.
+    """
+    refuse_transaction()
+    for attempt in (1, 2):
+        connection = _autocommit_connection()
+        try:
+            cursor = connection.execute(sql, params, prepare=True)
+            return cursor.fetchall() if cursor.description else []
+        except psycopg.OperationalError:
+            if not connection.closed or attempt == 2:
+                raise
+    raise AssertionError("unreachable")
+
+
+class _Held:
+    """A thread's own connection, closed when the thread ends (its locals die with it)."""
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.connection: psycopg.Connection = psycopg.connect(plain_url(), autocommit=True, options=_OPTIONS)
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
+def _autocommit_connection() -> psycopg.Connection:
+    held: _Held | None = getattr(_thread, "held", None)
+    if held is None or held.connection.closed or held.generation != _generation:
+        held = _thread.held = _Held(_generation)
+    return held.connection
+
+
+def dump_json(value: Any) -> str:
+    """Return `value` as JSON text for a `cast(:x AS jsonb)` parameter."""
+    return orjson.dumps(value).decode()
+
+
+def driver_connection(session: Session) -> psycopg.Connection:
+    """Return the psycopg connection under `session`, for libraries that write within our transaction."""
+    connection = session.connection().connection.driver_connection
+    assert isinstance(connection, psycopg.Connection)
+    return connection

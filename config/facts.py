@@ -1,0 +1,264 @@
+"""Facts are rows, jobs only hurry them along.
+
+A fact is something that happened ("payment.succeeded"), written once in the transaction that made it true. Reactions
+are what follows from it; each runs in its own transaction and leaves a `reactions_done` row together with its effect.
+
+Invariant: a committed fact gets every one of its reactions exactly once, whatever is killed and whenever. It holds
+because (name, key) is unique, because the claim row of a reaction and its effect commit together, and because
+`sweep` defers again whatever the queue forgot: the table is the guarantee, not the queue.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from config import database, jobs
+
+# A reaction normally runs within milliseconds; a fact still open after this long was forgotten by the queue.
+FORGOTTEN_AFTER = timedelta(seconds=30)
+
+
+class FactRow(database.Base):
+    """One thing that happened; never changed, never deleted."""
+
+    __tablename__ = "facts"
+    __table_args__ = (UniqueConstraint("name", "key"),)
+
+    id: Mapped[database.Id]
+    name: Mapped[str]
+    key: Mapped[str]
+    values: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OpenFact(database.Base):
+    """A fact that may still lack reactions: the sweep's short to-do list, emptied as reactions finish."""
+
+    __tablename__ = "open_facts"
+    __table_args__ = (Index(None, "since"),)
+
+    fact_id: Mapped[int] = mapped_column(ForeignKey("facts.id"), primary_key=True)
+    since: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ReactionDone(database.Base):
+    """Proof that one reaction to one fact has taken effect."""
+
+    __tablename__ = "reactions_done"
+
+    fact_id: Mapped[int] = mapped_column(ForeignKey("facts.id"), primary_key=True)
+    reaction: Mapped[str] = mapped_column(primary_key=True)
+    done_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+@dataclass(frozen=True)
+class Fact:
+    """The name of a kind of fact and what it means, in one sentence."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """One fact as its reactions see it."""
+
+    id: int
+    name: str
+    key: str
+    values: dict[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A function that follows from a fact; `outside` ones talk to the network and get no session."""
+
+    name: str
+    function: Callable[..., None]
+    queue: str
+    outside: bool
+
+
+_declared: dict[str, Fact] = {}
+_reactions: dict[str, list[Reaction]] = {}
+
+
+def declare(name: str, meaning: str) -> Fact:
+    """Register a kind of fact. Raises `ValueError` when the name is taken."""
+    if name in _declared:
+        raise ValueError(f"fact {name} is declared twice")
+    _declared[name] = Fact(name, meaning)
+    return _declared[name]
+
+
+def declared() -> dict[str, Fact]:
+    """Return every kind of fact by name."""
+    return dict(_declared)
+
+
+def reactions_to(name: str) -> list[Reaction]:
+    """Return the reactions registered for a fact's name."""
+    return list(_reactions.get(name, ()))
+
+
+def on(fact: Fact, *, queue: str = jobs.DEFAULT) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register `function(session, occurrence)` to run in its own transaction after each such fact."""
+    return _register(fact, queue, outside=False)
+
+
+def on_outside(fact: Fact, *, queue: str = jobs.DEFAULT) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register `function(occurrence)`, which calls the network and must therefore be idempotent by itself."""
+    return _register(fact, queue, outside=True)
+
+
+def _register(fact: Fact, queue: str, *, outside: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        known = _reactions.setdefault(fact.name, [])
+        if any(reaction.name == function.__name__ for reaction in known):
+            raise ValueError(f"{function.__name__} already reacts to {fact.name}")
+        known.append(Reaction(function.__name__, function, queue, outside))
+        return function
+
+    return register
+
+
+_PUBLISH = text("""
+    WITH fact AS (
+        INSERT INTO facts (name, key, values) VALUES (:name, :key, cast(:values AS jsonb))
+        ON CONFLICT (name, key) DO NOTHING RETURNING id
+    )
+    INSERT INTO open_facts (fact_id) SELECT id FROM fact RETURNING fact_id
+""")
+
+
+def publish(session: Session, fact: Fact, *, key: str, values: dict[str, Any]) -> bool:
+    """Write that `fact` happened to `key`, in the caller's transaction, and defer its dispatch there too.
+
+    Returns False, and does nothing, when this fact was already written for this key. `values` must be JSON.
+    Raises `KeyError` for a fact that was never declared.
+    """
+    database.require_transaction(session)
+    if _declared[fact.name] is not fact:
+        raise KeyError(fact.name)
+    row = session.execute(_PUBLISH, {"name": fact.name, "key": key, "values": database.dump_json(values)}).first()
+    if row is None:
+        return False
+    jobs.defer(session, ("facts.dispatch", jobs.MONEY, {"fact_id": row[0]}))
+    return True
+
+
+@jobs.task("facts.dispatch", queue=jobs.MONEY)
+def dispatch(fact_id: int) -> None:
+    """Defer one job for each reaction that this fact still lacks."""
+    with database.transaction() as session:
+        _defer_missing(session, [fact_id])
+
+
+@jobs.task("facts.react", queue=jobs.DEFAULT)
+def react(fact_id: int, reaction: str) -> None:
+    """Run one reaction to one fact, once.
+
+    A reaction with a session claims its `reactions_done` row first: a rival waits on that row's key and then finds it
+    taken. A reaction that talks outside is marked afterwards, so it may run twice and must be idempotent.
+    """
+    with database.transaction() as session:
+        occurrence, todo = _load(session, fact_id, reaction)
+        if todo is None:
+            return
+        if not todo.outside:
+            if _claim(session, fact_id, reaction):
+                todo.function(session, occurrence)
+            _close_if_complete(session, occurrence)
+            return
+    todo.function(occurrence)
+    with database.transaction() as session:
+        _claim(session, fact_id, reaction)
+        _close_if_complete(session, occurrence)
+
+
+def _load(session: Session, fact_id: int, reaction: str) -> tuple[Occurrence, Reaction | None]:
+    row = session.execute(
+        text("""
+            SELECT f.id, f.name, f.key, f.values, f.created_at,
+                   EXISTS (SELECT FROM reactions_done d WHERE d.fact_id = f.id AND d.reaction = :reaction)
+            FROM facts f WHERE f.id = :id
+        """),
+        {"id": fact_id, "reaction": reaction},
+    ).one()
+    todo = next((known for known in reactions_to(row[1]) if known.name == reaction), None)
+    return Occurrence(*row[:5]), None if row[5] else todo
+
+
+def _claim(session: Session, fact_id: int, reaction: str) -> bool:
+    claimed = session.execute(
+        text("""
+            INSERT INTO reactions_done (fact_id, reaction) VALUES (:id, :reaction)
+            ON CONFLICT DO NOTHING RETURNING fact_id
+        """),
+        {"id": fact_id, "reaction": reaction},
+    ).first()
+    return claimed is not None
+
+
+_CLOSE = text("""
+    DELETE FROM open_facts WHERE fact_id = :id AND :n <= (
+        SELECT count(*) FROM reactions_done WHERE fact_id = :id AND reaction = ANY(:expected))
+""")
+
+
+def _close_if_complete(session: Session, occurrence: Occurrence) -> None:
+    """Take the fact off the to-do list. Two reactions that end together do not see each other: the sweep does."""
+    expected = [reaction.name for reaction in reactions_to(occurrence.name)]
+    session.execute(_CLOSE, {"id": occurrence.id, "n": len(expected), "expected": expected})
+
+
+def missing(session: Session, *, fact_ids: list[int]) -> list[tuple[int, Reaction]]:
+    """Return (fact id, reaction) for every reaction that these facts still lack, and close those that lack none."""
+    rows = session.execute(
+        text("""
+            SELECT f.id, f.name, array(SELECT reaction FROM reactions_done d WHERE d.fact_id = f.id)
+            FROM facts f WHERE f.id = ANY(:ids) ORDER BY f.id
+        """),
+        {"ids": fact_ids},
+    ).all()
+    lacking = [(row[0], known) for row in rows for known in reactions_to(row[1]) if known.name not in row[2]]
+    complete = {row[0] for row in rows} - {fact_id for fact_id, _ in lacking}
+    if complete:
+        session.execute(text("DELETE FROM open_facts WHERE fact_id = ANY(:ids)"), {"ids": list(complete)})
+    return lacking
+
+
+def _defer_missing(session: Session, fact_ids: list[int]) -> int:
+    """Defer what is missing, but not what already waits in the queue: a reaction that backs off is not forgotten."""
+    waiting = session.execute(
+        text("""
+            SELECT (args->>'fact_id')::bigint, args->>'reaction' FROM procrastinate_jobs
+            WHERE task_name = 'facts.react' AND status = 'todo' AND (args->>'fact_id')::bigint = ANY(:ids)
+        """),
+        {"ids": fact_ids},
+    ).all()
+    queued = {(row[0], row[1]) for row in waiting}
+    todo = [(i, r) for i, r in missing(session, fact_ids=fact_ids) if (i, r.name) not in queued]
+    if todo:
+        jobs.defer(session, *(("facts.react", r.queue, {"fact_id": i, "reaction": r.name}) for i, r in todo))
+    return len(todo)
+
+
+def open_ids(session: Session, *, since_before: datetime, limit: int = 1000) -> list[int]:
+    """Return the ids of facts that were opened before an instant and may lack reactions, oldest first."""
+    rows = session.execute(
+        text("SELECT fact_id FROM open_facts WHERE since < :before ORDER BY fact_id LIMIT :limit"),
+        {"before": since_before, "limit": limit},
+    )
+    return list(rows.scalars())
+
+
+def sweep(*, now: datetime) -> int:
+    """Defer again what the queue forgot; returns how many reactions. Runs every minute and when a worker starts."""
+    with database.transaction() as session:
+        return _defer_missing(session, open_ids(session, since_before=now - FORGOTTEN_AFTER))

@@ -1,0 +1,25 @@
+"""gunicorn's settings: `gunicorn -c config/gunicorn.py wsgi:app`.
+
+Invariant: without DATABASE_URL / REDIS_URL the master holds the embedded engines for its workers, which inherit the
+URLs through the environment and never start engines themselves.
+"""
+
+import os
+
+from config import embedded
+
+bind = os.environ.get("BIND", "127.0.0.1:8000")
+worker_class = "gthread"
+# One process a core; eight threads wait for PostgreSQL and WeChat meanwhile (docs/decisions/server.md).
+workers = int(os.environ.get("WEB_PROCESSES", str(min(os.cpu_count() or 2, 4))))
+threads = 8
+keepalive = 15
+timeout = 30
+graceful_timeout = 20
+max_requests = 0
+# Its default socket is one for the whole account: two shops on one machine would fight for it.
+control_socket_disable = True
+accesslog = None
+proc_name = "local-hall"
+
+embedded.provide(os.environ)

@@ -1,0 +1,133 @@
+"""The queue that hurries facts along: procrastinate, over our own transactions.
+
+Invariant: a job carries ids only and may be lost or run twice without harm; whoever defers one has already written
+the row that says the work is due. The web never opens the queue: it inserts jobs through the session's connection.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import procrastinate
+from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from sqlalchemy.orm import Session
+
+from config import clock, database, logs
+
+MONEY, DEFAULT = "money", "default"
+# Reactions call WeChat with timeouts of 10 s; two slots keep money moving while one call hangs.
+SLOTS = {MONEY: 2, DEFAULT: 2}
+ALARM_AFTER_TRIES = 10
+# A worker that has not shown a heartbeat for this long is dead, and its jobs are put back.
+DEAD_AFTER_S = 30
+
+_manager = JobManager(procrastinate.SyncPsycopgConnector())
+app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+
+
+class BackOff(BaseRetryStrategy):
+    """Try for ever, 2, 4, 8 … seconds apart up to five minutes; raise an alarm at the tenth failure."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
+        """Return when to run `job` again."""
+        if job.attempts + 1 == ALARM_AFTER_TRIES:
+            logs.alarm("jobs.keeps_failing", job=job.id, task=job.task_name, args=job.task_kwargs)
+        delay_s = min(2 ** min(job.attempts + 1, 9), 300)
+        return RetryDecision(retry_in={"seconds": delay_s})
+
+
+def defer(session: Session, *jobs: tuple[str, str, dict[str, Any]]) -> None:
+    """Insert jobs, each (task name, queue, arguments), as part of the caller's transaction."""
+    rows = [
+        Job(id=None, task_name=task, queue=queue, task_kwargs=arguments, lock=None, queueing_lock=None)
+        for task, queue, arguments in jobs
+    ]
+    _manager.batch_defer_jobs(rows, connection=database.driver_connection(session))
+
+
+def task(name: str, *, queue: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as the task `name`; it is retried with `BackOff` until it succeeds."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        app.task(name=name, queue=queue, retry=BackOff())(function)
+        return function
+
+    return register
+
+
+def every(cron: str, *, name: str, queue: str = DEFAULT) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Run `function(now=)` on a cron schedule (six fields: seconds last).
+
+    A missed tick is skipped, not caught up: the function must do whatever is due, not whatever happened at that
+    tick. A failure waits for the next tick.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        def tick(timestamp: int) -> None:
+            function(now=clock.now())
+
+        app.periodic(cron=cron)(app.task(name=name, queue=queue, queueing_lock=name)(tick))
+        return function
+
+    return register
+
+
+@app.periodic(cron="* * * * * */10")
+@app.task(name="jobs.revive", queue=MONEY, queueing_lock="jobs.revive")
+async def revive(timestamp: int) -> None:
+    """Put back the jobs of workers that died, and forget those workers."""
+    for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_S):
+        await app.job_manager.retry_job(job)
+    await app.job_manager.prune_stalled_workers(DEAD_AFTER_S)
+
+
+async def _work() -> None:
+    connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=6)
+    with app.replace_connector(connector) as connected:
+        async with connected.open_async():
+            await asyncio.gather(
+                *(
+                    connected.run_worker_async(
+                        queues=[queue],
+                        concurrency=slots,
+                        name=f"{queue}-worker",
+                        fetch_job_polling_interval=1.0,
+                        shutdown_graceful_timeout=20.0,
+                        delete_jobs="successful",
+                        install_signal_handlers=False,
+                    )
+                    for queue, slots in SLOTS.items()
+                )
+            )
+
+
+async def _work_until_told() -> None:
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    pause_s = 0.5
+    while not told.is_set():
+        work = asyncio.create_task(_work())
+        stop = asyncio.create_task(told.wait())
+        started: datetime = clock.now()
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if told.is_set():
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            return
+        stop.cancel()
+        logs.get(__name__).warning("worker.restarting", reason=repr(work.exception()))
+        pause_s = 0.5 if (clock.now() - started).total_seconds() > 30 else min(pause_s * 2, 10)
+        await asyncio.sleep(pause_s)
+
+
+def work() -> None:
+    """Run both queues until SIGTERM or SIGINT. A database that goes away is waited for, with growing pauses."""
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    asyncio.run(_work_until_told())

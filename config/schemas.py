@@ -1,0 +1,164 @@
+"""The fields, pages and blueprint that every JSON face builds on, strict where the stock ones are lax.
+
+Invariant: what the OpenAPI document says is what happens: JSON types mean what JSON Schema means by them, unknown
+keys are refused, and every operation declares the errors that it can answer.
+"""
+
+import re
+from functools import cache
+from typing import Any, NoReturn
+
+import flask
+import marshmallow as ma
+import orjson
+from flask_smorest import Api
+from flask_smorest import Blueprint as SmorestBlueprint
+from marshmallow import fields, validate
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import HTTPException
+
+from config import http
+
+MAX_INT = 2**53 - 1
+
+
+class Text(fields.String):
+    """A string that PostgreSQL can store: no NUL, and no control characters other than line breaks and tabs."""
+
+    default_error_messages = {"control": "不能包含控制字符"}  # noqa: RUF012 - marshmallow's own protocol
+    _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+    def __init__(self, *, low: int = 0, high: int = 200, **kwargs: Any) -> None:
+        super().__init__(validate=[validate.Length(min=low, max=high), *kwargs.pop("validate", [])], **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if self._CONTROL.search(text):
+            raise self.make_error("control")
+        return text
+
+
+class Int(fields.Integer):
+    """What JSON Schema calls an integer: 3 and 3.0, but neither "3" nor true. Query strings arrive as digits."""
+
+    def __init__(self, *, low: int = -MAX_INT, high: int = MAX_INT, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(min=low, max=high), **kwargs)
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            raise self.make_error("invalid", input=value)
+        if isinstance(value, str) and not (self.metadata.get("in_query") and re.fullmatch(r"-?[0-9]{1,15}", value)):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
+class Pattern(validate.Regexp):
+    """A whole-string match, documented as `^…$`: Python's own `$` would let a line break through."""
+
+    def __init__(self, pattern: str, error: str = "格式不正确") -> None:
+        self.whole = re.compile(pattern)
+        super().__init__(rf"^{pattern}$", error=error)
+
+    def __call__(self, value: str) -> str:  # type: ignore[override]
+        """Return `value` when all of it matches."""
+        if not self.whole.fullmatch(value):
+            raise ma.ValidationError(self._format_error(value))
+        return value
+
+
+class Schema(ma.Schema):
+    """A body or an answer; unknown keys in a body are refused."""
+
+    class Meta:
+        """Refuse what nobody asked for."""
+
+        unknown = ma.RAISE
+        ordered = True
+
+
+class PageArgs(Schema):
+    """Cursor pagination: `?cursor=&limit=`."""
+
+    cursor = Text(high=300, load_default=None, allow_none=False)
+    limit = Int(low=1, high=100, load_default=20, metadata={"in_query": True})
+
+
+@cache
+def page_of(item: type[ma.Schema]) -> type[ma.Schema]:
+    """Return the schema `{"items": [item], "next_cursor": str | null}`."""
+    return Schema.from_dict(
+        {"items": fields.List(fields.Nested(item), required=True), "next_cursor": Text(required=True, allow_none=True)},
+        name=f"{item.__name__.removesuffix('Schema')}Page",
+    )
+
+
+class ErrorFields(Schema):
+    """What went wrong: a stable code, words for people, details, and the id to quote."""
+
+    code = Text(required=True)
+    message = Text(required=True)
+    details = fields.Dict(required=True)
+    request_id = Text(required=True)
+
+
+class ErrorAnswer(Schema):
+    """The one error shape."""
+
+    error = fields.Nested(ErrorFields, required=True)
+
+
+class StrictParser(FlaskParser):
+    """JSON bodies must be JSON in fact and in name; unknown query keys are refused like unknown body keys."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012
+
+    def _raw_load_json(self, req: flask.Request) -> Any:
+        body = req.get_data(cache=True)
+        if not req.is_json:
+            flask.abort(415)
+        if not body:
+            flask.abort(400)
+        return orjson.loads(body)
+
+    def _handle_invalid_json_error(self, error: Any, req: flask.Request, *args: Any, **kwargs: Any) -> NoReturn:
+        flask.abort(400)
+
+
+class Blueprint(SmorestBlueprint):
+    """A blueprint whose operations declare every error that the house can answer for them."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A private list of flask-smorest's; tests/contracts hold that it still works.
+        self._prepare_doc_cbks.append(self._declare_errors)
+
+    @staticmethod
+    def _declare_errors(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
+        guard = info.get("guard", "public")
+        arguments = info.get("arguments", {}).get("parameters", [])
+        codes = {"404", "429", "500", "503"}
+        codes |= set() if guard == "public" else {"401", "403"}
+        codes |= {"422"} if arguments else set()
+        codes |= {"400", "413", "415"} if any(p["in"] == "json" for p in arguments) else set()
+        responses = doc.setdefault("responses", {})
+        for code in sorted(codes - set(map(str, responses))):
+            responses[code] = {
+                "description": http.MESSAGES[int(code)][1],
+                "content": {"application/json": {"schema": ErrorAnswer}},
+            }
+        if guard == "public":
+            doc["security"] = []
+        return doc
+
+
+class HouseApi(Api):
+    """flask-smorest's registry with our error shape."""
+
+    ERROR_SCHEMA = ErrorAnswer
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def handle_http_exception(self, error: HTTPException) -> flask.Response:
+        """Answer as `config.http` does: the stock handler drops `Allow` and `Retry-After`."""
+        return http.http_error(error)

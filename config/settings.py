@@ -1,0 +1,227 @@
+"""The settings of one process, read once from the environment.
+
+Invariant: a `Settings` object that exists is complete and safe; every fault of an environment is reported at once,
+and no weak secret and no plain-http WeChat is ever accepted, except on a desk (`ALLOW_EMULATED_WECHAT=1`).
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+WEAK_SECRETS = {"secret", "changeme", "password", "dev", "test", "default"}
+
+
+class SettingsError(Exception):
+    """The environment cannot run the shop; `faults` lists every reason."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("The settings have faults:\n" + "\n".join(f"  - {fault}" for fault in faults))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that the outside world may set. Each attribute is the environment's name in lower case (docs/settings.md)."""
+
+    database_url: str
+    redis_url: str | None
+    public_base_url: str
+    secret_key: str
+    trusted_proxies: int
+    hall_data_dir: Path
+    allow_emulated_wechat: bool
+    log_level: str
+    wechat_miniprogram_appid: str
+    wechat_miniprogram_secret: str
+    wechat_official_appid: str
+    wechat_official_secret: str
+    wechat_api_base_url: str
+    wechat_open_base_url: str
+    wechat_push_token: str | None
+    wechat_push_aes_key: str | None
+    wechatpay_base_url: str
+    wechatpay_backup_base_url: str | None
+    wechatpay_mchid: str
+    wechatpay_merchant_serial: str
+    wechatpay_merchant_key_file: Path
+    wechatpay_apiv3_key: str
+    wechatpay_apiv3_key_previous: str | None
+    wechatpay_public_key_id: str
+    wechatpay_public_key_file: Path
+    wechatpay_extra_keys_dir: Path | None
+    verification_files_dir: Path | None
+    business_licence_number: str | None
+    icp_number: str | None
+    public_security_number: str | None
+    order_pay_minutes: int
+    order_receive_days: int
+
+    @property
+    def is_public_https(self) -> bool:
+        """Tell whether browsers reach us over https, so that cookies must be `Secure`."""
+        return urlsplit(self.public_base_url).scheme == "https"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the environment (`os.environ` unless given). Raises `SettingsError` with every fault at once."""
+        reader = _Reader(os.environ if environ is None else environ)
+        emulated = reader.flag("ALLOW_EMULATED_WECHAT")
+        settings = cls(
+            database_url=reader.database("DATABASE_URL"),
+            redis_url=reader.optional("REDIS_URL"),
+            public_base_url=reader.base_url("PUBLIC_BASE_URL", default="http://127.0.0.1:8000"),
+            secret_key=reader.secret("SECRET_KEY", at_least=32),
+            trusted_proxies=reader.integer("TRUSTED_PROXIES", default=0, lowest=0, highest=5),
+            hall_data_dir=Path(reader.optional("HALL_DATA_DIR") or ".data").absolute(),
+            allow_emulated_wechat=emulated,
+            log_level=reader.choice("LOG_LEVEL", {"DEBUG", "INFO", "WARNING", "ERROR"}, default="INFO"),
+            wechat_miniprogram_appid=reader.required("WECHAT_MINIPROGRAM_APPID"),
+            wechat_miniprogram_secret=reader.required("WECHAT_MINIPROGRAM_SECRET"),
+            wechat_official_appid=reader.required("WECHAT_OFFICIAL_APPID"),
+            wechat_official_secret=reader.required("WECHAT_OFFICIAL_SECRET"),
+            wechat_api_base_url=reader.wechat_url("WECHAT_API_BASE_URL", "https://api.weixin.qq.com", emulated),
+            wechat_open_base_url=reader.wechat_url("WECHAT_OPEN_BASE_URL", "https://open.weixin.qq.com", emulated),
+            wechat_push_token=reader.optional("WECHAT_PUSH_TOKEN"),
+            wechat_push_aes_key=reader.optional("WECHAT_PUSH_AES_KEY"),
+            wechatpay_base_url=reader.wechat_url("WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com", emulated),
+            wechatpay_backup_base_url=reader.optional("WECHATPAY_BACKUP_BASE_URL"),
+            wechatpay_mchid=reader.required("WECHATPAY_MCHID"),
+            wechatpay_merchant_serial=reader.required("WECHATPAY_MERCHANT_SERIAL"),
+            wechatpay_merchant_key_file=reader.file("WECHATPAY_MERCHANT_KEY_FILE"),
+            wechatpay_apiv3_key=reader.exactly("WECHATPAY_APIV3_KEY", 32),
+            wechatpay_apiv3_key_previous=reader.optional("WECHATPAY_APIV3_KEY_PREVIOUS"),
+            wechatpay_public_key_id=reader.required("WECHATPAY_PUBLIC_KEY_ID"),
+            wechatpay_public_key_file=reader.file("WECHATPAY_PUBLIC_KEY_FILE"),
+            wechatpay_extra_keys_dir=reader.folder("WECHATPAY_EXTRA_KEYS_DIR"),
+            verification_files_dir=reader.folder("VERIFICATION_FILES_DIR"),
+            business_licence_number=reader.optional("BUSINESS_LICENCE_NUMBER"),
+            icp_number=reader.optional("ICP_NUMBER"),
+            public_security_number=reader.optional("PUBLIC_SECURITY_NUMBER"),
+            order_pay_minutes=reader.integer("ORDER_PAY_MINUTES", default=30, lowest=5, highest=1440),
+            order_receive_days=reader.integer("ORDER_RECEIVE_DAYS", default=10, lowest=1, highest=60),
+        )
+        if emulated and settings.is_public_https and urlsplit(settings.public_base_url).hostname not in LOOPBACK:
+            reader.faults.append(
+                "ALLOW_EMULATED_WECHAT=1 is for a desk: PUBLIC_BASE_URL must not be a public https site"
+            )
+        if not emulated and not settings.is_public_https:
+            reader.faults.append("PUBLIC_BASE_URL must be https: WeChat refuses to notify anything else")
+        if settings.wechatpay_backup_base_url and not emulated:
+            reader.wechat_url("WECHATPAY_BACKUP_BASE_URL", "", emulated)
+        if reader.faults:
+            raise SettingsError(reader.faults)
+        return settings
+
+
+class _Reader:
+    """Reads names from a mapping and collects faults instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+        self.faults: list[str] = []
+
+    def optional(self, name: str) -> str | None:
+        return self.environ.get(name, "").strip() or None
+
+    def required(self, name: str) -> str:
+        value = self.optional(name)
+        if value is None:
+            self.faults.append(f"{name} is not set")
+        return value or ""
+
+    def _checked(self, name: str, value: str, holds: Callable[[str], bool], fault: str) -> str:
+        if value and not holds(value):
+            self.faults.append(f"{name} {fault}")
+        return value
+
+    def exactly(self, name: str, length: int) -> str:
+        value = self.required(name)
+        return self._checked(name, value, lambda v: len(v.encode()) == length, f"must be exactly {length} bytes long")
+
+    def secret(self, name: str, *, at_least: int) -> str:
+        def strong(value: str) -> bool:
+            return len(value) >= at_least and len(set(value)) >= 8 and value.lower() not in WEAK_SECRETS
+
+        return self._checked(
+            name, self.required(name), strong, f"is too weak: give at least {at_least} random characters"
+        )
+
+    def flag(self, name: str) -> bool:
+        value = self.optional(name) or "0"
+        return self._checked(name, value, lambda v: v in {"0", "1"}, "must be 0 or 1") == "1"
+
+    def choice(self, name: str, allowed: set[str], *, default: str) -> str:
+        value = (self.optional(name) or default).upper()
+        return self._checked(name, value, lambda v: v in allowed, f"must be one of {', '.join(sorted(allowed))}")
+
+    def integer(self, name: str, *, default: int, lowest: int, highest: int) -> int:
+        value = self.optional(name)
+        if value is None:
+            return default
+        if not value.isascii() or not value.isdigit() or not lowest <= int(value) <= highest:
+            self.faults.append(f"{name} must be a whole number from {lowest} to {highest}")
+            return default
+        return int(value)
+
+    def base_url(self, name: str, *, default: str) -> str:
+        value = (self.optional(name) or default).rstrip("/")
+        return self._checked(name, value, _is_base_url, "must be http(s)://host with neither path nor query")
+
+    def wechat_url(self, name: str, default: str, emulated: bool) -> str:
+        value = self.base_url(name, default=default)
+        if not emulated and urlsplit(value).scheme != "https":
+            self.faults.append(f"{name} must be https (ALLOW_EMULATED_WECHAT=1 allows an emulator on a desk)")
+        return value
+
+    def database(self, name: str) -> str:
+        value = self.required(name)
+        if not value:
+            return value
+        try:
+            url = make_url(value)
+        except ArgumentError:
+            self.faults.append(f"{name} is not a database URL")
+            return value
+        if url.get_backend_name() not in {"postgresql", "postgres"}:
+            self.faults.append(f"{name} must be a PostgreSQL URL")
+            return value
+        return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+    def file(self, name: str) -> Path:
+        value = self.required(name)
+        self._checked(name, value, lambda v: Path(v).is_file(), "does not name a readable file")
+        return Path(value)
+
+    def folder(self, name: str) -> Path | None:
+        value = self.optional(name)
+        if value is None:
+            return None
+        self._checked(name, value, lambda v: Path(v).is_dir(), "does not name a folder")
+        return Path(value)
+
+
+def _is_base_url(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.path and not parts.query
+
+
+_current: Settings | None = None
+
+
+def use(settings: Settings) -> None:
+    """Make `settings` those of this process. Called once by the composition root (and by tests)."""
+    global _current
+    _current = settings
+
+
+def current() -> Settings:
+    """Return the settings of this process. Raises `RuntimeError` before `use` was called."""
+    if _current is None:
+        raise RuntimeError("settings.use() has not been called: start through wsgi.py or `flask --app wsgi`")
+    return _current

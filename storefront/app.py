@@ -1,0 +1,37 @@
+"""The composition root: settings in, a WSGI application out.
+
+Invariant: nothing is configured anywhere else, and an application that starts is wholly guarded.
+"""
+
+from flask import Flask
+
+from config import database, http, logs, schemas
+from config import settings as process_settings
+from config.settings import Settings
+from storefront import cli, guard, health
+
+
+def create_app(settings: Settings) -> Flask:
+    """Return the shop. Raises `RuntimeError` when a view does not say who may call it."""
+    process_settings.use(settings)
+    logs.configure(settings.log_level)
+    database.configure(settings.database_url)
+    app = Flask("storefront", static_folder=None)
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        API_TITLE="Local Hall",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+    )
+    http.install(app, settings)
+    api = schemas.HouseApi(app)
+    app.register_blueprint(health.blueprint)
+    app.cli.add_command(cli.migrate)
+    app.cli.add_command(cli.worker)
+    del api
+    naked = guard.unguarded(app)
+    if naked:
+        raise RuntimeError(f"these views do not say who may call them: {', '.join(naked)}")
+    return app

@@ -1,0 +1,22 @@
+"""The commands: `flask --app wsgi migrate | worker | …`."""
+
+import click
+from flask.cli import with_appcontext
+
+from config import clock, database, facts, jobs, migrations
+
+
+@click.command()
+@with_appcontext
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    migrations.upgrade(database.engine())
+    click.echo("The schema is up to date.")
+
+
+@click.command()
+@with_appcontext
+def worker() -> None:
+    """Run reactions and scheduled work until told to stop."""
+    facts.sweep(now=clock.now())
+    jobs.work()

@@ -1,0 +1,125 @@
+"""Facts: written once, reacted to once, whatever is killed or doubled."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from config import clock, database, facts
+
+HAPPENED = facts.declare("tests.happened", "Something happened in a test.")
+
+
+@pytest.fixture
+def effects(db: None) -> Iterator[list[str]]:
+    """The effects of two reactions, one inside and one outside a transaction."""
+    seen: list[str] = []
+
+    def note(session: Session, occurrence: facts.Occurrence) -> None:
+        database.require_transaction(session)
+        seen.append(f"in {occurrence.key}")
+
+    def call(occurrence: facts.Occurrence) -> None:
+        database.refuse_transaction()
+        seen.append(f"out {occurrence.key}")
+
+    facts.on(HAPPENED)(note)
+    facts.on_outside(HAPPENED)(call)
+    yield seen
+    facts._reactions.pop(HAPPENED.name)
+
+
+def publish(key: str) -> bool:
+    with database.transaction() as session:
+        return facts.publish(session, HAPPENED, key=key, values={"n": 1})
+
+
+def test_a_fact_is_written_once_however_often_it_is_published(effects: list[str], drain: Callable[[], int]) -> None:
+    assert [publish("A"), publish("A"), publish("B")] == [True, False, True]
+    assert drain() == 4
+    assert sorted(effects) == ["in A", "in B", "out A", "out B"]
+    assert drain() == 0
+
+
+def test_a_fact_of_a_rolled_back_transaction_never_happened(effects: list[str], drain: Callable[[], int]) -> None:
+    with pytest.raises(ZeroDivisionError), database.transaction() as session:
+        facts.publish(session, HAPPENED, key="A", values={})
+        1 / 0  # noqa: B018
+    assert drain() == 0
+    assert database.statement("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
+
+
+def test_publishing_defers_one_dispatch_in_the_same_transaction(effects: list[str]) -> None:
+    publish("A")
+    assert database.statement("SELECT task_name, queue_name FROM procrastinate_jobs") == [("facts.dispatch", "money")]
+    [(fact_id,)] = database.statement("SELECT id FROM facts")
+    facts.dispatch(fact_id)
+    rows = database.statement("SELECT args->>'reaction' FROM procrastinate_jobs WHERE task_name = 'facts.react'")
+    assert sorted(rows) == [("call",), ("note",)]
+
+
+def test_the_sweep_defers_again_what_the_queue_forgot_and_nothing_that_still_waits(effects: list[str]) -> None:
+    publish("A")
+    database.statement("DELETE FROM procrastinate_jobs")
+    assert facts.sweep(now=clock.now()) == 0, "a fact younger than 30 s is not forgotten"
+    later = clock.now() + timedelta(seconds=31)
+    assert facts.sweep(now=later) == 2
+    assert facts.sweep(now=later) == 0, "both reactions already wait in the queue"
+
+
+def _rivals(fact_id: int) -> None:
+    barrier = Barrier(8)
+
+    def react(_: int) -> None:
+        barrier.wait()
+        facts.react(fact_id, "note")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(react, range(8)))
+
+
+def test_eight_rivals_run_a_reaction_eight_times_without_the_claim(
+    effects: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("A")
+    monkeypatch.setattr(facts, "_claim", lambda *_: True)
+    _rivals(database.statement("SELECT id FROM facts")[0][0])
+    assert effects.count("in A") > 1
+
+
+def test_eight_rivals_run_a_reaction_once_with_the_claim(effects: list[str]) -> None:
+    publish("A")
+    _rivals(database.statement("SELECT id FROM facts")[0][0])
+    assert effects.count("in A") == 1
+
+
+def test_a_reaction_that_fails_leaves_no_trace_and_runs_again(db: None, drain: Callable[[], int]) -> None:
+    tries: list[int] = []
+
+    def fail_once(session: Session, occurrence: facts.Occurrence) -> None:
+        session.execute(
+            text("INSERT INTO facts (name, key, values) VALUES ('effect', :k, '{}')"), {"k": occurrence.key}
+        )
+        tries.append(1)
+        if len(tries) == 1:
+            raise RuntimeError("the database went away")
+
+    facts.on(HAPPENED)(fail_once)
+    try:
+        publish("A")
+        with pytest.raises(RuntimeError):
+            drain()
+        assert database.statement("SELECT count(*) FROM facts WHERE name = 'effect'") == [(0,)]
+        assert drain() == 1
+        assert database.statement("SELECT count(*) FROM facts WHERE name = 'effect'") == [(1,)]
+    finally:
+        facts._reactions.pop(HAPPENED.name)
+
+
+def test_an_undeclared_fact_cannot_be_published(db: None) -> None:
+    with database.transaction() as session, pytest.raises(KeyError):
+        facts.publish(session, facts.Fact("tests.unknown", ""), key="A", values={})

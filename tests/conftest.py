@@ -1,0 +1,129 @@
+"""Fixtures for everybody: one real PostgreSQL and Redis for the run, one database per test process.
+
+Tests commit for real, so deferred constraints fire, NOTIFY is sent and other connections see what happened; whatever
+rows a test leaves behind are deleted after it.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from config import clock, database, embedded, facts, migrations
+from config import settings as process_settings
+from config.settings import Settings
+
+# Tests trade durability for speed; the races and crash tests do not depend on fsync.
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@pytest.fixture(scope="session")
+def engines() -> Generator[embedded.Engines]:
+    """The engines of this run, shared by its processes. Not under tmp_path: PostgreSQL's account cannot enter it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    data_dir = Path(tempfile.gettempdir()) / f"hall-tests-{run}"
+    data_dir.mkdir(mode=0o711, exist_ok=True)
+    held = embedded.ensure(data_dir, options=FAST)
+    yield held
+    held.release()
+
+
+@pytest.fixture(scope="session")
+def database_url(engines: embedded.Engines) -> str:
+    """A migrated database of this test process's own, cloned from a template that is migrated once a run."""
+    name = f"hall_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    url = make_url(engines.database_url)
+    admin = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with (engines.data_dir / "template.lock").open("w") as lock, psycopg.connect(admin, autocommit=True) as connection:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
+        if "hall_template" not in made:
+            connection.execute("CREATE DATABASE hall_template")
+            migrations.upgrade(database.configure(url.set(database="hall_template").render_as_string(False)))
+            database.engine().dispose()
+        if name not in made:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE hall_template")
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def environment(
+    tmp_path_factory: pytest.TempPathFactory, engines: embedded.Engines, database_url: str
+) -> dict[str, str]:
+    """A complete environment for the shop; WeChat's addresses lead nowhere until a fixture plugs an emulator in."""
+    from tests import keys
+
+    merchant, wechat = keys.write_pair(tmp_path_factory.mktemp("keys"))
+    return {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": engines.redis_url or "",
+        "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
+        "PUBLIC_BASE_URL": "http://127.0.0.1:8000",
+        "ALLOW_EMULATED_WECHAT": "1",
+        "WECHAT_MINIPROGRAM_APPID": "wx00000000000000a1",
+        "WECHAT_MINIPROGRAM_SECRET": "miniprogram-secret-of-the-tests",
+        "WECHAT_OFFICIAL_APPID": "wx00000000000000b2",
+        "WECHAT_OFFICIAL_SECRET": "official-secret-of-the-tests",
+        "WECHAT_API_BASE_URL": "http://127.0.0.1:9",
+        "WECHAT_OPEN_BASE_URL": "http://127.0.0.1:9",
+        "WECHATPAY_BASE_URL": "http://127.0.0.1:9",
+        "WECHATPAY_MCHID": "1900000001",
+        "WECHATPAY_MERCHANT_SERIAL": "5157F09EFDC096DE15EBE81A47057A7232F1B8E1",
+        "WECHATPAY_MERCHANT_KEY_FILE": str(merchant),
+        "WECHATPAY_APIV3_KEY": "0123456789abcdef0123456789abcdef",
+        "WECHATPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0100000000000000000000000000000001",
+        "WECHATPAY_PUBLIC_KEY_FILE": str(wechat),
+    }
+
+
+@pytest.fixture(scope="session")
+def settings(environment: dict[str, str]) -> Settings:
+    """The settings of this test process."""
+    return Settings.from_env(environment)
+
+
+@pytest.fixture
+def db(settings: Settings) -> Iterator[None]:
+    """The database of this test process, configured and, afterwards, empty again."""
+    process_settings.use(settings)
+    database.configure(settings.database_url, pool_size=40)
+    yield
+    empty_tables()
+    database.engine().dispose()
+
+
+def empty_tables() -> None:
+    """Delete every row of every table of ours, without asking in which order."""
+    with psycopg.connect(database.plain_url(), autocommit=True) as connection:
+        tables = connection.execute(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public'"
+            " AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+            " AND c.relname NOT IN ('alembic_version', 'procrastinate_version')"
+        ).fetchall()
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(";".join(f'DELETE FROM "{name}"' for (name,) in tables))
+
+
+@pytest.fixture
+def drain(db: None) -> Callable[[], int]:
+    """Run every reaction that is due, in this process, until none is left; returns how many ran."""
+
+    def run() -> int:
+        ran = 0
+        while True:
+            with database.transaction() as session:
+                ids = facts.open_ids(session, since_before=clock.now() + timedelta(days=3650))
+                todo = facts.missing(session, fact_ids=ids)
+            if not todo:
+                return ran
+            for fact_id, reaction in todo:
+                facts.react(fact_id, reaction.name)
+                ran += 1
+
+    return run
