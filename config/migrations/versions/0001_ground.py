@@ -54,13 +54,13 @@ def downgrade() -> None:
 DROP_QUEUE = """
     DO $$ DECLARE thing text; BEGIN
         FOR thing IN SELECT format('DROP TABLE IF EXISTS %I CASCADE', relname) FROM pg_class
-            WHERE relkind IN ('r', 'p') AND relname LIKE 'procrastinate\\_%' 
+            WHERE relkind IN ('r', 'p') AND relname LIKE 'procrastinate\\_%'
             AND relnamespace = current_schema::regnamespace LOOP EXECUTE thing; END LOOP;
         FOR thing IN SELECT format('DROP FUNCTION IF EXISTS %s CASCADE', oid::regprocedure) FROM pg_proc
             WHERE proname LIKE 'procrastinate\\_%' AND pronamespace = current_schema::regnamespace
         LOOP EXECUTE thing; END LOOP;
         FOR thing IN SELECT format('DROP TYPE IF EXISTS %I CASCADE', typname) FROM pg_type
-            WHERE typname LIKE 'procrastinate\\_%' AND typtype IN ('e', 'c') 
+            WHERE typname LIKE 'procrastinate\\_%' AND typtype IN ('e', 'c')
             AND typnamespace = current_schema::regnamespace LOOP EXECUTE thing; END LOOP;
     END $$
 """

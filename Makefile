@@ -1,0 +1,61 @@
+# The local hall. `make` lists what there is; `make run` and `make test` need only Python 3.11 and make.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+N ?= 200
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.run: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Install the venv module first (Debian: python3-venv)"; exit 1; }
+	@echo "Installing the dependencies (hash-checked, about half a minute the first time) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@echo "Installing the test tools …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.run ## Run the whole shop on this desk and say which page to open
+	@$(BIN)/python -m config.desk
+
+simulate: $(VENV)/.run ## Send N commuters (N=200) through a running shop and compare the report with what happened
+	@$(BIN)/python -m emulator simulate --n $(N)
+
+test: $(VENV)/.dev chromium ## Run everything that guards main (about five minutes)
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+
+test-all: $(VENV)/.dev chromium ## The same and the long runs
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(VENV)/.dev ## Style, types and import contracts
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy config catalog payments subway_campaign storefront emulator wsgi.py
+	@$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev ## Measure the hot paths beside their ceilings and references
+	@$(BIN)/python -m benchmarks
+
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && echo "Installing Chromium for the browser journeys …" \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-cjk >/dev/null; } \
+	  || echo "No Chromium here: the browser journeys are skipped"
+
+lock: $(VENV)/.dev ## Pin the dependencies again
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \
+	  pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \
+	  --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## Forget the data of this desk
+	@rm -rf .data
+
+.PHONY: help run simulate test test-all lint bench chromium lock clean

@@ -1,0 +1,59 @@
+"""Migrations: up, down and up again leave the same schema, and the schema equals the models."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from alembic import command
+from procrastinate.schema import SchemaManager
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from config import database, embedded, migrations
+from storefront import app  # noqa: F401 - imports every model
+from tests.contracts.schema import describe
+
+
+@pytest.fixture
+def empty(engines: embedded.Engines) -> Iterator[Engine]:
+    """An engine on an empty database of its own."""
+    url = make_url(engines.database_url)
+    admin = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS hall_migrations WITH (FORCE)")
+        connection.execute("CREATE DATABASE hall_migrations")
+        engine = create_engine(url.set(database="hall_migrations"))
+        yield engine
+        engine.dispose()
+        connection.execute("DROP DATABASE hall_migrations WITH (FORCE)")
+
+
+@pytest.mark.xdist_group("migrations")
+def test_upgrade_downgrade_upgrade_leaves_the_same_schema(empty: Engine) -> None:
+    migrations.upgrade(empty)
+    first = describe(empty)
+    migrations.downgrade(empty, "base")
+    assert describe(empty) == {"alembic_version": describe(empty)["alembic_version"]}
+    migrations.upgrade(empty)
+    assert describe(empty) == first
+
+
+@pytest.mark.xdist_group("migrations")
+def test_the_schema_equals_the_models(empty: Engine) -> None:
+    migrations.upgrade(empty)
+    with empty.begin() as connection:
+        command.check(migrations.config(connection, database.Base.metadata))
+
+
+@pytest.mark.xdist_group("migrations")
+def test_the_frozen_queue_schema_is_the_installed_one(empty: Engine) -> None:
+    frozen = (migrations.Path(migrations.__file__).parent / "procrastinate_3_10.sql").read_text()
+    assert frozen == SchemaManager.get_schema()
+
+
+@pytest.mark.xdist_group("migrations")
+def test_a_migration_that_fails_leaves_nothing_behind(empty: Engine) -> None:
+    with empty.begin() as connection:
+        connection.execute(text("CREATE TABLE reactions_done ()"))
+    with pytest.raises(Exception, match="reactions_done"):
+        migrations.upgrade(empty)
+    assert set(describe(empty)) == {"reactions_done"}
