@@ -1,0 +1,317 @@
+"""The control plane: what a test, a simulation or a curious person may order of this WeChat, and the books it keeps.
+
+It answers this machine only, and takes JSON only, so that no web page can give orders.
+"""
+
+import ipaddress
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, request
+
+from emulator import faults, till
+from emulator.books import Conflict
+from emulator.desk import Desk, here
+from emulator.faults import Rule
+from emulator.records import Attempt, Notification, Order, Refund
+
+control = Blueprint("control", __name__, url_prefix="/_control")
+
+CALLS = {
+    "GET /_control": "this page",
+    "POST /_control/pay": "{out_trade_no | prepay_id, person?, payer_total?, force?, wait?}: the payer pays; force = "
+    "although closed or expired; wait = answer after the notification's first sending came back",
+    "POST /_control/cancel": "{out_trade_no | prepay_id}: the payer turns back at the sheet",
+    "GET, POST, DELETE /_control/faults": "{fault, on?, when?, match?, times? | probability?, options?}: a rule",
+    "GET, POST /_control/clock": "{offset_seconds?, speed?}: move WeChat's time, shorten its waits",
+    "POST /_control/redeliver": "{out_trade_no | out_refund_no, fault?, options?, times?, parallel?, event_type?}: "
+    "send a notification again now",
+    "POST /_control/settle": "{out_refund_no}: bring a waiting refund to its outcome now",
+    "POST /_control/js_codes": "{person}: a wx.login code of the mini-program",
+    "POST /_control/phone_codes": "{person}: a getPhoneNumber code of the mini-program",
+    "POST /_control/oauth_codes": "{person, scope?}: a code of the official account, without a browser",
+    "GET /_control/people/{person}": "the openids and the unionid of a person",
+    "POST /_control/subscriptions": "{person, template_id, times?}: the person allows subscribe messages",
+    "DELETE /_control/tokens": "invalidate every access token",
+    "GET /_control/books": "all orders, refunds, notifications, messages and their totals: the independent truth",
+    "GET /_control/books/{out_trade_no}": "one order with its refunds and notifications",
+    "GET /_control/log": "?limit=: the last exchanges on the wire",
+}
+
+
+def answer(payload: Any, status: int = 200) -> Response:
+    """Return a JSON answer for people and programs."""
+    content = orjson.dumps(payload, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return Response(content, status=status, content_type="application/json; charset=utf-8")
+
+
+@control.before_request
+def only_this_machine() -> Response | None:
+    """Refuse anyone from elsewhere."""
+    address = ipaddress.ip_address(request.remote_addr or "0.0.0.0")
+    return None if address.is_loopback else answer({"error": "this machine only"}, 403)
+
+
+@control.errorhandler(Conflict)
+def conflict(error: Conflict) -> Response:
+    """Say which rule of the books stands against it."""
+    return answer({"error": error.reason}, 404 if error.reason == "unknown" else 409)
+
+
+@control.errorhandler(ValueError)
+@control.errorhandler(TypeError)
+@control.errorhandler(KeyError)
+def invalid(error: Exception) -> Response:
+    """Say what was wrong with the order given."""
+    return answer({"error": f"{type(error).__name__}: {error}"}, 422)
+
+
+@control.get("")
+def manual() -> Response:
+    """Describe every call and fault."""
+    return answer(
+        {
+            "calls": CALLS,
+            "faults": {
+                "at a call of the merchant's (on: prepay, query, close, refund, refund_query; when: before, after)": (
+                    faults.CALL_FAULTS
+                ),
+                "at the sending of a notification (on: payment, refund)": faults.NOTIFICATION_FAULTS,
+                "in the course of the money": faults.MONEY_FAULTS,
+                "at a call of the account APIs (on: the last part of its path)": faults.ACCOUNT_FAULTS,
+            },
+        }
+    )
+
+
+@control.post("/pay")
+def pay() -> Response:
+    """Pay an order as its payer would."""
+    desk, told = here(), _told()
+    order = _order(desk, told)
+    paid = till.take(
+        desk,
+        order.out_trade_no,
+        openid=till.payer_of(desk, order, told.get("person", "路人")),
+        payer_total=told.get("payer_total"),
+        is_forced=bool(told.get("force")),
+        wait=bool(told.get("wait")),
+    )
+    return answer(order_entry(desk, paid))
+
+
+@control.post("/cancel")
+def cancel() -> Response:
+    """Turn back at the sheet."""
+    desk = here()
+    return answer(order_entry(desk, desk.books.cancel(_order(desk, _told()).out_trade_no)))
+
+
+@control.route("/faults", methods=["GET", "POST", "DELETE"])
+def rules() -> Response:
+    """Show, lay down or lift the fault rules."""
+    desk = here()
+    if request.method == "POST":
+        return answer(desk.faults.add(**_told()), 201)
+    if request.method == "DELETE":
+        desk.faults.clear()
+    return answer(desk.faults.listing())
+
+
+@control.route("/clock", methods=["GET", "POST"])
+def clock() -> Response:
+    """Show or turn the clock."""
+    dial, told = here().clock, _told() if request.method == "POST" else {}
+    speed = float(told.get("speed", dial.speed))
+    if speed <= 0:
+        raise ValueError("speed must be above zero")
+    dial.speed, dial.offset_seconds = speed, float(told.get("offset_seconds", dial.offset_seconds))
+    return answer({"now": dial.now(), "offset_seconds": dial.offset_seconds, "speed": dial.speed})
+
+
+@control.post("/redeliver")
+def redeliver() -> Response:
+    """Send the latest notification of a payment or refund again, perhaps distorted, perhaps many at once."""
+    desk, told = here(), _told()
+    kind, number = ("refund", told["out_refund_no"]) if "out_refund_no" in told else ("payment", told["out_trade_no"])
+    notification = _latest_notification(desk, kind, number)
+    if "event_type" in told:
+        notification = replace(notification, event_type=told["event_type"])
+    rule = None
+    if "fault" in told:
+        if told["fault"] not in faults.NOTIFICATION_FAULTS:
+            raise ValueError(f"no such fault of a notification: {told['fault']}")
+        rule = Rule(id=0, fault=told["fault"], options=told.get("options", {}))
+    times = int(told.get("times", 1))
+
+    def send(_: int) -> Attempt:
+        return desk.courier.repeat(notification, rule)
+
+    if told.get("parallel"):
+        with ThreadPoolExecutor(max_workers=times) as pool:
+            return answer({"attempts": list(pool.map(send, range(times)))})
+    return answer({"attempts": [send(number) for number in range(times)]})
+
+
+@control.post("/settle")
+def settle() -> Response:
+    """Settle a refund without waiting."""
+    desk, number = here(), _told()["out_refund_no"]
+    if number not in desk.books.refunds:
+        raise Conflict("unknown")
+    till.settle(desk, number)
+    return answer(refund_entry(desk.books.refunds[number]))
+
+
+@control.post("/<any(js_codes, phone_codes, oauth_codes):kind>")
+def codes(kind: str) -> Response:
+    """Issue a code with which a person shows up."""
+    desk, told = here(), _told()
+    who = desk.keys.identity
+    appid = who.official_appid if kind == "oauth_codes" else who.miniprogram_appid
+    name, field = {"js_codes": ("login", "js_code"), "phone_codes": ("phone", "code")}.get(kind, ("oauth", "code"))
+    code = desk.accounts.issue_code(
+        appid=appid, person=told["person"], kind=name, scope=told.get("scope", "snsapi_base")
+    )
+    return answer({field: code}, 201)
+
+
+@control.get("/people/<person>")
+def person(person: str) -> Response:
+    """Show who a person is to each account."""
+    keys = here().keys
+    return answer(
+        {
+            "person": person,
+            "miniprogram_openid": keys.openid(keys.identity.miniprogram_appid, person),
+            "official_openid": keys.openid(keys.identity.official_appid, person),
+            "unionid": keys.unionid(person),
+        }
+    )
+
+
+@control.post("/subscriptions")
+def subscriptions() -> Response:
+    """Let subscribe messages through to a person."""
+    desk, told = here(), _told()
+    openid = desk.keys.openid(desk.keys.identity.miniprogram_appid, told["person"])
+    desk.accounts.grant_messages(openid, told["template_id"], int(told.get("times", 1)))
+    return answer({"openid": openid}, 201)
+
+
+@control.delete("/tokens")
+def tokens() -> Response:
+    """Invalidate every access token."""
+    here().accounts.kill_tokens()
+    return Response(status=204)
+
+
+@control.get("/books")
+def books() -> Response:
+    """Show the whole truth."""
+    desk = here()
+    kept = desk.books.snapshot()
+    orders = [order_entry(desk, each) for each in kept["orders"]]
+    return answer(
+        {
+            "totals": {
+                "orders": len(orders),
+                "paid_orders": sum(each["paid_at"] is not None for each in orders),
+                "paid_fen": sum(each["total_fen"] for each in orders if each["paid_at"]),
+                "refunded_fen": sum(each["refunded_fen"] for each in orders),
+                "refunding_fen": sum(each["refunding_fen"] for each in orders),
+            },
+            "orders": orders,
+            "refunds": [refund_entry(each) for each in kept["refunds"]],
+            "notifications": [_notification_entry(each) for each in kept["notifications"]],
+            "messages": kept["messages"],
+        }
+    )
+
+
+@control.get("/books/<out_trade_no>")
+def book(out_trade_no: str) -> Response:
+    """Show one order."""
+    desk = here()
+    order = till.find(desk, out_trade_no=out_trade_no)
+    refunds = desk.books.refunds_of(out_trade_no)
+    numbers = {out_trade_no, *(each.out_refund_no for each in refunds)}
+    told = [each for each in list(desk.books.notifications.values()) if each.reference in numbers]
+    return answer(
+        order_entry(desk, order)
+        | {"refunds": [refund_entry(each) for each in refunds]}
+        | {"notifications": [_notification_entry(each) for each in told]}
+    )
+
+
+@control.get("/log")
+def log() -> Response:
+    """Show the last exchanges."""
+    return answer(here().log.entries(request.args.get("limit", 200, int)))
+
+
+def order_entry(desk: Desk, order: Order) -> dict[str, Any]:
+    """Return an order as the books show it, amounts in fen."""
+    refunds = desk.books.refunds_of(order.out_trade_no)
+    return {
+        "out_trade_no": order.out_trade_no,
+        "product": order.product,
+        "appid": order.appid,
+        "description": order.description,
+        "attach": order.request.get("attach", ""),
+        "state": order.state,
+        "total_fen": order.total,
+        "payer_total_fen": order.payer_total,
+        "refunded_fen": sum(each.amount for each in refunds if each.status == "SUCCESS"),
+        "refunding_fen": sum(each.amount for each in refunds if each.status in ("PROCESSING", "ABNORMAL")),
+        "payer_openid": order.payer_openid,
+        "transaction_id": order.transaction_id,
+        "prepay_ids": [each.prepay_id for each in order.prepays],
+        "created_at": order.created_at,
+        "pay_until": order.pay_until,
+        "paid_at": order.paid_at,
+        "closed_at": order.closed_at,
+        "cancellations": order.cancellations,
+        "is_shipped": bool(order.shipping),
+    }
+
+
+def refund_entry(refund: Refund) -> dict[str, Any]:
+    """Return a refund as the books show it, amounts in fen."""
+    return {
+        "out_refund_no": refund.out_refund_no,
+        "out_trade_no": refund.out_trade_no,
+        "refund_id": refund.refund_id,
+        "amount_fen": refund.amount,
+        "reason": refund.request.get("reason"),
+        "status": refund.status,
+        "created_at": refund.created_at,
+        "settled_at": refund.settled_at,
+    }
+
+
+def _notification_entry(notification: Notification) -> dict[str, Any]:
+    names = ("id", "kind", "reference", "url", "event_type", "state", "created_at", "next_at", "attempts")
+    return {name: getattr(notification, name) for name in names}
+
+
+def _latest_notification(desk: Desk, kind: str, number: str) -> Notification:
+    known = [each for each in list(desk.books.notifications.values()) if (each.kind, each.reference) == (kind, number)]
+    if not known:
+        raise Conflict("unknown")
+    return known[-1]
+
+
+def _order(desk: Desk, told: dict[str, Any]) -> Order:
+    return till.find(desk, out_trade_no=told.get("out_trade_no"), prepay_id=told.get("prepay_id"))
+
+
+def _told() -> dict[str, Any]:
+    if not request.is_json:
+        raise ValueError("send application/json")
+    told = orjson.loads(request.get_data())
+    if not isinstance(told, dict):
+        raise TypeError("send a JSON object")
+    return told

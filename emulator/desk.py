@@ -1,0 +1,81 @@
+"""Everything that one emulated WeChat consists of, put together once and reached from a request with `here()`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+from flask import current_app
+
+from emulator.accounts import Accounts
+from emulator.agenda import Agenda
+from emulator.books import Books
+from emulator.clock import Clock
+from emulator.faults import Faults
+from emulator.journal import Journal
+from emulator.keys import Keys
+from emulator.log import Log
+from emulator.notify import Courier
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line decides."""
+
+    public_url: str
+    merchant_name: str = "线上地方馆"
+    refund_seconds: float = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """The parts, none of which is ever replaced."""
+
+    options: Options
+    keys: Keys
+    clock: Clock
+    journal: Journal
+    books: Books
+    faults: Faults
+    agenda: Agenda
+    courier: Courier
+    accounts: Accounts
+    log: Log
+
+    def is_ours(self, url: str) -> bool:
+        """Tell whether a browser or a notification may be sent there: this machine, or the host we are reached by."""
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and parts.hostname in LOOPBACK | {
+            urlsplit(self.options.public_url).hostname
+        }
+
+    def close(self) -> None:
+        """Stop the agenda and close the journal."""
+        self.agenda.close()
+        self.journal.close()
+
+
+def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0, seed: int = 0) -> Desk:
+    """Put a desk together on the books of `directory`; refuses (SystemExit) a directory that is in use."""
+    journal = Journal(directory / "journal.jsonl")
+    clock, faults, agenda, log = Clock(speed=speed), Faults(seed), Agenda(), Log()
+    books = Books(journal)
+    return Desk(
+        options=options,
+        keys=keys,
+        clock=clock,
+        journal=journal,
+        books=books,
+        faults=faults,
+        agenda=agenda,
+        courier=Courier(keys=keys, clock=clock, books=books, faults=faults, agenda=agenda, log=log),
+        accounts=Accounts(keys, clock),
+        log=log,
+    )
+
+
+def here() -> Desk:
+    """Return the desk that the current request arrived at."""
+    return cast(Desk, current_app.extensions["desk"])

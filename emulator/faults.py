@@ -1,0 +1,116 @@
+"""What goes wrong by order: rules that the control plane lays down and the other side of the desk draws from.
+
+A rule strikes its next N chances, or each chance with a probability; chances are drawn from one seeded generator, so
+that a run can be repeated.
+"""
+
+import itertools
+import random
+import threading
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+# At a call of the merchant's, `when` before or after it took effect.
+CALL_FAULTS = {
+    "error": "answer `status` (500 by default) with SYSTEM_ERROR",
+    "limited": "answer 429 FREQUENCY_LIMITED",
+    "timeout": "hang `seconds` (30 by default), then drop the connection",
+    "reset": "reset the connection without an answer",
+    "forged_response": "answer 2xx, signed with a key that nobody knows (always after)",
+}
+# At one sending of a notification.
+NOTIFICATION_FAULTS = {
+    "lost": "never arrives, and is not sent again",
+    "late": "sent `seconds` later (60 by default)",
+    "doubled": "sent twice at the same moment",
+    "forged_signature": "signature of random bytes",
+    "wrong_key": "signed with a key that nobody knows",
+    "signtest": "signature starting with WECHATPAY/SIGNTEST/, WeChat's own probe",
+    "old_timestamp": "well signed, 301 seconds ago",
+    "future_timestamp": "well signed, 301 seconds ahead",
+    "wrong_amount": "well signed, another amount (`amount_fen`, 1 by default)",
+    "wrong_currency": "well signed, currency USD",
+    "wrong_mchid": "well signed, another merchant",
+    "wrong_appid": "well signed, another account",
+    "unknown_order": "well signed, for a number that the merchant never gave",
+}
+# In the course of the money.
+MONEY_FAULTS = {
+    "notify_first": "on prepay: the payer pays and the notification is delivered before prepay is answered",
+    "pay_after_close": "on close: answered 204, and then the payer pays after all",
+    "refund_abnormal": "on refund: ends ABNORMAL",
+    "refund_closed": "on refund: ends CLOSED",
+    "refund_delay": "on refund: settles after `seconds`",
+}
+# At a call to the account APIs, where every answer is HTTP 200.
+ACCOUNT_FAULTS = {"errcode": "answer `errcode` (-1, system busy, by default) and do nothing"}
+ALL = CALL_FAULTS | NOTIFICATION_FAULTS | MONEY_FAULTS | ACCOUNT_FAULTS
+
+
+@dataclass(kw_only=True)
+class Rule:
+    """One order for trouble: the fault, where (`on`), for whom (`match`, a merchant number), how often."""
+
+    id: int
+    fault: str
+    on: str = "any"
+    when: str = "before"
+    match: str | None = None
+    times: int | None = 1
+    probability: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    struck: int = 0
+
+    def number(self, name: str, default: float) -> float:
+        """Return a numeric option of the rule."""
+        return float(self.options.get(name, default))
+
+
+class Faults:
+    """The rules in force."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._lock = threading.Lock()
+        self._rules: list[Rule] = []
+        self._ids = itertools.count(1)
+        self._random = random.Random(seed)
+
+    def add(self, **values: Any) -> Rule:
+        """Lay down a rule; refuses (ValueError) a fault that does not exist. A probability without times never ends."""
+        if values.get("fault") not in ALL:
+            raise ValueError(f"no such fault: {values.get('fault')}")
+        if values.get("probability") is not None:
+            values.setdefault("times", None)
+        if values["fault"] == "forged_response":
+            values["when"] = "after"
+        rule = Rule(id=next(self._ids), **values)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def draw(
+        self, faults: Collection[str], *, on: str, reference: str | None = None, when: str = "before"
+    ) -> Rule | None:
+        """Return the first rule that strikes this chance, counting it, or None."""
+        with self._lock:
+            for rule in self._rules:
+                meant = rule.fault in faults and rule.on in ("any", on) and rule.when == when
+                if not meant or rule.match not in (None, reference) or rule.times == 0:
+                    continue
+                if rule.probability is not None and self._random.random() >= rule.probability:
+                    continue
+                rule.times = None if rule.times is None else rule.times - 1
+                rule.struck += 1
+                return rule
+        return None
+
+    def clear(self) -> None:
+        """Lift every rule."""
+        with self._lock:
+            self._rules.clear()
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Return the rules with how often each has struck."""
+        with self._lock:
+            return [asdict(rule) for rule in self._rules]
