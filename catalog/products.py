@@ -1,0 +1,148 @@
+"""What stands on the shelf: prices for a checkout, the list and the page of a product, and the verbs that change them.
+
+Invariant: list, page and checkout read a price from the same row, `skus.price_fen`; each change of a price adds one
+row to its history; a product off sale is on no list and has no page.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy.orm import Session
+
+from catalog import errors, identifiers, pricing, shelf
+from catalog.cache import Cache
+from catalog.pricing import PricedLine
+from catalog.stock import MAX_QUANTITY
+from config import database
+
+_PRICE = """
+SELECT s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key, u.number, p.is_on_sale,
+       p.is_display_only, greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.category, p.return_class,
+       p.delivery_class, '/plates/' || p.plate || '.svg', s.price_version
+FROM unnest(%(numbers)s::text[], %(quantities)s::int[]) WITH ORDINALITY AS w (number, quantity, line)
+JOIN skus s ON s.number = w.number
+JOIN products p ON p.id = s.product_id
+JOIN warehouses h ON h.id = p.warehouse_id
+JOIN suppliers u ON u.id = p.supplier_id
+LEFT JOIN stock_levels l ON l.sku_id = s.id
+ORDER BY w.line
+"""
+
+_REPRICE = """
+WITH changed AS (
+    UPDATE skus SET price_fen = %(price_fen)s, price_version = price_version + 1
+    WHERE number = %(sku)s AND price_fen <> %(price_fen)s
+    RETURNING id, price_version, price_fen
+), noted AS (
+    INSERT INTO sku_prices (sku_id, version, price_fen, effective_at)
+    SELECT id, price_version, price_fen, %(now)s FROM changed
+)
+SELECT EXISTS (SELECT FROM skus WHERE number = %(sku)s)
+"""
+
+_HOME = """
+SELECT h.slug FROM products p JOIN halls h ON h.id = p.hall_id WHERE p.slug = %(slug)s
+"""
+
+_pages: Cache[bytes] = Cache()
+_bodies: Cache[bytes] = Cache()
+
+
+def price(session: Session, lines: Mapping[str, int]) -> list[PricedLine]:
+    """Return what each line (SKU number → quantity) costs now and where it ships from, in the order given.
+
+    Raises `SkuUnknown(skus=[...])` and `QuantityInvalid`; what is off sale or short comes back marked, not refused.
+    """
+    wrong = [number for number, quantity in lines.items() if not 1 <= quantity <= MAX_QUANTITY]
+    if wrong:
+        raise errors.QuantityInvalid(skus=wrong)
+    known = {number: quantity for number, quantity in lines.items() if identifiers.is_sku(number)}
+    params = {"numbers": list(known), "quantities": list(known.values())}
+    rows = database.driver_connection(session).execute(_PRICE, params).fetchall()
+    priced = [PricedLine(*row) for row in rows]
+    if len(priced) < len(lines):
+        raise errors.SkuUnknown(skus=sorted(lines.keys() - {line.sku for line in priced}))
+    return priced
+
+
+def refuse_unsellable(lines: list[PricedLine]) -> None:
+    """Check that every line may be sold at all; whether enough is left is `stock.hold`'s to say.
+
+    Raises `NotForSale(lines=[{"sku"}])` when any line is display-only or off sale.
+    """
+    refused = [{"sku": line.sku} for line in lines if line.is_display_only or not line.is_on_sale]
+    if refused:
+        raise errors.NotForSale(lines=refused)
+
+
+def page(
+    *,
+    q: str | None = None,
+    hall: str | None = None,
+    category: str | None = None,
+    sort: str | None = None,
+    cursor: str | None = None,
+    limit: int = 20,
+) -> bytes:
+    """Return one page of the list as JSON bytes, `{"items": [...], "next_cursor"}`, at most half a second old.
+
+    Without `sort` what was searched for comes in the order of its rank, all else in the shelf's order. An unknown hall
+    or category gives an empty page. Raises `FilterInvalid`, `CursorInvalid`.
+    """
+    key = (q, hall, category, sort, cursor, limit)
+    return _pages.get(key, lambda: shelf.page(q=q, hall=hall, category=category, sort=sort, cursor=cursor, limit=limit))
+
+
+def body(slug: str) -> bytes:
+    """Return the page of one product as JSON bytes, at most half a second old. Raises `ProductUnknown`."""
+    if not identifiers.is_slug(slug):
+        raise errors.ProductUnknown
+    return _bodies.get(slug, lambda: shelf.body(slug))
+
+
+def find(slug: str) -> dict[str, Any]:
+    """Return the page of one product as a dictionary of its own, the same that `body` says. Raises `ProductUnknown`."""
+    found: dict[str, Any] = orjson.loads(body(slug))
+    return found
+
+
+def home(slug: str) -> str:
+    """Return the slug of the hall that a product belongs to, even while it is off sale. Raises `ProductUnknown`."""
+    rows = database.statement(_HOME, {"slug": slug}) if identifiers.is_slug(slug) else []
+    if not rows:
+        raise errors.ProductUnknown
+    return str(rows[0][0])
+
+
+def reprice(session: Session, *, sku: str, price_fen: int, now: datetime) -> None:
+    """Set the price of a SKU from now on and note it in the history; the same price again changes nothing.
+
+    Raises `SkuUnknown(skus=[...])`, and `PriceInvalid` unless it lies between 1 and `pricing.MAX_PRICE_FEN`.
+    """
+    database.require_transaction(session)
+    if not 1 <= price_fen <= pricing.MAX_PRICE_FEN:
+        raise errors.PriceInvalid
+    params = {"sku": sku, "price_fen": price_fen, "now": now}
+    row = database.driver_connection(session).execute(_REPRICE, params).fetchone()
+    if row is None or not row[0]:
+        raise errors.SkuUnknown(skus=[sku])
+
+
+def delist(session: Session, *, slug: str) -> None:
+    """Take a product off sale: off every list, no page, no new order. Raises `ProductUnknown`."""
+    _set_on_sale(session, slug, False)
+
+
+def relist(session: Session, *, slug: str) -> None:
+    """Put a product on sale again. Raises `ProductUnknown`."""
+    _set_on_sale(session, slug, True)
+
+
+def _set_on_sale(session: Session, slug: str, is_on_sale: bool) -> None:
+    database.require_transaction(session)
+    sql = "UPDATE products SET is_on_sale = %(is_on_sale)s WHERE slug = %(slug)s"
+    changed = database.driver_connection(session).execute(sql, {"slug": slug, "is_on_sale": is_on_sale})
+    if not changed.rowcount:
+        raise errors.ProductUnknown

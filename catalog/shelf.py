@@ -1,0 +1,138 @@
+"""The list and the page of products as PostgreSQL hands them over: ready JSON, one statement each.
+
+Invariant: what people send is only ever a parameter; every list is walked by (sort key, slug), both ascending, so a
+page costs the same however deep it lies. A certificate is shown only with number and date and while it is valid.
+"""
+
+import orjson
+
+from catalog import categories, cursors, errors, freight, identifiers, search
+from config import database
+
+MAX_LIMIT = 100
+
+# Sort keys are integers and all ascend; the slug makes each unique.
+_SORTS = {
+    "shelf": "p.position",
+    "price": "f.price_fen",
+    "-price": "-f.price_fen",
+    "new": "-p.id",
+    "rank": """CASE
+        WHEN p.name_key = %(text)s OR p.pinyin = %(text)s OR p.initials = %(text)s THEN 0
+        WHEN starts_with(p.name_key, %(text)s) OR starts_with(p.pinyin, %(text)s) THEN 1
+        WHEN strpos(p.name_key, %(text)s) > 0 OR strpos(p.pinyin, %(text)s) > 0 THEN 2
+        WHEN starts_with(p.initials, %(text)s) THEN 3 ELSE 4 END::bigint""",
+}
+
+_CERTIFICATE = """(
+    SELECT json_build_object('number', c.number, 'issuer', c.issuer, 'issued_on', c.issued_on,
+                             'valid_until', c.valid_until)
+    FROM certificates c
+    WHERE c.product_id = p.id AND c.kind = '{kind}'
+      AND (c.valid_until IS NULL OR c.valid_until >= (now() AT TIME ZONE 'Asia/Shanghai')::date)
+)"""
+
+_AVAILABLE = """CASE WHEN p.is_display_only THEN 0 ELSE coalesce((
+    SELECT sum(l.on_hand - l.reserved) FROM skus k JOIN stock_levels l ON l.sku_id = k.id
+    WHERE k.product_id = p.id
+), 0) END"""
+
+_SHARED = f"""
+    'slug', p.slug, 'name', p.name, 'hall', h.slug, 'hall_name', h.name, 'origin', r.full_name,
+    'price_fen', f.price_fen, 'image', '/plates/' || p.plate || '.svg',
+    'accreditation', {_CERTIFICATE.format(kind="accreditation")},
+    'available', {_AVAILABLE}, 'is_display_only', p.is_display_only, 'is_illustrative', p.is_illustrative
+"""
+
+# `{filters}` and `{key}` are fragments of this module; nothing that anybody sends becomes part of the text.
+_PAGE = (
+    """
+WITH page AS MATERIALIZED (
+    SELECT p.id, {key} AS sort_key, p.slug
+    FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
+    WHERE p.is_on_sale {filters}
+    ORDER BY 2, 3 LIMIT %(limit)s + 1
+), item AS (
+    SELECT g.sort_key, g.slug, row_number() OVER (ORDER BY g.sort_key, g.slug) AS place, json_build_object("""
+    + _SHARED
+    + """) AS body
+    FROM page g JOIN products p ON p.id = g.id JOIN skus f ON f.product_id = p.id AND f.position = 1
+    JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
+)
+SELECT coalesce(json_agg(body ORDER BY place) FILTER (WHERE place <= %(limit)s), '[]')::text,
+       max(sort_key) FILTER (WHERE place = %(limit)s), max(slug) FILTER (WHERE place = %(limit)s),
+       count(*) > %(limit)s
+FROM item
+"""
+)
+
+_BODY = f"""
+SELECT json_build_object({_SHARED},
+    'category', p.category, 'region_code', p.origin_code, 'description', p.description, 'label', p.label,
+    'licence_class', p.licence_class, 'return_class', p.return_class, 'delivery_class', p.delivery_class,
+    'geographical_indication', {_CERTIFICATE.format(kind="geographical_indication")},
+    'supplier', json_build_object('number', u.number, 'name', u.name, 'is_illustrative', u.is_illustrative),
+    'ship_from', json_build_object('key', w.key, 'name', w.name, 'is_illustrative', w.is_illustrative),
+    'skus', (
+        SELECT json_agg(json_build_object('number', k.number, 'spec', k.spec, 'price_fen', k.price_fen,
+            'available', CASE WHEN p.is_display_only THEN 0 ELSE coalesce(l.on_hand - l.reserved, 0) END
+        ) ORDER BY k.position)
+        FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id
+    )
+)::text, p.category, p.delivery_class
+FROM products p
+JOIN skus f ON f.product_id = p.id AND f.position = 1
+JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
+JOIN suppliers u ON u.id = p.supplier_id JOIN warehouses w ON w.id = p.warehouse_id
+WHERE p.slug = %(slug)s AND p.is_on_sale
+"""
+
+_EMPTY = b'{"items":[],"next_cursor":null}'
+
+
+def page(
+    *, q: str | None, hall: str | None, category: str | None, sort: str | None, cursor: str | None, limit: int
+) -> bytes:
+    """Return one page of the list; `products.page` says what it refuses."""
+    if sort not in (None, "shelf", "price", "-price", "new") or not 1 <= limit <= MAX_LIMIT:
+        raise errors.FilterInvalid
+    if category not in (None, *categories.NAMES) or (hall is not None and not identifiers.is_slug(hall)):
+        return _EMPTY
+    params: dict[str, object] = {"limit": limit}
+    filters = ""
+    if q is not None and q.strip():
+        wanted = search.query(q)
+        if wanted is None:
+            return _EMPTY
+        params |= {"grams": wanted.grams, "text": wanted.text, "phrases": wanted.phrases}
+        filters += " AND p.search_vector @@ %(grams)s::tsquery"
+        if wanted.phrases:
+            filters += " AND NOT EXISTS (SELECT FROM unnest(%(phrases)s::text[]) x WHERE strpos(p.search_text, x) = 0)"
+        sort = sort or "rank"
+    sort = sort or "shelf"
+    if hall is not None:
+        params["hall"] = hall
+        filters += """ AND p.hall_id IN (
+            SELECT c.id FROM halls m JOIN halls c ON c.id = m.id OR c.parent_id = m.id
+            WHERE m.slug = %(hall)s AND m.is_open AND c.is_open
+        )"""
+    if category is not None:
+        params["category"] = category
+        filters += " AND p.category = %(category)s"
+    key = _SORTS[sort]
+    if cursor is not None:
+        params["after_key"], params["after_slug"] = cursors.read(cursor, sort=sort)
+        filters += f" AND ({key}, p.slug) > (%(after_key)s, %(after_slug)s)"
+    [(items, last_key, last_slug, has_more)] = database.statement(_PAGE.format(key=key, filters=filters), params)
+    following = cursors.write(sort=sort, key=last_key, slug=last_slug) if has_more else None
+    return b'{"items":%b,"next_cursor":%b}' % (str(items).encode(), orjson.dumps(following))
+
+
+def body(slug: str) -> bytes:
+    """Return the page of one product as JSON. Raises `ProductUnknown`."""
+    rows = database.statement(_BODY, {"slug": slug})
+    if not rows:
+        raise errors.ProductUnknown
+    text, category, delivery_class = rows[0]
+    tail = {"category_name": categories.NAMES.get(category), "freight_note": freight.note(delivery_class)}
+    return str(text)[:-1].encode() + b"," + orjson.dumps(tail)[1:]

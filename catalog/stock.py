@@ -1,0 +1,218 @@
+"""How many of each SKU there are, and who has spoken for them.
+
+Invariant: `0 <= reserved <= on_hand` always; `reserved` is the sum of the held reservations, `on_hand` and `reserved`
+are the sums of the ledger `stock_moves`. Every verb locks a reference's reservations first and stock rows second, both
+in the order of the SKUs' ids, so any mix of verbs runs without deadlock; whoever calls does so last in the
+transaction, because a hot SKU's row is held until the commit. Each verb is idempotent per reference and SKU (returns:
+per key and SKU): however many callers repeat it at once, the move is written once.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from catalog import errors, identifiers
+from config import database
+
+# A consumer's line; bulk orders of organisations are quoted by hand.
+MAX_QUANTITY = 999
+
+# Locks the rows in order, and only then reads what is free: a waiter sees what the one before it left. The unique key
+# of `reservations` lets exactly one of two equal holds move stock. Nothing is written when any line is short.
+_HOLD = """
+WITH wanted AS MATERIALIZED (
+    SELECT w.number, w.quantity, s.id AS sku_id
+    FROM unnest(%(numbers)s::text[], %(quantities)s::int[]) AS w (number, quantity)
+    LEFT JOIN skus s ON s.number = w.number
+    WHERE NOT EXISTS (SELECT FROM reservations r WHERE r.reference = %(reference)s AND r.sku_id = s.id)
+), level AS MATERIALIZED (
+    SELECT l.sku_id, l.on_hand - l.reserved AS free, w.quantity
+    FROM stock_levels l JOIN wanted w ON w.sku_id = l.sku_id
+    ORDER BY l.sku_id FOR UPDATE OF l
+), short AS MATERIALIZED (
+    SELECT w.number, greatest(coalesce(l.free, 0), 0) AS available
+    FROM wanted w LEFT JOIN level l ON l.sku_id = w.sku_id
+    WHERE l.sku_id IS NULL OR l.free < w.quantity
+), held AS (
+    INSERT INTO reservations (reference, sku_id, quantity, state, held_at)
+    SELECT %(reference)s::text, sku_id, quantity, 'held', %(now)s::timestamptz FROM level
+    WHERE NOT EXISTS (SELECT FROM short)
+    ON CONFLICT (reference, sku_id) DO NOTHING
+    RETURNING id, sku_id, quantity
+), taken AS (
+    UPDATE stock_levels l SET reserved = l.reserved + h.quantity FROM held h WHERE l.sku_id = h.sku_id
+), noted AS (
+    INSERT INTO stock_moves (sku_id, kind, on_hand_delta, reserved_delta, reservation_id)
+    SELECT sku_id, 'held', 0, quantity, id FROM held
+)
+SELECT number, available FROM short ORDER BY number
+"""
+
+# Shared by commit and release: what is still held leaves that state, and stock and ledger follow.
+_END = """
+WITH mine AS MATERIALIZED (
+    SELECT id FROM reservations WHERE reference = %(reference)s AND state = 'held' ORDER BY sku_id FOR UPDATE
+), ended AS MATERIALIZED (
+    UPDATE reservations r SET state = %(state)s::text FROM mine WHERE r.id = mine.id
+    RETURNING r.id, r.sku_id, r.quantity
+), level AS MATERIALIZED (
+    SELECT l.sku_id, e.id, e.quantity FROM stock_levels l JOIN ended e ON e.sku_id = l.sku_id
+    ORDER BY l.sku_id FOR UPDATE OF l
+), moved AS (
+    UPDATE stock_levels l
+    SET on_hand = l.on_hand - CASE WHEN %(state)s::text = 'committed' THEN e.quantity ELSE 0 END,
+        reserved = l.reserved - e.quantity
+    FROM level e WHERE l.sku_id = e.sku_id
+), noted AS (
+    INSERT INTO stock_moves (sku_id, kind, on_hand_delta, reserved_delta, reservation_id)
+    SELECT sku_id, %(state)s::text, CASE WHEN %(state)s::text = 'committed' THEN -quantity ELSE 0 END, -quantity, id
+    FROM level
+)
+SELECT count(*) FROM ended
+"""
+
+_STATES = "SELECT DISTINCT state FROM reservations WHERE reference = %(reference)s"
+
+_SOLD = """
+SELECT r.id FROM reservations r WHERE r.reference = %(reference)s AND r.state = 'committed' ORDER BY r.sku_id FOR UPDATE
+"""
+
+# Runs after `_SOLD` took the reservations' locks, so the returns it counts are all that there are.
+_RESTORE = """
+WITH wanted AS MATERIALIZED (
+    SELECT w.number, w.quantity, s.id AS sku_id, r.id AS reservation_id, coalesce(r.quantity, 0) - coalesce((
+        SELECT sum(m.on_hand_delta) FROM stock_moves m WHERE m.reservation_id = r.id AND m.kind = 'restored'
+    ), 0) AS returnable
+    FROM unnest(%(numbers)s::text[], %(quantities)s::int[]) AS w (number, quantity)
+    LEFT JOIN skus s ON s.number = w.number
+    LEFT JOIN reservations r ON r.sku_id = s.id AND r.reference = %(reference)s AND r.state = 'committed'
+    WHERE NOT EXISTS (SELECT FROM stock_moves m WHERE m.key = %(key)s::text AND m.sku_id = s.id)
+), excess AS MATERIALIZED (
+    SELECT number, returnable FROM wanted WHERE quantity > returnable
+), level AS MATERIALIZED (
+    SELECT l.sku_id, w.reservation_id, w.quantity FROM stock_levels l JOIN wanted w ON w.sku_id = l.sku_id
+    WHERE NOT EXISTS (SELECT FROM excess)
+    ORDER BY l.sku_id FOR UPDATE OF l
+), noted AS (
+    INSERT INTO stock_moves (sku_id, kind, on_hand_delta, reserved_delta, reservation_id, key)
+    SELECT sku_id, 'restored', quantity, 0, reservation_id, %(key)s::text FROM level
+    ON CONFLICT (key, sku_id) WHERE key IS NOT NULL DO NOTHING
+    RETURNING sku_id, on_hand_delta
+), moved AS (
+    UPDATE stock_levels l SET on_hand = l.on_hand + n.on_hand_delta FROM noted n WHERE l.sku_id = n.sku_id
+)
+SELECT number, returnable FROM excess ORDER BY number
+"""
+
+_RECEIVE = """
+WITH wanted AS MATERIALIZED (
+    SELECT w.number, w.quantity, s.id AS sku_id
+    FROM unnest(%(numbers)s::text[], %(quantities)s::int[]) AS w (number, quantity)
+    LEFT JOIN skus s ON s.number = w.number
+), missing AS MATERIALIZED (
+    SELECT number FROM wanted WHERE sku_id IS NULL
+), noted AS (
+    INSERT INTO stock_moves (sku_id, kind, on_hand_delta, reserved_delta, key)
+    SELECT sku_id, 'received', quantity, 0, %(key)s::text FROM wanted
+    WHERE NOT EXISTS (SELECT FROM missing) ORDER BY sku_id
+    ON CONFLICT (key, sku_id) WHERE key IS NOT NULL DO NOTHING
+    RETURNING sku_id, on_hand_delta
+), moved AS (
+    INSERT INTO stock_levels AS l (sku_id, on_hand) SELECT sku_id, on_hand_delta FROM noted ORDER BY sku_id
+    ON CONFLICT (sku_id) DO UPDATE SET on_hand = l.on_hand + excluded.on_hand
+)
+SELECT number FROM missing ORDER BY number
+"""
+
+
+def hold(session: Session, *, reference: str, lines: Mapping[str, int], now: datetime) -> None:
+    """Reserve every line (SKU number → quantity) for `reference`, all or none.
+
+    A line that `reference` already has a reservation for, in whatever state, is left as it is: an order that is
+    revived after its release must come with a new reference. Raises `OutOfStock(lines=[{"sku", "available"}])` with
+    nothing changed (an unknown SKU has 0 available), `SkuUnknown` for what
+    cannot be a SKU's number, and `QuantityInvalid` outside 1 to `MAX_QUANTITY`.
+    """
+    database.require_transaction(session)
+    rows = _run(session, _HOLD, lines, reference=reference, now=now)
+    if rows:
+        raise errors.OutOfStock(lines=[{"sku": number, "available": available} for number, available in rows])
+
+
+def commit(session: Session, *, reference: str) -> None:
+    """Take the goods that `reference` holds off the shelf for good; repeated, it does nothing.
+
+    Raises `ReservationReleased` when they were given back before, `ReservationUnknown` when there never were any.
+    """
+    database.require_transaction(session)
+    if not _end(session, reference, "committed"):
+        states = _states(session, reference)
+        if not states:
+            raise errors.ReservationUnknown
+        if "released" in states:
+            raise errors.ReservationReleased
+
+
+def release(session: Session, *, reference: str) -> None:
+    """Give back what `reference` holds; repeated, or when it never held anything, it does nothing.
+
+    Raises `ReservationCommitted` when the goods are gone: then only `restore` brings them back.
+    """
+    database.require_transaction(session)
+    if not _end(session, reference, "released") and "committed" in _states(session, reference):
+        raise errors.ReservationCommitted
+
+
+def restore(session: Session, *, reference: str, lines: Mapping[str, int], key: str) -> None:
+    """Put returned goods (SKU number → quantity) of a committed reservation back on the shelf, once per `key`.
+
+    `key` names the return, such as a refund's number. Raises `ReturnTooLarge(lines=[{"sku", "returnable"}])` with
+    nothing changed when all returns together would exceed what was taken, and `QuantityInvalid` outside 1 to
+    `MAX_QUANTITY`.
+    """
+    database.require_transaction(session)
+    database.driver_connection(session).execute(_SOLD, {"reference": reference})
+    rows = _run(session, _RESTORE, lines, reference=reference, key=key)
+    if rows:
+        raise errors.ReturnTooLarge(lines=[{"sku": number, "returnable": int(left)} for number, left in rows])
+
+
+def receive(session: Session, *, lines: Mapping[str, int], key: str) -> None:
+    """Add goods that came in (SKU number → quantity) to the stock, once per `key` and SKU.
+
+    `key` names the delivery. Raises `SkuUnknown(skus=[...])` with nothing changed, and `ValueError` for a quantity
+    below 1.
+    """
+    database.require_transaction(session)
+    if any(quantity < 1 for quantity in lines.values()):
+        raise ValueError("a delivery holds at least one of each SKU")
+    rows = _execute(session, _RECEIVE, lines, key=key)
+    if rows:
+        raise errors.SkuUnknown(skus=[number for [number] in rows])
+
+
+def _end(session: Session, reference: str, state: str) -> int:
+    cursor = database.driver_connection(session).execute(_END, {"reference": reference, "state": state})
+    (count,) = cursor.fetchone() or (0,)
+    return int(count)
+
+
+def _states(session: Session, reference: str) -> set[str]:
+    cursor = database.driver_connection(session).execute(_STATES, {"reference": reference})
+    return {state for (state,) in cursor.fetchall()}
+
+
+def _run(session: Session, sql: str, lines: Mapping[str, int], **params: object) -> list[tuple[Any, ...]]:
+    wrong = [number for number, quantity in lines.items() if not 1 <= quantity <= MAX_QUANTITY]
+    if wrong or not lines:
+        raise errors.QuantityInvalid(skus=wrong)
+    if not all(identifiers.is_sku(number) for number in lines):
+        raise errors.SkuUnknown
+    return _execute(session, sql, lines, **params)
+
+
+def _execute(session: Session, sql: str, lines: Mapping[str, int], **params: object) -> list[tuple[Any, ...]]:
+    params |= {"numbers": list(lines), "quantities": list(lines.values())}
+    return database.driver_connection(session).execute(sql, params).fetchall()

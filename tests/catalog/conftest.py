@@ -1,0 +1,20 @@
+from collections.abc import Iterator
+
+import pytest
+
+from catalog import seeding
+from catalog.cache import Cache
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> Iterator[None]:
+    """No answer of one test is handed out in another, whose database is a different one."""
+    Cache.forget_all()
+    yield
+    Cache.forget_all()
+
+
+@pytest.fixture
+def seeded(db: None) -> None:
+    """The catalog as `flask seed` leaves it."""
+    seeding.seed(lambda what, done, total: None)
