@@ -1,0 +1,115 @@
+"""Carts: what a shopper means to buy.
+
+Invariant: a cart holds SKUs and quantities and never a price; what it shows is asked of the catalog each time, and a
+line that cannot be bought now stays, marked.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from catalog import products
+from catalog.pricing import PricedLine
+from storefront.errors import CartFull, CartLineNotFound
+from storefront.shopper_models import CartLine, Shopper
+
+# Far more than a household buys at once; a bound keeps the page and the quote one statement short.
+MOST_LINES = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class CartView:
+    """A cart as it would sell now, in the order in which it was filled. The totals count available lines only."""
+
+    lines: tuple[PricedLine, ...]
+    pieces: int
+    goods_fen: int
+
+
+def put(session: Session, *, shopper_id: int, sku: str, quantity: int, now: datetime) -> CartView:
+    """Make the cart hold `quantity` pieces of `sku`, whatever it held before, and return the cart.
+
+    More than is in stock may be put in: the line is shown as unavailable. Raises the catalog's `SkuUnknown`,
+    `QuantityInvalid` and `NotForSale`, and `CartFull` for one SKU too many.
+    """
+    products.refuse_unsellable(products.price(session, {sku: quantity}))
+    _lock(session, shopper_id)
+    held = select(func.count()).where(CartLine.shopper_id == shopper_id, CartLine.sku != sku)
+    if (session.scalar(held) or 0) >= MOST_LINES:
+        raise CartFull(most=MOST_LINES)
+    session.execute(
+        insert(CartLine)
+        .values(shopper_id=shopper_id, sku=sku, quantity=quantity, added_at=now)
+        .on_conflict_do_update(index_elements=[CartLine.shopper_id, CartLine.sku], set_={"quantity": quantity})
+    )
+    return view(session, shopper_id=shopper_id)
+
+
+def remove(session: Session, *, shopper_id: int, sku: str) -> CartView:
+    """Take `sku` out and return the cart. Raises `CartLineNotFound`."""
+    taken = delete(CartLine).where(CartLine.shopper_id == shopper_id, CartLine.sku == sku).returning(CartLine.sku)
+    if session.scalar(taken) is None:
+        raise CartLineNotFound
+    return view(session, shopper_id=shopper_id)
+
+
+def clear(session: Session, *, shopper_id: int, skus: list[str]) -> None:
+    """Take out what has been ordered; what is not there is passed over."""
+    session.execute(delete(CartLine).where(CartLine.shopper_id == shopper_id, CartLine.sku.in_(skus)))
+
+
+def view(session: Session, *, shopper_id: int) -> CartView:
+    """Return the cart at today's prices."""
+    held = session.execute(
+        select(CartLine.sku, CartLine.quantity)
+        .where(CartLine.shopper_id == shopper_id)
+        .order_by(CartLine.added_at, CartLine.sku)
+    )
+    lines = tuple(products.price(session, {line.sku: line.quantity for line in held}))
+    sellable = [line for line in lines if line.is_available]
+    return CartView(
+        lines=lines,
+        pieces=sum(line.quantity for line in sellable),
+        goods_fen=sum(line.amount_fen for line in sellable),
+    )
+
+
+def move(session: Session, *, from_shopper: int, to_shopper: int) -> None:
+    """Pour one cart into another, which belongs to the same person now: of a SKU in both the larger quantity stays.
+
+    What no longer fits stays behind with the old shopper.
+    """
+    for shopper_id in sorted((from_shopper, to_shopper)):
+        _lock(session, shopper_id)
+    held = session.scalars(select(CartLine.sku).where(CartLine.shopper_id == to_shopper)).all()
+    room = MOST_LINES - len(held)
+    poured = session.execute(
+        select(CartLine.sku, CartLine.quantity, CartLine.added_at)
+        .where(CartLine.shopper_id == from_shopper)
+        .order_by(CartLine.added_at, CartLine.sku)
+    ).all()
+    moving = [line for line in poured if line.sku in held]
+    moving += [line for line in poured if line.sku not in held][:room]
+    if not moving:
+        return
+    arriving = insert(CartLine).values(
+        [
+            {"shopper_id": to_shopper, "sku": line.sku, "quantity": line.quantity, "added_at": line.added_at}
+            for line in moving
+        ]
+    )
+    session.execute(
+        arriving.on_conflict_do_update(
+            index_elements=[CartLine.shopper_id, CartLine.sku],
+            set_={"quantity": func.greatest(CartLine.quantity, arriving.excluded.quantity)},
+        )
+    )
+    clear(session, shopper_id=from_shopper, skus=[line.sku for line in moving])
+
+
+def _lock(session: Session, shopper_id: int) -> None:
+    # Two tabs at once: the number of lines must be seen by one writer at a time.
+    session.execute(select(Shopper.id).where(Shopper.id == shopper_id).with_for_update(key_share=True))

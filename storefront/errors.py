@@ -1,0 +1,167 @@
+"""What the shop refuses, each with its stable code.
+
+Invariant: messages are for people, details hold no personal data.
+"""
+
+from config.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests, Unauthorized, Unavailable
+
+
+class SessionRequired(Unauthorized):
+    """Nobody is logged in, or the session has ended."""
+
+    code = "session.required"
+    message = "请先登录"
+
+
+class CodeRejected(Unauthorized):
+    """WeChat does not accept the login code: wrong, used, expired or blocked. The client asks WeChat for a new one."""
+
+    code = "session.code_rejected"
+    message = "登录凭证无效或已使用，请重新登录"
+
+
+class StateRejected(Unauthorized):
+    """The `state` that came back from WeChat is not one that this browser was sent with, or was used before."""
+
+    code = "session.state_rejected"
+    message = "登录已过期，请返回重新打开"
+
+
+class SnapshotUser(Forbidden):
+    """WeChat shows the page to a made-up user (快照页), who must not order."""
+
+    code = "session.snapshot_user"
+    message = "请点击页面右下角「使用完整服务」后再下单"
+
+
+class WeChatUnavailable(Unavailable):
+    """WeChat did not answer, or answered what we cannot use."""
+
+    code = "session.wechat_unavailable"
+    message = "微信登录暂时不可用，请稍后再试"
+
+
+class NextRejected(Invalid):
+    """`next` is not a path of ours."""
+
+    code = "session.next_rejected"
+    message = "跳转地址无效"
+
+
+class CsrfRejected(Forbidden):
+    """The request does not prove that our own page sent it."""
+
+    code = "session.csrf_rejected"
+    message = "页面已过期，请刷新后重试"
+
+
+class TooFast(TooManyRequests):
+    """More requests than a person makes."""
+
+    code = "limits.too_fast"
+    message = "操作太频繁，请稍后再试"
+
+
+class AddressInvalid(Invalid):
+    """A field of the address cannot be delivered to; `details.fields` says which and why."""
+
+    code = "address.invalid"
+    message = "收货地址有误"
+
+
+class AddressNotFound(NotFound):
+    """There is no such address in this shopper's book."""
+
+    code = "address.not_found"
+    message = "收货地址不存在"
+
+
+class TooManyAddresses(Conflict):
+    """The address book is full."""
+
+    code = "address.too_many"
+    message = "收货地址已达上限，请先删除不用的地址"
+
+
+class CartLineNotFound(NotFound):
+    """The SKU is not in the cart."""
+
+    code = "cart.line_not_found"
+    message = "购物车中没有这件商品"
+
+
+class CartFull(Conflict):
+    """The cart holds as many different SKUs as it may."""
+
+    code = "cart.full"
+    message = "购物车已满，请先清理"
+
+
+class ConsentInvalid(Invalid):
+    """There is no such document, or this is not its present version: show the present one and ask again."""
+
+    code = "consent.invalid"
+    message = "协议版本已更新，请阅读后重新同意"
+
+
+class LinkNotFound(NotFound):
+    """No order is shown under this link, or the link was revoked."""
+
+    code = "order.link_not_found"
+    message = "链接无效或已失效"
+
+
+class CredentialsRejected(Unauthorized):
+    """User name, password or one-time code is wrong; which of them is never said."""
+
+    code = "staff.credentials_rejected"
+    message = "用户名、密码或动态验证码不正确"
+
+
+class TotpRequired(Unauthorized):
+    """The password is right and the role asks for a one-time code."""
+
+    code = "staff.totp_required"
+    message = "请输入动态验证码"
+
+
+class LoginDelayed(TooManyRequests):
+    """Too many wrong logins for this name from this network: wait `Retry-After` seconds."""
+
+    code = "staff.login_delayed"
+    message = "尝试次数过多，请稍后再试"
+
+
+class NotPermitted(Forbidden):
+    """The role, or its scope, does not allow this."""
+
+    code = "staff.not_permitted"
+    message = "没有此操作的权限"
+
+
+class UsernameTaken(Conflict):
+    """There is already an account with this name."""
+
+    code = "staff.username_taken"
+    message = "用户名已存在"
+
+
+class AccountInvalid(Invalid):
+    """The user name, the password or a scope of a new account is not acceptable."""
+
+    code = "staff.account_invalid"
+    message = "账号信息不符合要求"
+
+
+class AccountNotFound(NotFound):
+    """There is no such staff account."""
+
+    code = "staff.account_not_found"
+    message = "账号不存在"
+
+
+class PhoneNotFound(NotFound):
+    """No phone is marked as staff under this number."""
+
+    code = "staff.phone_not_found"
+    message = "没有这台员工手机"

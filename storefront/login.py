@@ -1,0 +1,143 @@
+"""Logging in: from what WeChat says about a person to a session of ours.
+
+Invariant: WeChat is asked first, outside any transaction; then one transaction finds or creates the shopper, ends
+the session that the client came with, opens the new one, and carries over the cart and the trail of scans.
+"""
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.orm import Session
+
+from config import database, settings
+from storefront import carts, sessions, shoppers, tokens
+from storefront.actors import ActorKind, WeChatIdentity
+from storefront.errors import NextRejected, StateRejected
+from storefront.shopper_models import LoginState
+from storefront.wechat import wire
+
+# WeChat's own code lives for five minutes; a person who is asked for consent may take a little longer.
+STATE_LIFETIME = timedelta(minutes=10)
+CALLBACK_PATH = "/wechat/oauth/callback"
+
+# A path of ours and nothing that a browser reads as another host: no `//`, no backslash, no control characters.
+_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]{0,511}")
+_STATE = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedIn:
+    """Who logged in, with the session to hand out; `next_path` is where a browser was going."""
+
+    opened: sessions.Opened
+    number: str
+    next_path: str = "/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure:
+    """A browser on its way to WeChat: the address, and the secret that its cookie must bring back."""
+
+    url: str
+    browser: str = field(repr=False)
+    lifetime: timedelta = STATE_LIFETIME
+
+
+def miniprogram(*, js_code: str, visitor: UUID | None, previous: str | None, now: datetime) -> LoggedIn:
+    """Log in with a mini-program's code.
+
+    `visitor` is the proven visitor that scanned, `previous` the session token that the client held.
+    Raises `CodeRejected` and `WeChatUnavailable`.
+    """
+    identity = wire.code2session(js_code)
+    with database.transaction() as session:
+        return _enter(session, identity, visitor, previous, "/", now)
+
+
+def start(session: Session, *, next_path: str, now: datetime) -> Departure:
+    """Send a browser inside WeChat to log in and to come back to `next_path`. Raises `NextRejected`."""
+    if not is_path_of_ours(next_path):
+        raise NextRejected
+    state, browser = secrets.token_hex(32), tokens.secret()
+    session.execute(
+        insert(LoginState).values(
+            state_digest=tokens.digest(state),
+            browser_digest=tokens.digest(browser),
+            next_path=next_path,
+            open_until=now + STATE_LIFETIME,
+        )
+    )
+    redirect_uri = settings.current().public_base_url + CALLBACK_PATH
+    return Departure(url=wire.authorize_url(redirect_uri=redirect_uri, state=state), browser=browser)
+
+
+def official(
+    *, code: str, state: str, browser: str | None, visitor: UUID | None, previous: str | None, now: datetime
+) -> LoggedIn:
+    """Log in with the code that WeChat sent a browser back with. `browser` is the cookie that `start` gave it.
+
+    The state is spent before WeChat is asked, so a second callback with it is refused whatever became of the first.
+    Raises `StateRejected`, `CodeRejected`, `SnapshotUser` and `WeChatUnavailable`.
+    """
+    with database.transaction() as session:
+        next_path = _spend(session, state, browser, now)
+    identity = wire.exchange(code)
+    with database.transaction() as session:
+        return _enter(session, identity, visitor, previous, next_path, now)
+
+
+def guest(session: Session, *, visitor: UUID | None, now: datetime) -> LoggedIn:
+    """Open a session for a browser outside WeChat, which from now on owns a cart and orders through its cookie."""
+    shopper = shoppers.arrive_as_guest(session, now=now)
+    opened = sessions.open_for_shopper(session, shopper_id=shopper.shopper_id, kind=ActorKind.GUEST, now=now)
+    return LoggedIn(opened=opened, number=shopper.number)
+
+
+def is_path_of_ours(path: str) -> bool:
+    """Tell whether a browser may be sent to `path` after logging in: a path on this site, up to 512 characters."""
+    return _PATH.fullmatch(path) is not None and not urlsplit(path).netloc
+
+
+def purge(session: Session, *, before: datetime) -> None:
+    """Delete the logins that could have come back until `before` at most."""
+    session.execute(delete(LoginState).where(LoginState.open_until < before))
+
+
+def _spend(session: Session, state: str, browser: str | None, now: datetime) -> str:
+    next_path: str | None = None
+    if browser and _STATE.fullmatch(state):
+        next_path = session.scalar(
+            update(LoginState)
+            .where(
+                LoginState.state_digest == tokens.digest(state),
+                LoginState.browser_digest == tokens.digest(browser),
+                LoginState.used_at.is_(None),
+                LoginState.open_until > now,
+            )
+            .values(used_at=now)
+            .returning(LoginState.next_path)
+        )
+    if next_path is None:
+        raise StateRejected
+    return next_path
+
+
+def _enter(
+    session: Session,
+    identity: WeChatIdentity,
+    visitor: UUID | None,
+    previous: str | None,
+    next_path: str,
+    now: datetime,
+) -> LoggedIn:
+    shopper = shoppers.arrive(session, identity=identity, now=now)
+    left = sessions.leave(session, token=previous, now=now) if previous else None
+    if left is not None and left.kind is ActorKind.GUEST and left.shopper_id is not None:
+        carts.move(session, from_shopper=left.shopper_id, to_shopper=shopper.shopper_id)
+    opened = sessions.open_for_shopper(session, shopper_id=shopper.shopper_id, kind=ActorKind.SHOPPER, now=now)
+    return LoggedIn(opened=opened, number=shopper.number, next_path=next_path)

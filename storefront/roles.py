@@ -1,0 +1,109 @@
+"""Who of the staff may do what, as one table.
+
+Invariant: pure; a permission that no role lists is nobody's, and a scope only ever narrows a role.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """A job in the shop. A person may hold several, each with its own scope."""
+
+    ANALYST = "analyst"
+    CAMPAIGN = "campaign"
+    FULFILMENT = "fulfilment"
+    FINANCE = "finance"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """One thing that a member of staff may be allowed to do."""
+
+    READ_REPORTS = "reports.read"
+    READ_ATTRIBUTION = "attribution.read"
+    READ_PLACEMENTS = "placements.read"
+    WRITE_PLACEMENTS = "placements.write"
+    WRITE_CODES = "codes.write"
+    READ_ORDERS = "orders.read"
+    SHIP_ORDERS = "orders.ship"
+    REFUND_ORDERS = "orders.refund"
+    READ_MONEY = "money.read"
+    WRITE_CATALOG = "catalog.write"
+    MARK_PHONES = "phones.mark"
+    MANAGE_STAFF = "staff.manage"
+
+
+# Whoever can move money or grant rights must show a second factor, whatever else they are.
+TOTP_ROLES = frozenset({Role.FINANCE, Role.ADMIN})
+
+# Every role that opens staff pages may mark its own phone, so that a check of a poster never counts as a scan.
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.ANALYST: frozenset(
+        {
+            Permission.READ_REPORTS,
+            Permission.READ_ATTRIBUTION,
+            Permission.READ_PLACEMENTS,
+            Permission.MARK_PHONES,
+        }
+    ),
+    Role.CAMPAIGN: frozenset(
+        {
+            Permission.READ_REPORTS,
+            Permission.READ_ATTRIBUTION,
+            Permission.READ_PLACEMENTS,
+            Permission.WRITE_PLACEMENTS,
+            Permission.WRITE_CODES,
+            Permission.MARK_PHONES,
+        }
+    ),
+    Role.FULFILMENT: frozenset({Permission.READ_ORDERS, Permission.SHIP_ORDERS, Permission.MARK_PHONES}),
+    Role.FINANCE: frozenset(
+        {
+            Permission.READ_REPORTS,
+            Permission.READ_ATTRIBUTION,
+            Permission.READ_ORDERS,
+            Permission.REFUND_ORDERS,
+            Permission.READ_MONEY,
+            Permission.MARK_PHONES,
+        }
+    ),
+    Role.ADMIN: frozenset(Permission),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """A part of the shop: the regions whose code starts with `area`, the goods of one `supplier`; None is all."""
+
+    area: str | None = None
+    supplier: str | None = None
+
+    def covers(self, other: "Scope") -> bool:
+        """Tell whether everything in `other` lies within this scope."""
+        area = self.area is None or (other.area is not None and other.area.startswith(self.area))
+        return area and self.supplier in (None, other.supplier)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """A role held within a scope."""
+
+    role: Role
+    scope: Scope = Scope()
+
+
+def scopes(grants: tuple[Grant, ...], permission: Permission) -> list[Scope]:
+    """Return the scopes in which `grants` hold `permission`; empty means nowhere. Listings filter by them."""
+    return [grant.scope for grant in grants if permission in PERMISSIONS[grant.role]]
+
+
+def permits(grants: tuple[Grant, ...], permission: Permission, scope: Scope | None = None) -> bool:
+    """Tell whether `grants` hold `permission` over all of `scope`, or anywhere at all when `scope` is None."""
+    held = scopes(grants, permission)
+    return bool(held) if scope is None else any(own.covers(scope) for own in held)
+
+
+def needs_totp(grants: tuple[Grant, ...]) -> bool:
+    """Tell whether a holder of `grants` must log in with a second factor."""
+    return any(grant.role in TOTP_ROLES for grant in grants)

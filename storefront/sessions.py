@@ -1,0 +1,174 @@
+"""Sessions: opaque tokens that say who is calling.
+
+Invariant: a token is 256 random bits, stored as a digest, handed out once and rotated at every login; it travels in
+a header or in a cookie, never in a URL. Being asked who is calling costs one indexed statement.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, insert, update
+from sqlalchemy.orm import Session
+
+from config import database, settings
+from storefront import tokens
+from storefront.actors import Actor, ActorKind
+from storefront.errors import SessionRequired
+from storefront.roles import Grant, Role, Scope
+from storefront.shopper_models import LoginSession
+
+# A shopper logs in silently through WeChat, so a month is no burden; a guest owns the cart and the orders through
+# this cookie alone, so it lives as long as an order can still be returned; staff log in once a shift.
+LIFETIMES = {
+    ActorKind.SHOPPER: timedelta(days=30),
+    ActorKind.GUEST: timedelta(days=90),
+    ActorKind.STAFF: timedelta(hours=12),
+}
+
+_VERIFY = """
+SELECT s.kind, c.id, c.number, c.person, c.appid, a.id, a.username,
+       CASE WHEN a.id IS NOT NULL THEN
+           (SELECT jsonb_agg(jsonb_build_array(r.role, r.area, r.supplier) ORDER BY r.id)
+              FROM staff_roles r WHERE r.staff_id = a.id) END
+  FROM sessions s
+  LEFT JOIN shoppers c ON c.id = s.shopper_id
+  LEFT JOIN staff_accounts a ON a.id = s.staff_id
+ WHERE s.token_digest = %s AND s.revoked_at IS NULL AND s.expires_at > %s AND a.disabled_at IS NULL
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A new session; `token` is shown this once."""
+
+    token: str = field(repr=False)
+    kind: ActorKind
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presented:
+    """A token as a request brought it; one that came `by_cookie` needs a proof against forgery (`csrf`)."""
+
+    token: str = field(repr=False)
+    by_cookie: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """A session that has just ended."""
+
+    kind: ActorKind
+    shopper_id: int | None
+
+
+def open_for_shopper(session: Session, *, shopper_id: int, kind: ActorKind, now: datetime) -> Opened:
+    """Open a session for a shopper or a guest."""
+    return _open(session, kind, {"shopper_id": shopper_id}, now)
+
+
+def open_for_staff(session: Session, *, staff_id: int, now: datetime) -> Opened:
+    """Open a session for a member of staff."""
+    return _open(session, ActorKind.STAFF, {"staff_id": staff_id}, now)
+
+
+def _open(session: Session, kind: ActorKind, owner: dict[str, int], now: datetime) -> Opened:
+    opened = Opened(token=tokens.secret(), kind=kind, expires_at=now + LIFETIMES[kind])
+    session.execute(
+        insert(LoginSession).values(
+            token_digest=tokens.digest(opened.token), kind=kind, created_at=now, expires_at=opened.expires_at, **owner
+        )
+    )
+    return opened
+
+
+def verify(token: str, *, now: datetime) -> Actor:
+    """Return who `token` speaks for.
+
+    Raises `SessionRequired` when it is unknown, revoked or expired, or its staff account is disabled.
+    """
+    if not tokens.is_secret(token):
+        raise SessionRequired
+    rows = database.statement(_VERIFY, (tokens.digest(token), now))
+    if not rows:
+        raise SessionRequired
+    kind, shopper_id, number, person, appid, staff_id, username, grants = rows[0]
+    return Actor(
+        kind=ActorKind(kind),
+        shopper_id=shopper_id,
+        number=number,
+        person=person,
+        appid=appid,
+        staff_id=staff_id,
+        username=username,
+        grants=tuple(
+            Grant(role=Role(role), scope=Scope(area=area, supplier=supplier)) for role, area, supplier in grants or ()
+        ),
+    )
+
+
+def leave(session: Session, *, token: str, now: datetime) -> Left | None:
+    """End the session of `token` and return whose it was; None when it had ended already or never was."""
+    row = session.execute(
+        update(LoginSession)
+        .where(
+            LoginSession.token_digest == tokens.digest(token),
+            LoginSession.revoked_at.is_(None),
+            LoginSession.expires_at > now,
+        )
+        .values(revoked_at=now)
+        .returning(LoginSession.kind, LoginSession.shopper_id)
+    ).one_or_none()
+    return Left(kind=row.kind, shopper_id=row.shopper_id) if row else None
+
+
+def revoke_staff(session: Session, *, staff_id: int, now: datetime) -> None:
+    """End every session of a member of staff."""
+    session.execute(
+        update(LoginSession)
+        .where(LoginSession.staff_id == staff_id, LoginSession.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def purge(session: Session, *, before: datetime) -> None:
+    """Delete sessions that expired before `before`."""
+    session.execute(delete(LoginSession).where(LoginSession.expires_at < before))
+
+
+def presented(*, authorization: str | None, cookies: Mapping[str, str], staff: bool = False) -> Presented | None:
+    """Return the token that a request brought, or None. A header goes before a cookie; `staff` picks whose cookie.
+
+    Raises `SessionRequired` for an `Authorization` header that is no bearer token.
+    """
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not tokens.is_secret(token.strip()):
+            raise SessionRequired
+        return Presented(token=token.strip(), by_cookie=False)
+    cookie = cookies.get(cookie_name(staff=staff))
+    return Presented(token=cookie, by_cookie=True) if cookie else None
+
+
+def cookie_name(*, staff: bool = False) -> str:
+    """Return the cookie's name. Staff have their own, so that logging in at work does not empty a private cart."""
+    # Browsers accept the prefix only from https with `Secure`: no neighbouring host can plant such a cookie.
+    prefix = "__Host-" if settings.current().is_public_https else ""
+    return prefix + ("hall_staff" if staff else "hall_session")
+
+
+def cookie(opened: Opened, *, now: datetime) -> dict[str, Any]:
+    """Return the session as keyword arguments of Flask's `Response.set_cookie`."""
+    return {
+        "key": cookie_name(staff=opened.kind is ActorKind.STAFF),
+        "value": opened.token,
+        "max_age": int((opened.expires_at - now).total_seconds()),
+        **cookie_attributes(),
+    }
+
+
+def cookie_attributes() -> dict[str, Any]:
+    """Return what every cookie of ours has in common; `Response.delete_cookie` takes the same."""
+    return {"path": "/", "secure": settings.current().is_public_https, "httponly": True, "samesite": "Lax"}

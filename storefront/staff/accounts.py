@@ -1,0 +1,199 @@
+"""Staff accounts: who works here, how they prove it, what they may do.
+
+Invariant: nobody logs in with a role that moves money or grants rights without a second factor, no one-time code
+works twice, and a disabled account's sessions end at once.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from config import database
+from storefront import audit, roles, sessions
+from storefront.actors import Actor, ActorKind
+from storefront.errors import (
+    AccountInvalid,
+    AccountNotFound,
+    CredentialsRejected,
+    NotPermitted,
+    TotpRequired,
+    UsernameTaken,
+)
+from storefront.roles import Grant, Permission, Role, Scope
+from storefront.staff import delays, factors
+from storefront.staff_models import StaffAccount, StaffRole
+
+USERNAME = re.compile(r"[a-z][a-z0-9_.-]{2,31}", re.ASCII)
+PASSWORD_LENGTHS = range(12, 129)
+AREA = re.compile(r"\d{2}(\d{2}(\d{2})?)?", re.ASCII)
+TOTP_CODE = re.compile(r"\d{6}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """A new account; `enrolment_uri` is set when its roles need one-time codes, and is shown this once."""
+
+    staff_id: int
+    username: str
+    enrolment_uri: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Account:
+    staff_id: int
+    password_hash: str = field(repr=False)
+    totp_sealed: str | None = field(repr=False)
+    grants: tuple[Grant, ...]
+
+
+def add(
+    session: Session,
+    *,
+    username: str,
+    password: str,
+    grants: tuple[Grant, ...],
+    now: datetime,
+    by: Actor | None = None,
+) -> Added:
+    """Create an account with at least one role. `by` is who does it, None for the command line.
+
+    Raises `AccountInvalid` (user name 3..32 of a-z 0-9 _ . -, password 12..128 characters and not the user name,
+    area a prefix of 2, 4 or 6 digits of a region code) and `UsernameTaken`.
+    """
+    _check_new(username, password, grants)
+    secret = factors.new_secret() if roles.needs_totp(grants) else None
+    staff_id = session.scalar(
+        upsert(StaffAccount)
+        .values(
+            username=username,
+            password_hash=factors.hash_password(password),
+            totp_sealed=factors.seal(secret) if secret else None,
+            created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=[StaffAccount.username])
+        .returning(StaffAccount.id)
+    )
+    if staff_id is None:
+        raise UsernameTaken(username=username)
+    session.execute(
+        insert(StaffRole),
+        [
+            {"staff_id": staff_id, "role": grant.role, "area": grant.scope.area, "supplier": grant.scope.supplier}
+            for grant in grants
+        ],
+    )
+    audit.record(session, by, "staff.added", username, {"roles": [grant.role for grant in grants]}, now=now)
+    return Added(
+        staff_id=staff_id,
+        username=username,
+        enrolment_uri=factors.enrolment_uri(secret, username) if secret else None,
+    )
+
+
+def login(*, username: str, password: str, totp: str | None, address: str | None, now: datetime) -> sessions.Opened:
+    """Log a member of staff in from the network `address` and return the new session.
+
+    Hashing takes a while, so it happens between two short transactions, not inside one.
+    Raises `LoginDelayed` while earlier attempts have earned a wait, `CredentialsRejected` when anything is wrong
+    (also a one-time code that was used before), `TotpRequired` when only that code is missing.
+    """
+    if not USERNAME.fullmatch(username) or len(password) >= PASSWORD_LENGTHS.stop:
+        raise CredentialsRejected
+    network = delays.network_of(address)
+    with database.transaction() as session:
+        delays.count(session, username=username, network=network, now=now)
+        account = _load(session, username)
+    if not factors.password_matches(account.password_hash if account else None, password) or account is None:
+        raise CredentialsRejected
+    step = _second_factor(account, totp, now)
+    with database.transaction() as session:
+        if not _still_standing(session, account.staff_id, step):
+            raise CredentialsRejected
+        delays.forget(session, username=username, network=network)
+        opened = sessions.open_for_staff(session, staff_id=account.staff_id, now=now)
+        actor = Actor(kind=ActorKind.STAFF, staff_id=account.staff_id, username=username, grants=account.grants)
+        audit.record(session, actor, "staff.logged_in", username, {"network": network}, now=now)
+    return opened
+
+
+def disable(session: Session, *, username: str, now: datetime, by: Actor | None = None) -> None:
+    """Shut an account and end its sessions. Raises `AccountNotFound`, also when it is shut already."""
+    staff_id = session.scalar(
+        update(StaffAccount)
+        .where(StaffAccount.username == username, StaffAccount.disabled_at.is_(None))
+        .values(disabled_at=now)
+        .returning(StaffAccount.id)
+    )
+    if staff_id is None:
+        raise AccountNotFound
+    sessions.revoke_staff(session, staff_id=staff_id, now=now)
+    audit.record(session, by, "staff.disabled", username, {}, now=now)
+
+
+def allowed(actor: Actor, permission: Permission, scope: Scope | None = None) -> bool:
+    """Tell whether `actor` holds `permission` over all of `scope`, or anywhere at all when `scope` is None."""
+    return actor.staff_id is not None and roles.permits(actor.grants, permission, scope)
+
+
+def require(actor: Actor, permission: Permission, scope: Scope | None = None) -> None:
+    """Raise `NotPermitted` unless `allowed`."""
+    if not allowed(actor, permission, scope):
+        raise NotPermitted(permission=permission)
+
+
+def _check_new(username: str, password: str, grants: tuple[Grant, ...]) -> None:
+    faults = {}
+    if not USERNAME.fullmatch(username):
+        faults["username"] = "3 至 32 位，小写字母开头，可含数字和 _ . -"
+    if len(password) not in PASSWORD_LENGTHS or password.lower() == username:
+        faults["password"] = "12 至 128 个字符，且不能与用户名相同"  # noqa: S105 - says what a password must be
+    if not grants or len(set(grants)) != len(grants):
+        faults["roles"] = "至少一个角色，且不能重复"
+    if any(grant.scope.area is not None and not AREA.fullmatch(grant.scope.area) for grant in grants):
+        faults["area"] = "行政区划代码的前 2、4 或 6 位"
+    if faults:
+        raise AccountInvalid(fields=faults)
+
+
+def _load(session: Session, username: str) -> _Account | None:
+    row = session.scalar(
+        select(StaffAccount).where(StaffAccount.username == username, StaffAccount.disabled_at.is_(None))
+    )
+    if row is None:
+        return None
+    held = session.execute(
+        select(StaffRole.role, StaffRole.area, StaffRole.supplier).where(StaffRole.staff_id == row.id)
+    )
+    return _Account(
+        staff_id=row.id,
+        password_hash=row.password_hash,
+        totp_sealed=row.totp_sealed,
+        grants=tuple(Grant(role=Role(h.role), scope=Scope(area=h.area, supplier=h.supplier)) for h in held),
+    )
+
+
+def _second_factor(account: _Account, totp: str | None, now: datetime) -> int | None:
+    """Return the step of the code that was shown, None when the account has no second factor."""
+    if account.totp_sealed is None:
+        if roles.needs_totp(account.grants):
+            raise CredentialsRejected
+        return None
+    if not totp:
+        raise TotpRequired
+    step = factors.matching_step(account.totp_sealed, totp, now=now) if TOTP_CODE.fullmatch(totp) else None
+    if step is None:
+        raise CredentialsRejected
+    return step
+
+
+def _still_standing(session: Session, staff_id: int, step: int | None) -> bool:
+    """Spend the one-time code; False when it, or a later one, was spent already or the account was just disabled."""
+    spending = update(StaffAccount).where(StaffAccount.id == staff_id, StaffAccount.disabled_at.is_(None))
+    if step is not None:
+        spending = spending.where(func.coalesce(StaffAccount.totp_step, -1) < step)
+    spent = spending.values(totp_step=func.coalesce(step, StaffAccount.totp_step)).returning(StaffAccount.id)
+    return session.scalar(spent) is not None

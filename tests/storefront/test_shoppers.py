@@ -1,0 +1,83 @@
+"""One shopper per (appid, openid), whatever races; a unionid links and never merges."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+from sqlalchemy import func, select
+
+from config import database
+from storefront import shoppers
+from storefront.actors import WeChatIdentity
+from storefront.shopper_models import Shopper
+from tests.storefront.conftest import NOW
+
+
+def arrive(appid: str, openid: str, unionid: str | None = None) -> shoppers.ShopperView:
+    with database.transaction() as session:
+        identity = WeChatIdentity(appid=appid, openid=openid, unionid=unionid)
+        return shoppers.arrive(session, identity=identity, now=NOW)
+
+
+def test_the_same_openid_is_the_same_shopper(db: None) -> None:
+    assert arrive("wx1", "oAAAAAA1") == arrive("wx1", "oAAAAAA1")
+
+
+def test_an_openid_means_nothing_at_another_application(db: None) -> None:
+    first, second = arrive("wx1", "oAAAAAA1"), arrive("wx2", "oAAAAAA1")
+    assert first.shopper_id != second.shopper_id
+    assert first.person != second.person
+    assert first.number != second.number
+
+
+def test_logins_at_once_make_one_shopper(db: None) -> None:
+    together = Barrier(8)
+
+    def login(_: int) -> shoppers.ShopperView:
+        together.wait()
+        return arrive("wx1", "oAAAAAA1")
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(login, range(8)))
+    assert len(found) == 1
+    with database.transaction() as session:
+        assert session.scalar(select(func.count()).select_from(Shopper)) == 1
+
+
+def test_a_unionid_links_persons_and_keeps_accounts_apart(db: None) -> None:
+    mini, official = arrive("wx1", "oAAAAAA1", "uAAAAAA1"), arrive("wx2", "oBBBBBB1")
+    stranger = arrive("wx2", "oCCCCCC1", "uCCCCCC1")
+    with database.transaction() as session:
+        assert shoppers.same_human(session, shopper_id=official.shopper_id) == []
+    assert arrive("wx2", "oBBBBBB1", "uAAAAAA1") == official
+    with database.transaction() as session:
+        assert shoppers.same_human(session, shopper_id=official.shopper_id) == [mini.person]
+        assert shoppers.same_human(session, shopper_id=mini.shopper_id) == [official.person]
+        assert shoppers.same_human(session, shopper_id=stranger.shopper_id) == []
+
+
+def test_a_unionid_once_told_is_not_forgotten(db: None) -> None:
+    shopper = arrive("wx1", "oAAAAAA1", "uAAAAAA1")
+    arrive("wx1", "oAAAAAA1")
+    with database.transaction() as session:
+        identity = shoppers.wechat_identity(session, shopper_id=shopper.shopper_id)
+    assert identity == WeChatIdentity(appid="wx1", openid="oAAAAAA1", unionid="uAAAAAA1")
+    assert "oAAAAAA1" not in repr(identity)
+
+
+def test_guests_are_all_different_and_have_no_openid(db: None) -> None:
+    with database.transaction() as session:
+        first = shoppers.arrive_as_guest(session, now=NOW)
+        second = shoppers.arrive_as_guest(session, now=NOW)
+        assert first.person != second.person
+        assert shoppers.wechat_identity(session, shopper_id=first.shopper_id) is None
+        assert shoppers.same_human(session, shopper_id=first.shopper_id) == []
+
+
+def test_the_last_login_is_remembered(db: None) -> None:
+    shopper = arrive("wx1", "oAAAAAA1")
+    later = NOW + timedelta(days=1)
+    with database.transaction() as session:
+        shoppers.arrive(session, identity=WeChatIdentity(appid="wx1", openid="oAAAAAA1"), now=later)
+        row = session.get_one(Shopper, shopper.shopper_id)
+        assert (row.created_at, row.logged_in_at) == (NOW, later)
