@@ -146,9 +146,9 @@ def statement(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[
 class _Held:
     """A thread's own connection, closed when the thread ends (its locals die with it)."""
 
-    def __init__(self, generation: int) -> None:
+    def __init__(self, connection: psycopg.Connection, generation: int) -> None:
+        self.connection = connection
         self.generation = generation
-        self.connection: psycopg.Connection = psycopg.connect(plain_url(), autocommit=True, options=_OPTIONS)
 
     def __del__(self) -> None:
         self.connection.close()
@@ -157,7 +157,8 @@ class _Held:
 def _autocommit_connection() -> psycopg.Connection:
     held: _Held | None = getattr(_thread, "held", None)
     if held is None or held.connection.closed or held.generation != _generation:
-        held = _thread.held = _Held(_generation)
+        connection = psycopg.connect(plain_url(), autocommit=True, options=_OPTIONS)
+        held = _thread.held = _Held(connection, _generation)
     return held.connection
 
 

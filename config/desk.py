@@ -113,8 +113,7 @@ def run() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: told.append(number))
     try:
-        for command in ("migrate", "seed"):
-            subprocess.run([*flask, command], env=environment, check=True)  # noqa: S603
+        subprocess.run([*flask, "migrate"], env=environment, check=True)  # noqa: S603
         for child in children:
             child.start(environment)
         _wait_for_web(told)

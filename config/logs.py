@@ -41,8 +41,8 @@ def configure(level: str = "INFO") -> None:
 
 
 def get(name: str) -> Any:
-    """Return a structured logger whose lines carry `logger=name`."""
-    return structlog.get_logger(logger=name)
+    """Return a structured logger whose lines carry `module=name`."""
+    return structlog.get_logger(module=name)
 
 
 def alarm(kind: str, **fields: Any) -> None:

@@ -28,8 +28,8 @@ def create_app(settings: Settings) -> Flask:
     http.install(app, settings)
     api = schemas.HouseApi(app)
     app.register_blueprint(health.blueprint)
-    app.cli.add_command(cli.migrate)
-    app.cli.add_command(cli.worker)
+    for command in (cli.migrate, cli.worker, cli.welcome):
+        app.cli.add_command(command)
     del api
     naked = guard.unguarded(app)
     if naked:

@@ -1,9 +1,10 @@
 """The commands: `flask --app wsgi migrate | worker | …`."""
 
 import click
+import segno
 from flask.cli import with_appcontext
 
-from config import clock, database, facts, jobs, migrations
+from config import clock, database, facts, jobs, migrations, settings
 
 
 @click.command()
@@ -20,3 +21,12 @@ def worker() -> None:
     """Run reactions and scheduled work until told to stop."""
     facts.sweep(now=clock.now())
     jobs.work()
+
+
+@click.command()
+@with_appcontext
+def welcome() -> None:
+    """Say which page to open, with a QR code for a phone."""
+    address = settings.current().public_base_url
+    click.echo(f"\nThe local hall is open: {address}\n")
+    segno.make(address).terminal(compact=True)

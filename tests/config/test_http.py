@@ -1,0 +1,152 @@
+"""Every answer has the one error shape, a request id and the security headers."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from marshmallow import fields
+
+from config import database, errors, http, schemas
+from config.settings import Settings
+
+
+class Broken(errors.Conflict):
+    code = "tests.broken"
+    message = "坏了"
+
+
+class Body(schemas.Schema):
+    count = schemas.Int(required=True, low=1, high=9)
+    word = schemas.Text(high=5, load_default="")
+
+
+class Query(schemas.PageArgs):
+    kind = fields.String(load_default=None)
+
+
+def make_app(settings: Settings) -> Flask:
+    app = Flask("tests")
+    app.config.update(API_TITLE="t", API_VERSION="1", OPENAPI_VERSION="3.1.0")
+    http.install(app, settings)
+    api = schemas.HouseApi(app)
+    blueprint = schemas.Blueprint("things", "things")
+
+    @blueprint.post("/things")
+    @blueprint.arguments(Body)
+    def make(body: dict[str, object]) -> dict[str, object]:
+        return body
+
+    @blueprint.get("/things")
+    @blueprint.arguments(Query, location="query")
+    def listing(query: dict[str, object]) -> dict[str, object]:
+        return {"limit": query["limit"]}
+
+    @blueprint.get("/broken")
+    def broken() -> None:
+        raise Broken(left=3, retry_after=7)
+
+    @blueprint.get("/bug")
+    def bug() -> None:
+        raise ZeroDivisionError
+
+    @blueprint.get("/database")
+    def query_database() -> str:
+        database.statement("SELECT 1")
+        return ""
+
+    api.register_blueprint(blueprint)
+    return app
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[FlaskClient]:
+    with make_app(settings).test_client() as client:
+        yield client
+
+
+def code_of(response: object) -> str:
+    body = response.get_json()  # type: ignore[attr-defined]
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "details", "request_id"}
+    assert body["error"]["request_id"] == response.headers["X-Request-ID"]  # type: ignore[attr-defined]
+    return str(body["error"]["code"])
+
+
+def test_a_refusal_of_ours_carries_its_code_details_and_retry_after(client: FlaskClient) -> None:
+    response = client.get("/broken")
+    assert (response.status_code, code_of(response)) == (409, "tests.broken")
+    assert response.get_json()["error"]["details"] == {"left": 3}
+    assert response.headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        ("{", "application/json", 400, "request.malformed"),
+        ("", "application/json", 400, "request.malformed"),
+        ('{"count": NaN}', "application/json", 400, "request.malformed"),
+        ('{"count": 1, "word": "\\ud800"}', "application/json", 400, "request.malformed"),
+        ("[" * 100_000, "application/json", 400, "request.malformed"),
+        ('{"count": 1}', "text/plain", 415, "request.unsupported_media_type"),
+        ("count=1", "application/x-www-form-urlencoded", 415, "request.unsupported_media_type"),
+        ('{"count": 1, "more": 1}', "application/json", 422, "request.invalid"),
+        ('{"count": "1"}', "application/json", 422, "request.invalid"),
+        ('{"count": true}', "application/json", 422, "request.invalid"),
+        ('{"count": 0}', "application/json", 422, "request.invalid"),
+        ('{"count": 1.5}', "application/json", 422, "request.invalid"),
+        ('{"count": 1, "word": "a\\u0000"}', "application/json", 422, "request.invalid"),
+        ("[]", "application/json", 422, "request.invalid"),
+        ("x" * (http.MAX_BODY_BYTES + 1), "application/json", 413, "request.too_large"),
+    ],
+)
+def test_bad_bodies_get_the_one_shape(
+    client: FlaskClient, body: str, content_type: str, status: int, code: str
+) -> None:
+    response = client.post("/things", data=body, content_type=content_type)
+    assert (response.status_code, code_of(response)) == (status, code)
+
+
+def test_a_whole_number_written_as_a_decimal_is_an_integer(client: FlaskClient) -> None:
+    assert client.post("/things", json={"count": 3.0}).get_json()["count"] == 3
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "limit=٣", "limit=1.0", "other=1"])
+def test_bad_queries_are_refused(client: FlaskClient, query: str) -> None:
+    response = client.get(f"/things?{query}")
+    assert (response.status_code, code_of(response)) == (422, "request.invalid")
+
+
+def test_a_query_in_digits_is_read(client: FlaskClient) -> None:
+    assert client.get("/things?limit=7").get_json() == {"limit": 7}
+
+
+def test_an_unknown_route_and_a_wrong_method_keep_the_shape_and_allow(client: FlaskClient) -> None:
+    assert code_of(client.get("/nowhere")) == "request.not_found"
+    response = client.delete("/things")
+    assert code_of(response) == "request.method_not_allowed"
+    assert {"GET", "POST"} <= {method.strip() for method in response.headers["Allow"].split(",")}
+
+
+def test_a_bug_is_answered_with_500_and_says_nothing_of_itself(client: FlaskClient) -> None:
+    response = client.get("/bug")
+    assert (response.status_code, code_of(response)) == (500, "service.fault")
+    assert b"Zero" not in response.data
+
+
+def test_a_database_that_is_away_is_503_with_retry_after(client: FlaskClient) -> None:
+    database.configure("postgresql://postgres@/hall?host=/nonexistent")
+    response = client.get("/database")
+    assert (response.status_code, code_of(response)) == (503, "service.unavailable")
+    assert response.headers["Retry-After"] == "2"
+
+
+def test_a_request_id_is_passed_on_when_it_is_sane_and_replaced_when_not(client: FlaskClient) -> None:
+    assert client.get("/nowhere", headers={"X-Request-ID": "abcdefgh-1"}).headers["X-Request-ID"] == "abcdefgh-1"
+    assert client.get("/nowhere", headers={"X-Request-ID": "a b"}).headers["X-Request-ID"] != "a b"
+
+
+def test_every_answer_carries_the_security_headers(client: FlaskClient) -> None:
+    headers = client.get("/things").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin", "H5 pay needs a Referer of ours"
