@@ -165,3 +165,66 @@ class PhoneNotFound(NotFound):
 
     code = "staff.phone_not_found"
     message = "没有这台员工手机"
+
+
+class LinesInvalid(Invalid):
+    """The order lines are none, too many, or not of this order."""
+
+    code = "order.lines_invalid"
+    message = "商品明细有误"
+
+
+class OrderNotFound(NotFound):
+    """There is no such order, or it is somebody else's."""
+
+    code = "order.not_found"
+    message = "订单不存在"
+
+
+class OrderNotPending(Conflict):
+    """The order no longer waits for its money; a paid one is given back through after-sales."""
+
+    code = "order.not_pending"
+    message = "订单已不是待支付状态"
+
+
+class OrderNotPaid(Conflict):
+    """This needs an order that is paid and not over."""
+
+    code = "order.not_paid"
+    message = "订单当前状态不能这样操作"
+
+
+class OrderNotShipped(Conflict):
+    """Only what was shipped can be received."""
+
+    code = "order.not_shipped"
+    message = "订单尚未全部发货"
+
+
+class PayWindowClosing(Conflict):
+    """Too close to the end of the time to pay for a new payment."""
+
+    code = "order.pay_window_closing"
+    message = "支付时间即将结束，请重新下单"
+
+
+class RefundExceedsLine(Conflict):
+    """More would go back than was paid for a line, or for the freight; `details` say what is left."""
+
+    code = "order.refund_exceeds_line"
+    message = "退款金额超过可退金额"
+
+
+class IdempotencyMismatch(Conflict):
+    """The key was used before with another body."""
+
+    code = "idempotency.mismatch"
+    message = "同一请求标识已用于不同的内容"
+
+
+class CursorInvalid(Invalid):
+    """The cursor is not one that a page of ours gave."""
+
+    code = "order.cursor_invalid"
+    message = "翻页参数无效"

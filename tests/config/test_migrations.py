@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 
 from catalog import models  # noqa: F401 - the catalog's tables
 from config import database, embedded, migrations
-from storefront import app, shopper_models, staff_models  # noqa: F401 - imports every model
+from storefront import app, order_models, shopper_models, staff_models  # noqa: F401 - imports every model
 from tests.contracts.schema import describe
 
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0006_people"
-down_revision = "0005_shop"
+revision = "0005_people"
+down_revision = "0004_campaign"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,158 @@
+"""Orders as others read them: the shopper's view, the staff's view, and lists of both.
+
+Invariant: every figure is read in one statement with its order, so a view never mixes two moments; a shopper's view
+holds that shopper's own orders only.
+"""
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Any
+
+from payments import collect
+from payments.lifecycle import PaymentState
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from storefront import errors
+from storefront.order_lifecycle import OrderState
+
+_VIEW = """
+    SELECT o.id, o.number, o.state, o.cancelled_by, o.goods_fen, o.freight_fen, o.payable_fen, o.address, o.remark,
+           o.placed_at, o.pay_until, o.paid_at, o.shipped_at, o.received_at, o.cancelled_at, o.shopper_id,
+           o.payment_number,
+           (SELECT jsonb_agg(jsonb_build_object(
+                'line', l.line_no, 'sku', l.sku, 'product', l.product_slug, 'title', l.title, 'spec', l.spec,
+                'image', l.image, 'price_fen', l.price_fen, 'quantity', l.quantity, 'amount_fen', l.amount_fen,
+                'consignment', l.consignment_no,
+                'refunded_fen', (SELECT coalesce(sum(rl.amount_fen), 0) FROM order_refund_lines rl
+                                 JOIN order_refunds r ON r.id = rl.refund_id
+                                 WHERE r.order_id = o.id AND rl.line_no = l.line_no AND r.refunded_at IS NOT NULL)
+            ) ORDER BY l.line_no) FROM order_lines l WHERE l.order_id = o.id) AS lines,
+           (SELECT jsonb_agg(jsonb_build_object(
+                'consignment', c.consignment_no, 'ship_from', c.ship_from, 'freight_fen', c.freight_fen,
+                'carrier', c.carrier, 'tracking_number', c.tracking_number, 'shipped_at', c.shipped_at
+            ) ORDER BY c.consignment_no) FROM consignments c WHERE c.order_id = o.id) AS consignments,
+           (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'refund', r.refund_number, 'amount_fen', r.amount_fen, 'freight_fen', r.freight_fen,
+                'reason', r.reason, 'asked_by', r.asked_by, 'asked_at', r.asked_at, 'refunded_at', r.refunded_at,
+                'failed_at', r.failed_at
+            ) ORDER BY r.id), '[]') FROM order_refunds r WHERE r.order_id = o.id) AS refunds
+    FROM orders o
+"""
+
+
+def find(session: Session, *, shopper_id: int, number: str) -> dict[str, Any]:
+    """Return a shopper's own order as the API shows it. Raises `OrderNotFound`, also for somebody else's."""
+    row = session.execute(text(_VIEW + " WHERE o.number = :number"), {"number": number}).mappings().first()
+    if row is None or row["shopper_id"] != shopper_id:
+        raise errors.OrderNotFound
+    return _for_shopper(session, row)
+
+
+def listing(
+    session: Session, *, shopper_id: int, state: OrderState | None = None, cursor: str | None = None, limit: int = 20
+) -> dict[str, Any]:
+    """Return a page of a shopper's orders, newest first: `{"items": [...], "next_cursor": str | None}`."""
+    rows = _page(session, "o.shopper_id = :shopper_id", {"shopper_id": shopper_id}, state, cursor, limit)
+    return {"items": [_for_shopper(session, row) for row in rows[:limit]], "next_cursor": _next(rows, limit)}
+
+
+def staff_find(session: Session, *, number: str) -> dict[str, Any]:
+    """Return an order with everything that staff may see: address, refunds, payment. Raises `OrderNotFound`."""
+    row = session.execute(text(_VIEW + " WHERE o.number = :number"), {"number": number}).mappings().first()
+    if row is None:
+        raise errors.OrderNotFound
+    return _for_staff(session, row)
+
+
+def staff_listing(
+    session: Session,
+    *,
+    state: OrderState | None = None,
+    q: str | None = None,
+    cursor: str | None = None,
+    limit: int = 20,
+) -> dict[str, Any]:
+    """Return a page of all orders, newest first; `q` is the beginning of an order's number."""
+    digits = "".join(character for character in q or "" if character.isdigit())
+    rows = _page(session, "o.number LIKE :prefix", {"prefix": f"{digits}%"}, state, cursor, limit)
+    return {"items": [_for_staff(session, row) for row in rows[:limit]], "next_cursor": _next(rows, limit)}
+
+
+def _page(
+    session: Session, owned: str, params: dict[str, Any], state: OrderState | None, cursor: str | None, limit: int
+) -> list[Any]:
+    where = [owned, "(cast(:state AS text) IS NULL OR o.state = :state)", "o.id < :below"]
+    query = _VIEW + f" WHERE {' AND '.join(where)} ORDER BY o.id DESC LIMIT :limit"
+    below = 2**63 - 1 if cursor is None else _decoded(cursor)
+    bound = {**params, "state": state.value if state else None, "below": below, "limit": limit + 1}
+    return list(session.execute(text(query), bound).mappings())
+
+
+def _decoded(cursor: str) -> int:
+    try:
+        return int.from_bytes(base64.b32decode(cursor.upper() + "=" * (-len(cursor) % 8)))
+    except (binascii.Error, ValueError):
+        raise errors.CursorInvalid from None
+
+
+def _next(rows: list[Any], limit: int) -> str | None:
+    if len(rows) <= limit:
+        return None
+    # Eight bytes, base 32: opaque, and it says nothing that the reader could not count.
+    return base64.b32encode(rows[limit - 1]["id"].to_bytes(8)).decode().rstrip("=").lower()
+
+
+def _payment_state(view: collect.PaymentView | None, state: OrderState) -> str:
+    """Return open, confirming, succeeded or closed: what a page may say about the money."""
+    if view is None:
+        return "closed" if state is OrderState.CANCELLED else "open"
+    if view.state is PaymentState.OPEN and view.is_confirming:
+        return "confirming"
+    return view.state.value
+
+
+def _common(row: Any) -> dict[str, Any]:
+    refunds = row["refunds"]
+    return {
+        "number": row["number"],
+        "state": row["state"],
+        "cancelled_by": row["cancelled_by"],
+        "goods_fen": row["goods_fen"],
+        "freight_fen": row["freight_fen"],
+        "payable_fen": row["payable_fen"],
+        "refunding_fen": sum(r["amount_fen"] for r in refunds if not r["refunded_at"] and not r["failed_at"]),
+        "refunded_fen": sum(r["amount_fen"] for r in refunds if r["refunded_at"]),
+        "placed_at": _instant(row["placed_at"]),
+        "pay_until": _instant(row["pay_until"]),
+        "paid_at": _instant(row["paid_at"]),
+        "shipped_at": _instant(row["shipped_at"]),
+        "received_at": _instant(row["received_at"]),
+        "cancelled_at": _instant(row["cancelled_at"]),
+        "address": row["address"],
+        "remark": row["remark"],
+        "lines": row["lines"],
+        "consignments": row["consignments"],
+    }
+
+
+def _for_shopper(session: Session, row: Any) -> dict[str, Any]:
+    view = collect.current(session, reference=row["number"])
+    return {**_common(row), "payment": {"state": _payment_state(view, OrderState(row["state"]))}}
+
+
+def _for_staff(session: Session, row: Any) -> dict[str, Any]:
+    view = collect.current(session, reference=row["number"])
+    payment = {
+        "number": view.number if view else None,
+        "state": _payment_state(view, OrderState(row["state"])),
+        "channel": view.channel.value if view else None,
+        "transaction_id": view.transaction_id if view else None,
+        "succeeded_at": _instant(view.succeeded_at) if view else None,
+    }
+    return {**_common(row), "refunds": row["refunds"], "payment": payment}
+
+
+def _instant(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

@@ -1,0 +1,270 @@
+"""The life of an order after it was placed: settled, cancelled, expired, received, read.
+
+Invariant: an order changes state under its row lock, along `order_lifecycle` only, and what follows is published in
+the same transaction. Money comes first: an order that cannot be fulfilled gives its money back, it never un-receives
+it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from payments import collect, refunds
+from payments.lifecycle import PaymentState
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from catalog import stock
+from catalog.errors import OutOfStock
+from config import database, facts, logs, settings
+from storefront import errors, events
+from storefront.order_lifecycle import CancelledBy, OrderState, may_follow
+
+# WeChat's clock and ours differ by less than this; whoever pays in the last second is still in time.
+EXPIRY_GRACE = timedelta(seconds=90)
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What others need to know of an order before they act on it."""
+
+    id: int
+    number: str
+    shopper_id: int
+    state: OrderState
+    cancelled_by: CancelledBy | None
+    payable_fen: int
+    pay_until: datetime
+    stock_reference: str
+    payment_number: str | None
+
+
+_STANDING = """
+    SELECT id, number, shopper_id, state, cancelled_by, payable_fen, pay_until, stock_reference, payment_number
+    FROM orders WHERE number = :number
+"""
+
+
+def _standing(row: Row[tuple[object, ...]]) -> Standing:
+    cancelled_by = CancelledBy(row.cancelled_by) if row.cancelled_by else None
+    return Standing(row.id, row.number, row.shopper_id, OrderState(row.state), cancelled_by, *row[5:])
+
+
+def lock(session: Session, number: str) -> Standing:
+    """Lock an order's row until the transaction ends and return how it stands. Raises `OrderNotFound`."""
+    database.require_transaction(session)
+    row = session.execute(text(_STANDING + " FOR UPDATE"), {"number": number}).first()
+    if row is None:
+        raise errors.OrderNotFound
+    return _standing(row)
+
+
+def find(session: Session, *, shopper_id: int, number: str) -> Standing:
+    """Return how a shopper's own order stands. Raises `OrderNotFound`, also for somebody else's."""
+    row = session.execute(text(_STANDING), {"number": number}).first()
+    if row is None or row.shopper_id != shopper_id:
+        raise errors.OrderNotFound
+    return _standing(row)
+
+
+def require_pending(session: Session, *, shopper_id: int, number: str) -> Standing:
+    """Return a shopper's own order that waits for its money. Raises `OrderNotFound`, `OrderNotPending`."""
+    order = find(session, shopper_id=shopper_id, number=number)
+    if order.state is not OrderState.PENDING:
+        raise errors.OrderNotPending(state=order.state.value)
+    return order
+
+
+def describe(session: Session, *, number: str) -> str:
+    """Return what a shopper reads in WeChat's bill: the first title, and how many more."""
+    titles = session.scalars(
+        text(
+            "SELECT l.title FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE o.number = :n ORDER BY line_no"
+        ),
+        {"n": number},
+    ).all()
+    return titles[0] if len(titles) == 1 else f"{titles[0]}等{len(titles)}件"
+
+
+def settle(session: Session, *, number: str, payment: str, amount_fen: int, paid_at: datetime, now: datetime) -> None:
+    """Turn money that arrived into a paid order: commit its stock and publish `order.paid`.
+
+    An order that expired is revived with a new reservation. When it cannot be fulfilled (cancelled by somebody, sold
+    out meanwhile, paid already by another payment, or the sum differs) the money goes back. Repeating is harmless.
+    """
+    order = lock(session, number)
+    if order.payment_number == payment:
+        return
+    reason = _why_not(order, amount_fen) or _take_stock(session, order, now)
+    if reason is not None:
+        log.warning("order.unfulfillable", order=number, payment=payment, reason=reason)
+        refunds.request(
+            session, reference=number, amount_fen=amount_fen, reason=reason, key=f"unfulfillable:{payment}", now=now
+        )
+        return
+    session.execute(
+        text("""
+            UPDATE orders SET state = 'paid', cancelled_by = NULL, cancelled_at = NULL, paid_at = :paid_at,
+                              payment_number = :payment
+            WHERE id = :id
+        """),
+        {"id": order.id, "paid_at": paid_at, "payment": payment},
+    )
+    facts.publish(session, events.ORDER_PAID, key=number, values={"order": number, "paid_at": paid_at.isoformat()})
+
+
+def _why_not(order: Standing, amount_fen: int) -> str | None:
+    if order.payment_number is not None:
+        return "订单已由另一笔付款支付"
+    if not may_follow(order.state, OrderState.PAID, cancelled_by=order.cancelled_by):
+        return "订单已取消"
+    if amount_fen != order.payable_fen:
+        return "付款金额与订单不符"
+    return None
+
+
+def _take_stock(session: Session, order: Standing, now: datetime) -> str | None:
+    """Commit the order's reservation, or make a new one for a revived order; return why that is impossible."""
+    reference = order.stock_reference
+    if order.state is OrderState.CANCELLED:
+        reference = f"{order.number}/revived"
+        lines = lines_of(session, order.id)
+        try:
+            with session.begin_nested():
+                stock.hold(session, reference=reference, lines=lines, now=now)
+        except OutOfStock:
+            return "付款到账时商品已售罄"
+        session.execute(
+            text("UPDATE orders SET stock_reference = :reference WHERE id = :id"),
+            {"id": order.id, "reference": reference},
+        )
+    stock.commit(session, reference=reference)
+    return None
+
+
+def lines_of(session: Session, order_id: int) -> dict[str, int]:
+    """Return SKU number → quantity of an order."""
+    rows = session.execute(text("SELECT sku, quantity FROM order_lines WHERE order_id = :id"), {"id": order_id})
+    return {row.sku: row.quantity for row in rows}
+
+
+def cancel(session: Session, *, number: str, by: CancelledBy, now: datetime) -> bool:
+    """End an unpaid order, give its stock back and publish `order.cancelled`.
+
+    Returns False when it was cancelled already. Raises `OrderNotFound`, and `OrderNotPending` once it is paid.
+    Its payment is closed at WeChat by a reaction; money that slips through goes back (or, after expiry, revives it).
+    """
+    order = lock(session, number)
+    if order.state is OrderState.CANCELLED:
+        return False
+    if order.state is not OrderState.PENDING:
+        raise errors.OrderNotPending(state=order.state.value)
+    session.execute(
+        text("UPDATE orders SET state = 'cancelled', cancelled_by = :by, cancelled_at = :now WHERE id = :id"),
+        {"id": order.id, "by": by.value, "now": now},
+    )
+    facts.publish(session, events.ORDER_CANCELLED, key=number, values={"order": number, "by": by.value})
+    stock.release(session, reference=order.stock_reference)
+    return True
+
+
+def cancel_own(session: Session, *, shopper_id: int, number: str, now: datetime) -> bool:
+    """Cancel a shopper's own unpaid order. Raises `OrderNotFound` for anybody else's, `OrderNotPending` once paid."""
+    find(session, shopper_id=shopper_id, number=number)
+    return cancel(session, number=number, by=CancelledBy.SHOPPER, now=now)
+
+
+def expire_due(*, now: datetime, limit: int = 50) -> int:
+    """End orders whose time to pay is over; returns how many.
+
+    One that was never sent to WeChat ends without a call. For others the payment is asked, closed and asked again
+    first: while WeChat does not answer, or says it was paid, the order stays for the next round or for `settle`.
+    """
+    ended = 0
+    for number, is_open in _due(now, limit):
+        if is_open:
+            view = collect.close(reference=number, now=now)
+            if view is not None and view.state is not PaymentState.CLOSED:
+                continue
+        with database.transaction() as session:
+            order = lock(session, number)
+            if order.state is OrderState.PENDING:
+                view = collect.current(session, reference=number)
+                if view is None or view.state is PaymentState.CLOSED:
+                    cancel(session, number=number, by=CancelledBy.EXPIRY, now=now)
+                    ended += 1
+    return ended
+
+
+def _due(now: datetime, limit: int) -> list[tuple[str, bool]]:
+    with database.transaction() as session:
+        numbers = session.scalars(
+            text(
+                "SELECT number FROM orders WHERE state = 'pending' AND pay_until < :before ORDER BY pay_until LIMIT :n"
+            ),
+            {"before": now - EXPIRY_GRACE, "n": limit},
+        ).all()
+        return [(number, collect.current(session, reference=number) is not None) for number in numbers]
+
+
+def receive(session: Session, *, number: str, now: datetime) -> bool:
+    """Mark a shipped order as received; False when it was already. Raises `OrderNotShipped` before that."""
+    order = lock(session, number)
+    if order.state is OrderState.RECEIVED:
+        return False
+    if order.state is not OrderState.SHIPPED:
+        raise errors.OrderNotShipped(state=order.state.value)
+    session.execute(
+        text("UPDATE orders SET state = 'received', received_at = :now WHERE id = :id"), {"id": order.id, "now": now}
+    )
+    return True
+
+
+def receive_due(*, now: datetime) -> int:
+    """Mark orders as received that were shipped `ORDER_RECEIVE_DAYS` ago; returns how many."""
+    before = now - timedelta(days=settings.current().order_receive_days)
+    with database.transaction() as session:
+        rows = session.execute(
+            text("""
+                UPDATE orders SET state = 'received', received_at = :now
+                WHERE state = 'shipped' AND shipped_at < :before RETURNING id
+            """),
+            {"now": now, "before": before},
+        )
+        return len(rows.all())
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """The shop's own figures for paid orders of a period, in fen: goods without freight, beside the freight."""
+
+    orders: int
+    goods_fen: int
+    freight_fen: int
+    refunded_goods_fen: int
+    refunded_freight_fen: int
+
+
+def sales(session: Session, *, since: datetime, before: datetime, by_refund_day: bool = False) -> Sales:
+    """Return what orders paid in [since, before) brought, and what of it went back to date.
+
+    With `by_refund_day` (the cash view) the refunds are those that were paid out within the period instead.
+    """
+    row = session.execute(
+        text("""
+            SELECT count(*), coalesce(sum(goods_fen), 0)::bigint, coalesce(sum(freight_fen), 0)::bigint
+            FROM orders WHERE paid_at >= :since AND paid_at < :before
+        """),
+        {"since": since, "before": before},
+    ).one()
+    day = "r.refunded_at" if by_refund_day else "o.paid_at"
+    back = session.execute(
+        text(f"""
+            SELECT coalesce(sum(r.amount_fen - r.freight_fen), 0)::bigint, coalesce(sum(r.freight_fen), 0)::bigint
+            FROM order_refunds r JOIN orders o ON o.id = r.order_id
+            WHERE r.refunded_at IS NOT NULL AND {day} >= :since AND {day} < :before
+        """),
+        {"since": since, "before": before},
+    ).one()
+    return Sales(row[0], row[1], row[2], back[0], back[1])

@@ -1,0 +1,120 @@
+"""What follows from each fact, all of it, in one file.
+
+Invariant: a reaction with a session takes effect once (config.facts); one that talks to WeChat is idempotent by the
+number that it sends. Nothing here decides anything: each reaction is one call of a verb.
+"""
+
+from datetime import datetime
+
+from payments import collect, refunds
+from payments import facts as payment_facts
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+from subway_campaign import conversions
+
+from config import clock, facts, jobs
+from config.facts import Occurrence
+from storefront import aftersales, events, orders
+
+
+@facts.on(payment_facts.PAYMENT_SUCCEEDED, queue=jobs.MONEY)
+def settle_order(session: Session, occurrence: Occurrence) -> None:
+    """Turn money into a paid order, or give it back."""
+    values = occurrence.values
+    orders.settle(
+        session,
+        number=values["reference"],
+        payment=values["payment"],
+        amount_fen=values["amount_fen"],
+        paid_at=datetime.fromisoformat(values["paid_at"]),
+        now=clock.now(),
+    )
+
+
+@facts.on_outside(payment_facts.REFUND_REQUESTED, queue=jobs.MONEY)
+def send_refund(occurrence: Occurrence) -> None:
+    """Send a recorded refund to WeChat."""
+    refunds.send(number=occurrence.values["number"], now=clock.now())
+
+
+@facts.on(payment_facts.REFUND_SUCCEEDED, queue=jobs.MONEY)
+def record_refund(session: Session, occurrence: Occurrence) -> None:
+    """Write on the order what went back."""
+    values = occurrence.values
+    aftersales.record_refunded(
+        session,
+        refund=values["refund"],
+        number=values["reference"],
+        refunded_at=datetime.fromisoformat(values["refunded_at"]),
+    )
+
+
+@facts.on(payment_facts.REFUND_FAILED, queue=jobs.MONEY)
+def release_refund(session: Session, occurrence: Occurrence) -> None:
+    """Make the sum of a refund that failed refundable again."""
+    aftersales.record_failed(session, refund=occurrence.values["refund"], now=clock.now())
+
+
+@facts.on_outside(events.ORDER_CANCELLED, queue=jobs.MONEY)
+def close_payment(occurrence: Occurrence) -> None:
+    """Close the payment of a cancelled order, so that nobody pays for nothing."""
+    collect.close(reference=occurrence.values["order"], now=clock.now())
+
+
+@facts.on(events.ORDER_PLACED)
+def note_order(session: Session, occurrence: Occurrence) -> None:
+    """Tell the campaign that an order was placed, and on which journey."""
+    _note_order(session, occurrence.values["order"])
+
+
+@facts.on(events.ORDER_PAID)
+def credit_placement(session: Session, occurrence: Occurrence) -> None:
+    """Decide which placement earned a paid order, and credit it."""
+    number = occurrence.values["order"]
+    _note_order(session, number)
+    conversions.paid(
+        session,
+        order=number,
+        paid_at=datetime.fromisoformat(occurrence.values["paid_at"]),
+        lines={line.line_no: line.amount_fen for line in _lines(session, number)},
+    )
+
+
+@facts.on(events.ORDER_REFUNDED)
+def reverse_credit(session: Session, occurrence: Occurrence) -> None:
+    """Take back the credit for what was refunded."""
+    values = occurrence.values
+    conversions.refunded(
+        session,
+        order=values["order"],
+        refund=values["refund"],
+        lines={int(line): fen for line, fen in values["lines"].items()},
+        freight_fen=values["freight_fen"],
+        refunded_at=datetime.fromisoformat(values["refunded_at"]),
+    )
+
+
+def _note_order(session: Session, number: str) -> None:
+    order = session.execute(
+        text("SELECT visitor, person, placed_at, freight_fen FROM orders WHERE number = :number"), {"number": number}
+    ).one()
+    conversions.placed(
+        session,
+        order=number,
+        visitor=order.visitor,
+        person=order.person,
+        placed_at=order.placed_at,
+        freight_fen=order.freight_fen,
+        lines=_lines(session, number),
+    )
+
+
+def _lines(session: Session, number: str) -> list[conversions.Line]:
+    rows = session.execute(
+        text("""
+            SELECT l.line_no, l.product_slug, l.amount_fen FROM order_lines l JOIN orders o ON o.id = l.order_id
+            WHERE o.number = :number ORDER BY l.line_no
+        """),
+        {"number": number},
+    )
+    return [conversions.Line(row.line_no, row.product_slug, row.amount_fen) for row in rows]

@@ -1,0 +1,17 @@
+"""What is due by the clock. Each entry does whatever is due, so a missed tick loses nothing.
+
+Invariant: an entry may run twice at once and any number of times.
+"""
+
+from payments import collect, refunds
+from subway_campaign import partitions
+
+from config import facts, jobs
+from storefront import orders
+
+jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.MONEY)(collect.check_due)
+jobs.every("* * * * * */10", name="refunds.check_due", queue=jobs.MONEY)(refunds.check_due)
+jobs.every("* * * * * */10", name="orders.expire_due")(orders.expire_due)
+jobs.every("*/10 * * * *", name="orders.receive_due")(orders.receive_due)
+jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
+jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)

@@ -1,0 +1,62 @@
+"""Goods on their way: each consignment leaves once, with a carrier and a tracking number.
+
+Invariant: an order is shipped when all its consignments have left; a consignment that left is not shipped again.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from config import facts
+from storefront import errors, events, orders
+from storefront.order_lifecycle import OrderState
+
+
+def ship(
+    session: Session,
+    *,
+    number: str,
+    carrier: str,
+    tracking_number: str,
+    lines: list[int] | None = None,
+    now: datetime,
+) -> bool:
+    """Send the consignments that hold `lines` (all that are left, when None) and publish `order.shipped` for each.
+
+    Returns whether the whole order is on its way now. Raises `OrderNotFound`, `OrderNotPaid` unless it is paid and
+    not wholly shipped, and `LinesInvalid` for lines that it does not have or that have left.
+    """
+    order = orders.lock(session, number)
+    if order.state is not OrderState.PAID:
+        raise errors.OrderNotPaid(state=order.state.value)
+    rows = session.execute(
+        text("""
+            SELECT c.consignment_no, array_agg(l.line_no) AS lines
+            FROM consignments c JOIN order_lines l USING (order_id, consignment_no)
+            WHERE c.order_id = :id AND c.shipped_at IS NULL GROUP BY c.consignment_no
+        """),
+        {"id": order.id},
+    ).all()
+    left = {line for row in rows for line in row.lines}
+    wanted = left if lines is None else set(lines)
+    if not wanted or not wanted <= left:
+        raise errors.LinesInvalid(unshipped=sorted(left))
+    sent = [row.consignment_no for row in rows if wanted & set(row.lines)]
+    session.execute(
+        text("""
+            UPDATE consignments SET carrier = :carrier, tracking_number = :tracking, shipped_at = :now
+            WHERE order_id = :id AND consignment_no = ANY(:sent)
+        """),
+        {"id": order.id, "carrier": carrier, "tracking": tracking_number, "now": now, "sent": sent},
+    )
+    for no in sent:
+        facts.publish(
+            session, events.ORDER_SHIPPED, key=f"{number}/{no}", values={"order": number, "consignment_no": no}
+        )
+    if len(sent) < len(rows):
+        return False
+    session.execute(
+        text("UPDATE orders SET state = 'shipped', shipped_at = :now WHERE id = :id"), {"id": order.id, "now": now}
+    )
+    return True
