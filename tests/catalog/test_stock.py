@@ -207,7 +207,7 @@ def test_verbs_want_a_transaction(seeded: None) -> None:
 
 def test_the_last_item_is_oversold_without_the_lock(seeded: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The race is real: reading what is free without waiting for the row, and without the CHECK, sells it to many."""
-    guard = "ORDER BY l.sku_id FOR UPDATE OF l"
+    guard = "JOIN queue q ON q.sku_id = l.sku_id\n    ORDER BY l.sku_id FOR UPDATE OF l"
     assert guard in stock._HOLD
     monkeypatch.setattr(stock, "_HOLD", stock._HOLD.replace(guard, "AND pg_sleep(0.2) IS NOT NULL"))
     leave(PEAR, 1)

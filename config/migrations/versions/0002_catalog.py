@@ -294,11 +294,10 @@ def upgrade() -> None:
         sa.Column("key", sa.String(), nullable=True),
         sa.Column("recorded_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("num_nonnulls(reservation_id, key) >= 1", name="ck_stock_moves_source"),
-        sa.ForeignKeyConstraint(
-            ["reservation_id"], ["reservations.id"], name="fk_stock_moves_reservation_id_reservations"
-        ),
-        sa.ForeignKeyConstraint(["sku_id"], ["skus.id"], name="fk_stock_moves_sku_id_skus"),
         sa.PrimaryKeyConstraint("id", name="pk_stock_moves"),
+    )
+    op.create_index(
+        "ix_stock_moves_restored", "stock_moves", ["reservation_id"], postgresql_where=sa.text("kind = 'restored'")
     )
     op.create_index(
         "uq_stock_moves_key_sku_id",
