@@ -26,6 +26,9 @@ run: $(VENV)/.run ## Run the whole shop on this desk and say which page to open
 simulate: $(VENV)/.run ## Send N commuters (N=200) through a running shop and compare the report with what happened
 	@$(BIN)/python -m emulator simulate --n $(N)
 
+staff-code: $(VENV)/.run ## Print the one-time code of this desk's staff account
+	@$(BIN)/python -m config.desk staff code
+
 test: $(VENV)/.dev chromium ## Run everything that guards main (about five minutes)
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
@@ -58,4 +61,5 @@ lock: $(VENV)/.dev ## Pin the dependencies again
 clean: ## Forget the data of this desk
 	@rm -rf .data
 
-.PHONY: help run simulate test test-all lint bench chromium lock clean
+
+.PHONY: help run simulate staff-code test test-all lint bench chromium lock clean

@@ -113,7 +113,8 @@ def run() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: told.append(number))
     try:
-        subprocess.run([*flask, "migrate"], env=environment, check=True)  # noqa: S603
+        for command in ("migrate", "seed"):
+            subprocess.run([*flask, command], env=environment, check=True)  # noqa: S603
         for child in children:
             child.start(environment)
         _wait_for_web(told)
@@ -153,8 +154,15 @@ def _stop(children: list[Child]) -> None:
             process.wait()
 
 
+def command(arguments: list[str]) -> int:
+    """Run one `flask` command in the desk's environment, for example `staff code`; returns its exit status."""
+    data_dir = Path(os.environ.get("HALL_DATA_DIR") or ".data").absolute()
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
+    return subprocess.run(flask, env=environment_of(data_dir), check=False).returncode  # noqa: S603
+
+
 if __name__ == "__main__":
     try:
-        run()
+        sys.exit(command(sys.argv[1:]) if sys.argv[1:] else run())
     except (embedded.EngineError, subprocess.CalledProcessError) as error:
         sys.exit(f"The shop cannot start: {error}")

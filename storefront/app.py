@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> Flask:
     http.install(app, settings)
     api = schemas.HouseApi(app)
     app.register_blueprint(health.blueprint)
-    for command in (cli.migrate, cli.worker, cli.welcome):
+    for command in (cli.migrate, cli.seed, cli.worker, cli.staff, cli.welcome):
         app.cli.add_command(command)
     del api
     naked = guard.unguarded(app)

@@ -1,32 +1,135 @@
-"""The commands: `flask --app wsgi migrate | worker | …`."""
+"""The commands: `flask --app wsgi migrate | seed | worker | staff add | staff code | welcome`."""
+
+import secrets
+import sys
+from typing import Never
 
 import click
+import orjson
+import pyotp
 import segno
-from flask.cli import with_appcontext
+from flask.cli import AppGroup, with_appcontext
+from sqlalchemy import text
+from tqdm import tqdm
 
-from config import clock, database, facts, jobs, migrations, settings
+from config import clock, database, facts, jobs, settings
+from config.errors import AppError
+from storefront.roles import Grant, Role, Scope
+from storefront.staff import accounts
 
 
 @click.command()
 @with_appcontext
 def migrate() -> None:
     """Bring the database's schema up to date."""
+    # Alembic is for this command alone; no web worker should carry it.
+    from config import migrations
+
     migrations.upgrade(database.engine())
     click.echo("The schema is up to date.")
 
 
 @click.command()
 @with_appcontext
+def seed() -> None:
+    """Insert the real data that a fresh shop starts with; again, it changes nothing."""
+    # Seeding romanises Chinese, which takes 55 MB that no web worker should carry.
+    from storefront import seeding
+
+    bars: dict[str, tqdm[Never]] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        bar = bars.setdefault(what, tqdm(total=total, desc=f"Seeding {what}", leave=True))
+        bar.update(done - bar.n)
+
+    seeding.seed(progress, now=clock.now())
+    for bar in bars.values():
+        bar.close()
+
+
+@click.command()
+@with_appcontext
 def worker() -> None:
     """Run reactions and scheduled work until told to stop."""
+    # Registers every reaction and every scheduled task; the web needs neither.
+    from storefront import reactions, schedule  # noqa: F401
+
     facts.sweep(now=clock.now())
     jobs.work()
+
+
+staff = AppGroup("staff", help="Accounts of the people who work here.")
+
+
+@staff.command("add")
+@click.argument("username")
+@click.option("--role", "roles", multiple=True, required=True, type=click.Choice([role.value for role in Role]))
+@click.option("--area", help="Only this region: the first 2, 4 or 6 digits of its code.")
+@click.option("--supplier", help="Only this supplier's goods.")
+def add_staff(username: str, roles: tuple[str, ...], area: str | None, supplier: str | None) -> None:
+    """Add an account; its password is read from standard input."""
+    password = sys.stdin.readline().rstrip("\n")
+    scope = Scope(area=area, supplier=supplier)
+    grants = tuple(Grant(role=Role(role), scope=scope) for role in roles)
+    try:
+        with database.transaction() as session:
+            added = accounts.add(session, username=username, password=password, grants=grants, now=clock.now())
+    except AppError as error:
+        raise click.ClickException(f"{error.text} ({error.code}) {error.details or ''}") from error
+    click.echo(f"Added {username}.")
+    if added.enrolment_uri:
+        click.echo("This role needs a second factor. Scan this once with an authenticator; it is not shown again:")
+        click.echo(added.enrolment_uri)
+        segno.make(added.enrolment_uri).terminal(compact=True)
+
+
+@staff.command("code")
+def staff_code() -> None:
+    """Print the present one-time code of this desk's account."""
+    click.echo(pyotp.TOTP(_desk_account()["totp_secret"]).now())
 
 
 @click.command()
 @with_appcontext
 def welcome() -> None:
-    """Say which page to open, with a QR code for a phone."""
+    """Say which pages to open on this desk, with a QR code of the themed train and the staff account's secrets."""
     address = settings.current().public_base_url
-    click.echo(f"\nThe local hall is open: {address}\n")
-    segno.make(address).terminal(compact=True)
+    link = f"{address}/s/{_train_code()}"
+    account = _desk_account()
+    click.echo(f"\nThe local hall is open.\n\n  Scan or open a code of the themed train: {link}\n")
+    segno.make(link).terminal(compact=True)
+    click.echo(f"\n  Shop   {address}/\n  API    {address}/docs\n  Staff  {address}/staff/")
+    click.echo(f"         user {account['username']}, password {account['password']}")
+    click.echo(f"         one-time code {pyotp.TOTP(account['totp_secret']).now()} (the next one: make staff-code)")
+    click.echo("\n  make simulate N=20 sends commuters. Ctrl-C stops everything.")
+
+
+def _train_code() -> str:
+    with database.transaction() as session:
+        return str(
+            session.execute(
+                text("""
+                    SELECT c.slug FROM codes c JOIN code_bindings b ON b.code_id = c.id
+                    JOIN placements p ON p.id = b.placement_id
+                    WHERE b.landing->>'kind' = 'product' ORDER BY p.number LIKE '%TRAIN%' DESC, p.number LIMIT 1
+                """)
+            ).scalar_one()
+        )
+
+
+def _desk_account() -> dict[str, str]:
+    """Return the account of this desk, made once per data directory; only for emulated WeChat."""
+    if not settings.current().allow_emulated_wechat:
+        raise click.ClickException("This is for a desk; use `flask staff add`.")
+    path = settings.current().hall_data_dir / "desk-account.json"
+    if not path.exists():
+        account = {"username": f"desk-{secrets.token_hex(2)}", "password": secrets.token_urlsafe(12)}
+        grants = tuple(Grant(role=role) for role in Role)
+        with database.transaction() as session:
+            added = accounts.add(
+                session, username=account["username"], password=account["password"], grants=grants, now=clock.now()
+            )
+        account["totp_secret"] = pyotp.parse_uri(added.enrolment_uri or "").secret
+        path.touch(mode=0o600)
+        path.write_bytes(orjson.dumps(account))
+    return dict(orjson.loads(path.read_bytes()))
