@@ -1,0 +1,51 @@
+"""What the launch of a mini-program, or the opening of a printed link, was (R1 to R3, R5).
+
+Invariant: pure; a scene number decides the kind, and only a fresh `scancode_time` makes a launch with `q` a scan.
+"""
+
+import re
+from collections.abc import Mapping
+
+from subway_campaign.lifecycle import Drop, TouchKind
+
+CAMERA = frozenset({1011, 1025, 1047, 1124})
+ALBUM = frozenset({1013, 1032, 1049, 1126})
+LONGPRESS = frozenset({1012, 1031, 1048, 1125})
+SHARE = frozenset({1007, 1008, 1036, 1044, 1096, 1154, 1155, 1158, 1160, 1185})
+# WeChat opens pages by itself: its crawler, the trial build, and automated tests.
+_MACHINES = {1129: Drop.CRAWLER, 1017: Drop.TRIAL, 1030: Drop.AUTOMATION}
+# A Cubot is a telephone.
+_CRAWLERS = re.compile(r"mpcrawler|(?<!cu)bot\b|spider|crawl|slurp|facebookexternalhit|headlesschrome", re.IGNORECASE)
+_PREFETCH_HEADERS = ("purpose", "x-purpose", "x-moz", "sec-purpose")
+
+
+def kind_of(*, scene: int, has_q: bool, has_nonce: bool, has_code: bool) -> TouchKind:
+    """Return what a launch was; whether its nonce was seen before is for the database to say (R2)."""
+    if scene in SHARE:
+        return TouchKind.SHARE_OPEN
+    if not has_code or (has_q and not has_nonce):
+        return TouchKind.REVISIT
+    if scene in CAMERA:
+        return TouchKind.SCAN
+    if scene in ALBUM:
+        return TouchKind.SCAN_ALBUM
+    if scene in LONGPRESS:
+        return TouchKind.SCAN_LONGPRESS
+    return TouchKind.REVISIT
+
+
+def drop_of_scene(scene: int) -> Drop | None:
+    """Return why a launch with this scene was no person, or None."""
+    return _MACHINES.get(scene)
+
+
+def drop_of_request(*, method: str, user_agent: str, headers: Mapping[str, str]) -> Drop | None:
+    """Return why a GET of a printed link was no person's scan, or None. `headers` looks names up in lower case."""
+    if method == "HEAD":
+        return Drop.HEAD
+    if _CRAWLERS.search(user_agent):
+        return Drop.CRAWLER
+    for name in _PREFETCH_HEADERS:
+        if "prefetch" in headers.get(name, ""):
+            return Drop.PREFETCH
+    return None
