@@ -1,0 +1,251 @@
+"""What was decided about each paid order, why, and the same said to a person.
+
+Invariant: a decision is stored with the evidence and the parameters that made it, so that anybody can repeat it;
+`explain` does (I9).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from config import database
+from subway_campaign import attribution, errors
+from subway_campaign.lifecycle import Exclusion, Model, Outcome
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of an order that one touch earned; without a touch, the part that nobody earned."""
+
+    touch: UUID | None
+    placement_id: int | None
+    weight: Fraction
+
+
+_DECISION = text("""
+    INSERT INTO attribution_decisions (conversion_id, version, rules_version, params, cutoff_at, outcome, reason,
+                                       evidence, flags, earned_placement_id, decided_at)
+    VALUES (:conversion, 1, :rules_version, cast(:params AS jsonb), :cutoff_at, :outcome, :reason,
+            cast(:evidence AS jsonb),
+            CASE WHEN EXISTS (SELECT FROM conversions
+                              WHERE touch_id = :last AND id <> :conversion AND placed_at < :cutoff_at)
+                 THEN '["repeat_no_new_scan"]'::jsonb ELSE '[]'::jsonb END,
+            :earned, :now)
+    RETURNING id
+""")
+_WEIGHT = text("""
+    INSERT INTO attribution_weights (decision_id, model, touch_id, position, binding_id, placement_id, w_num, w_den)
+    VALUES (:decision, :model, :touch, :position, :binding, :placement, :w_num, :w_den)
+""")
+
+
+def store(
+    session: Session,
+    *,
+    conversion: int,
+    decision: attribution.Decision,
+    touches: Sequence[attribution.Candidate],
+    placed_at: datetime,
+    now: datetime,
+) -> int:
+    """Write a decision with its evidence and its exact weights, and return its id (R13, R17)."""
+    excluded = decision.reason if decision.outcome is Outcome.EXCLUDED else None
+    decision_id: int = session.execute(
+        _DECISION,
+        {
+            "conversion": conversion,
+            "rules_version": attribution.RULES_VERSION,
+            "params": database.dump_json({"window_s": int(attribution.WINDOW.total_seconds()), "excluded": excluded}),
+            "cutoff_at": placed_at,
+            "outcome": decision.outcome,
+            "reason": decision.reason,
+            "evidence": database.dump_json([candidate.as_evidence() for candidate in touches]),
+            "last": decision.last and decision.last.touch,
+            "earned": decision.earned_via and decision.earned_via.placement_id,
+            "now": now,
+        },
+    ).scalar_one()
+    weights = [
+        {
+            "decision": decision_id,
+            "model": model,
+            "touch": candidate.touch,
+            "position": position,
+            "binding": candidate.binding_id,
+            "placement": candidate.placement_id,
+            "w_num": weight.numerator,
+            "w_den": weight.denominator,
+        }
+        for model, row in decision.weights.items()
+        for position, (candidate, weight) in enumerate(zip(decision.journey, row, strict=True))
+        if weight
+    ]
+    if weights:
+        session.execute(_WEIGHT, weights)
+    return decision_id
+
+
+def weights_of(session: Session, decision_id: int) -> Mapping[Model, Sequence[Share]]:
+    """Return who shares an order under each model, earliest touch first; an unearned order is one share of nobody's."""
+    rows = session.execute(
+        text("""
+            SELECT model, touch_id, placement_id, w_num, w_den FROM attribution_weights
+            WHERE decision_id = :decision ORDER BY model, position
+        """),
+        {"decision": decision_id},
+    )
+    found: dict[Model, list[Share]] = {model: [] for model in Model}
+    for model, touch, placement, w_num, w_den in rows:
+        found[Model(model)].append(Share(touch, placement, Fraction(w_num, w_den)))
+    return {model: row or [Share(None, None, Fraction(1))] for model, row in found.items()}
+
+
+_LIVE = text("""
+    SELECT c.id AS conversion_id, c.order_number, c.placed_at, c.paid_at, c.freight_fen, d.id, d.version,
+           d.rules_version, d.params, d.cutoff_at, d.outcome, d.reason, d.evidence, d.flags, d.decided_at,
+           e.number AS earned_via
+    FROM conversions c
+    LEFT JOIN attribution_decisions d ON d.conversion_id = c.id AND d.superseded_by IS NULL
+    LEFT JOIN placements e ON e.id = d.earned_placement_id
+    WHERE c.order_number = :order
+""")
+_CREDITS = text("""
+    SELECT k.model, k.line_no, k.touch_id, p.number, k.entry, k.source, k.fen, k.occurred_at
+    FROM credits k LEFT JOIN placements p ON p.id = k.placement_id
+    WHERE k.decision_id = :decision ORDER BY k.id
+""")
+_LINES = text("""
+    SELECT line_no, product, amount_fen, paid_fen FROM conversion_lines WHERE conversion_id = :conversion
+    ORDER BY line_no
+""")
+
+
+def explain(session: Session, *, order: str) -> dict[str, Any]:
+    """Return the decision on an order for a person to read.
+
+    Every touch with the rule that kept or dropped it, the weights and ledger rows of each model, and whether deciding
+    again from the stored evidence gives the same (I9).
+
+    An order that is not paid yet has `outcome` None. Raises `UnknownConversion`.
+    """
+    live = session.execute(_LIVE, {"order": order}).first()
+    if live is None:
+        raise errors.UnknownConversion(order=order)
+    answer: dict[str, Any] = {
+        "order": live.order_number,
+        "placed_at": live.placed_at.isoformat(),
+        "paid_at": live.paid_at and live.paid_at.isoformat(),
+        "freight_fen": live.freight_fen,
+        "lines": [row._asdict() for row in session.execute(_LINES, {"conversion": live.conversion_id})],
+        "outcome": live.outcome,
+    }
+    if live.id is None:
+        return answer | {"words": "订单尚未支付，未作归因。"}
+    touches = [attribution.Candidate.from_evidence(values) for values in live.evidence]
+    again = attribution.decide(
+        touches,
+        placed_at=live.cutoff_at,
+        window=timedelta(seconds=live.params["window_s"]),
+        excluded=Exclusion(live.params["excluded"]) if live.params["excluded"] else None,
+    )
+    stored = weights_of(session, live.id)
+    return answer | {
+        "reason": live.reason,
+        "words": WORDS[live.reason],
+        "flags": live.flags,
+        "earned_via": live.earned_via,
+        "version": live.version,
+        "rules_version": live.rules_version,
+        "params": live.params,
+        "decided_at": live.decided_at.isoformat(),
+        "touches": [_touch(candidate, again.verdicts[candidate.touch]) for candidate in touches],
+        "journey": [str(candidate.touch) for candidate in again.journey],
+        "weights": {model.value: [_share(share) for share in row if share.touch] for model, row in stored.items()},
+        "ledger": [_credit(row) for row in session.execute(_CREDITS, {"decision": live.id})],
+        "recomputed_equal": (again.outcome, again.reason, _by_touch(again))
+        == (live.outcome, live.reason, _kept(stored)),
+    }
+
+
+def _by_touch(decision: attribution.Decision) -> dict[tuple[Model, UUID], Fraction]:
+    return {
+        (model, candidate.touch): weight
+        for model, row in decision.weights.items()
+        for candidate, weight in zip(decision.journey, row, strict=True)
+        if weight
+    }
+
+
+def _kept(stored: Mapping[Model, Sequence[Share]]) -> dict[tuple[Model, UUID], Fraction]:
+    return {(model, share.touch): share.weight for model, row in stored.items() for share in row if share.touch}
+
+
+def _touch(candidate: attribution.Candidate, verdict: str | None) -> dict[str, Any]:
+    rule, words = RULES[verdict or "eligible"]
+    return {
+        "touch": str(candidate.touch),
+        "occurred_at": candidate.occurred_at.isoformat(),
+        "kind": candidate.kind.value,
+        "code": candidate.code,
+        "placement": candidate.placement,
+        "eligible": verdict is None,
+        "verdict": verdict or "eligible",
+        "rule": rule,
+        "words": words,
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {"touch": str(share.touch), "numerator": share.weight.numerator, "denominator": share.weight.denominator}
+
+
+def _credit(row: Any) -> dict[str, Any]:
+    model, line_no, touch, placement, entry, source, fen, occurred_at = row
+    return {
+        "model": model,
+        "line": line_no,
+        "touch": touch and str(touch),
+        "placement": placement,
+        "entry": entry,
+        "source": source,
+        "fen": fen,
+        "occurred_at": occurred_at.isoformat(),
+    }
+
+
+# Each verdict on a touch: the rule of docs/decisions.md that it comes from, and what staff read.
+RULES = {
+    "eligible": ("R7", "有效触点：在下单前的归因窗口内扫码"),
+    "wechat_crawler": ("R5", "微信爬虫或机器人访问，不计"),
+    "head": ("R5", "仅探测链接（HEAD），不计"),
+    "prefetch": ("R5", "浏览器预加载，不计"),
+    "trial": ("R5", "体验版小程序，不计"),
+    "automation": ("R5", "自动化测试，不计"),
+    "excluded_staff": ("R16", "工作人员的手机，不计"),
+    "excluded_crew": ("R16", "乘务人员的手机，不计"),
+    "excluded_test": ("R16", "测试手机，不计"),
+    "after_order": ("R8", "下单之后的扫码，不影响归因"),
+    "share_open": ("R3", "打开他人转发的链接，不是扫码"),
+    "scan_longpress": ("R3", "长按屏幕图片识别，不是海报扫码"),
+    "revisit": ("R2", "重新打开页面，不是新的扫码"),
+    "unconfirmed": ("R6", "页面未真正打开，暂不计"),
+    "orphan_code": ("R12", "扫码时该码未挂在任何点位"),
+    "expired_window": ("R7", "扫码早于归因窗口"),
+}
+WORDS = {
+    "eligible_touch": "归因成功：销售额记入有效触点所在的点位。",
+    "no_touch": "未归因：没有找到买家的扫码记录。",
+    "expired_window": "未归因：买家的扫码已超出归因窗口。",
+    "shared_only": "未归因：买家只打开过他人转发的链接。",
+    "late_touch_only": "未归因：买家下单之后才扫码。",
+    "orphan_code": "未归因：买家扫的码当时未挂在任何点位。",
+    "excluded_staff": "不计：工作人员的订单。",
+    "excluded_crew": "不计：乘务人员的订单。",
+    "excluded_test": "不计：测试订单。",
+}

@@ -1,0 +1,50 @@
+"""How far each journey came: view, cart, order, paid (R25).
+
+Invariant: a stage implies the ones before it, so that the funnel never widens; a journey reaches a stage once.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from config import database
+from subway_campaign import attribution, candidates, visits
+from subway_campaign.lifecycle import Stage
+
+_REACHED = text("""
+    INSERT INTO journey_stages (journey, stage, touch_id, placement_id, reached_at)
+    SELECT :journey, unnest(cast(:stages AS text[])), :touch, :placement, :now ON CONFLICT DO NOTHING
+""")
+
+
+def reach(
+    session: Session, *, visitor: UUID | None, stage: Stage, now: datetime, person: UUID | None = None
+) -> UUID | None:
+    """Write that the visitor's journey reached `stage`, and return its latest eligible touch, or None without one."""
+    database.require_transaction(session)
+    if visitor is not None:
+        visits.vouch(session, visitor=visitor, now=now)
+    buyer = candidates.Buyer(visitor, person)
+    touches = candidates.of(session, buyer=buyer, cutoff=now, upto=now)
+    last = attribution.decide(touches, placed_at=now).last
+    if last is None or candidates.exclusion(session, buyer=buyer, at=now):
+        return None
+    stamp(session, stage=stage, start=attribution.journey_start(touches, last).touch, last=last, now=now)
+    return last.touch
+
+
+def stamp(session: Session, *, stage: Stage, start: UUID, last: attribution.Candidate, now: datetime) -> None:
+    """Write that the journey which began with touch `start` reached `stage` and all before it, at touch `last`."""
+    stages = list(Stage)
+    session.execute(
+        _REACHED,
+        {
+            "journey": start,
+            "stages": stages[: stages.index(stage) + 1],
+            "touch": last.touch,
+            "placement": last.placement_id,
+            "now": now,
+        },
+    )
