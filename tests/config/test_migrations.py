@@ -11,6 +11,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from catalog import models  # noqa: F401 - the catalog's tables
 from config import database, embedded, migrations
 from storefront import app, order_models, shopper_models, staff_models  # noqa: F401 - imports every model
+from subway_campaign import models as campaign_models  # noqa: F401 - the campaign's tables
 from tests.contracts.schema import describe
 
 
