@@ -15,13 +15,17 @@ class Journal:
     """The journal of one directory, held by one process at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open the journal and refuse (SystemExit) a directory that another desk has open."""
+        """Open the journal and refuse another desk's directory (SystemExit) or a damaged file (ValueError)."""
         self._lock = path.with_suffix(".lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.rows = _last_rows(path)
         except BlockingIOError:
+            self._lock.close()
             raise SystemExit(f"another emulator already keeps its books in {path.parent}") from None
-        self.rows = _last_rows(path)
+        except orjson.JSONDecodeError:
+            self._lock.close()
+            raise
         draft = path.with_name(path.name + ".new")
         draft.write_bytes(b"".join(_line(kind, key, row) for (kind, key), row in self.rows.items()))
         draft.replace(path)

@@ -121,10 +121,8 @@ def shop() -> Iterator[Shop]:
     server.server_close()
 
 
-@pytest.fixture
-def merchant(wechat: Wechat, shop: Shop) -> WeChatPay:
+def client_of(known: dict[str, str], shop: Shop) -> WeChatPay:
     """The community's client library, plugged in by the settings alone."""
-    known = wechat.settings
     client = WeChatPay(
         wechatpay_type=WeChatPayType.JSAPI,
         mchid=known["WECHATPAY_MCHID"],
@@ -186,5 +184,5 @@ class Till:
 
 
 @pytest.fixture
-def pos(merchant: WeChatPay, wechat: Wechat) -> Till:
-    return Till(merchant, wechat)
+def pos(wechat: Wechat, shop: Shop) -> Till:
+    return Till(client_of(wechat.settings, shop), wechat)
