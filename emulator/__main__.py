@@ -35,7 +35,12 @@ def _serve(options: argparse.Namespace, identity: keys.Keys, public_url: str) ->
     desk = furnish(
         identity.directory,
         identity,
-        Options(public_url=public_url, merchant_name=options.merchant_name, refund_seconds=options.refund_seconds),
+        Options(
+            public_url=public_url,
+            merchant_name=options.merchant_name,
+            refund_seconds=options.refund_seconds,
+            allowed_hosts=frozenset(options.allow_host),
+        ),
         speed=options.speed,
         seed=options.seed,
     )
@@ -58,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--public-url", help="how browsers reach it (default http://127.0.0.1:PORT)")
     parser.add_argument("--write-settings", action="store_true", help="write DIR/settings.env and end")
     parser.add_argument("--merchant-name", default="线上地方馆", help="whom the payer reads")
+    parser.add_argument("--allow-host", action="append", default=[], help="one more host that the shop may be at")
     parser.add_argument("--speed", type=float, default=1.0, help="shorten retries and refunds by this factor")
     parser.add_argument("--refund-seconds", type=float, default=2.0, help="how long a refund takes at speed 1")
     parser.add_argument("--seed", type=int, default=0, help="seed of the faults' dice")

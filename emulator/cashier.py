@@ -88,7 +88,9 @@ def bridge() -> Response:
 @pages.errorhandler(Trouble)
 def trouble(error: Trouble) -> tuple[str, int]:
     """Say on a page what is wrong, and let a waiting bridge know."""
-    return render_template("trouble.html", message=str(error), origin=_origin()), 400
+    back = request.values.get("redirect_url", "")
+    way_back = back if here().is_ours(back) else ""
+    return render_template("trouble.html", message=str(error), origin=_origin(), redirect_url=way_back), 400
 
 
 def _order(*products: str) -> Order:

@@ -27,6 +27,7 @@ class Options:
     public_url: str
     merchant_name: str = "线上地方馆"
     refund_seconds: float = 2.0
+    allowed_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +46,10 @@ class Desk:
     log: Log
 
     def is_ours(self, url: str) -> bool:
-        """Tell whether a browser or a notification may be sent there: this machine, or the host we are reached by."""
+        """Tell whether a browser or plain http may go there: this machine, the host we are reached by, allowed ones."""
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and parts.hostname in LOOPBACK | {
-            urlsplit(self.options.public_url).hostname
-        }
+        hosts = LOOPBACK | self.options.allowed_hosts | {urlsplit(self.options.public_url).hostname}
+        return parts.scheme in ("http", "https") and parts.hostname in hosts
 
     def close(self) -> None:
         """Stop the agenda and close the journal."""

@@ -37,7 +37,9 @@ def test_h5_from_the_shops_page_to_the_sheet_and_back(pos: Till, wechat: Wechat,
     answer = tap(wechat, "pay", prepay_id=prepay_id(sheet), redirect_url=BACK)
     assert (answer.status_code, answer.headers["Location"]) == (303, BACK)
     assert wechat.order("SHEET-001")["state"] == "SUCCESS"
-    assert "请勿重复支付" in tap(wechat, "pay", prepay_id=prepay_id(sheet)).text
+    again = tap(wechat, "pay", prepay_id=prepay_id(sheet), redirect_url=BACK).text
+    assert "请勿重复支付" in again
+    assert f'href="{BACK}"' in again
     shop.wait_for(1)
 
 
