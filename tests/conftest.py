@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 from config import clock, database, embedded, facts, migrations
 from config import settings as process_settings
 from config.settings import Settings
+from tests.shop import Shop, open_shop
 
 # Tests trade durability for speed; the races and crash tests do not depend on fsync.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -96,6 +97,23 @@ def db(settings: Settings) -> Iterator[None]:
     yield
     empty_tables()
     database.engine().dispose()
+
+
+@pytest.fixture(scope="session")
+def shop(engines: embedded.Engines, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A whole seeded shop in real processes, for the tests of the xdist group "shop"."""
+    url = make_url(engines.database_url)
+    admin = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    name = f"{make_url(database_url).database}_shop"
+    with (engines.data_dir / "template.lock").open("w") as lock, psycopg.connect(admin, autocommit=True) as connection:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE hall_template")
+    running = open_shop(
+        engines, url.set(database=name).render_as_string(hide_password=False), tmp_path_factory.mktemp("shop")
+    )
+    yield running
+    running.stop()
 
 
 def empty_tables() -> None:

@@ -1,0 +1,152 @@
+"""A whole shop in real processes: gunicorn, worker and emulated WeChat over their own database.
+
+Journeys, browser tests and crash tests use it. Whoever uses it belongs to the xdist group "shop", so that one test
+process starts it once.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyotp
+import requests
+from sqlalchemy.engine import make_url
+
+from config import desk, embedded
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(holds: Callable[[], Any], *, seconds: float = 20, what: str = "it") -> Any:
+    """Wait for something that another process does; fails by name when it does not."""
+    until = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
+        time.sleep(0.05)
+    return found
+
+
+@dataclass
+class Shop:
+    """Where the running shop is, and the processes behind it."""
+
+    url: str
+    wechat_url: str
+    data_dir: Path
+    environment: dict[str, str]
+    children: dict[str, desk.Child]
+    account: dict[str, str] = field(default_factory=dict)
+
+    def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
+        """Read the shop's database."""
+        url = make_url(self.environment["DATABASE_URL"]).set(drivername="postgresql")
+        with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
+            return connection.execute(sql, params).fetchall()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one process and all that it started."""
+        process = self.children[name].process
+        assert process is not None
+        os.killpg(process.pid, 9)
+        process.wait()
+
+    def start(self, name: str) -> None:
+        """Start one process again and wait until it serves."""
+        self.children[name].start(self.environment)
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until web and WeChat answer."""
+        for url in (f"{self.url}/readyz", f"{self.wechat_url}/_control"):
+            wait_until(lambda url=url: _answers(url), what=url)
+
+    def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call WeChat's control plane: GET without a body, POST with one."""
+        url = f"{self.wechat_url}/_control/{path}"
+        answer = requests.get(url, timeout=10) if body is None else requests.post(url, json=body, timeout=10)
+        answer.raise_for_status()
+        return answer.json()
+
+    def one_time_code(self) -> str:
+        """The staff account's present second factor."""
+        return pyotp.TOTP(self.account["totp_secret"]).now()
+
+    def train_code(self, kind: str = "product") -> str:
+        """A code of the themed train that leads to a product (or a hall)."""
+        [(slug,)] = self.rows(
+            "SELECT c.slug FROM codes c JOIN code_bindings b ON b.code_id = c.id JOIN placements p ON"
+            " p.id = b.placement_id WHERE b.landing->>'kind' = %s AND p.number LIKE '%%TRAIN%%' ORDER BY p.number LIMIT 1",
+            kind,
+        )
+        return str(slug)
+
+    def stop(self) -> None:
+        """Stop every process."""
+        for child in self.children.values():
+            if child.process is not None and child.process.poll() is None:
+                os.killpg(child.process.pid, 15)
+        for child in self.children.values():
+            if child.process is not None:
+                try:
+                    child.process.wait(15)
+                except subprocess.TimeoutExpired:
+                    os.killpg(child.process.pid, 9)
+                    child.process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def open_shop(engines: embedded.Engines, database_url: str, data_dir: Path) -> Shop:
+    """Migrate, seed and start a shop on `database_url`."""
+    web, wechat = free_port(), free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": engines.redis_url or "",
+        "HALL_DATA_DIR": str(data_dir),
+        "PUBLIC_BASE_URL": f"http://127.0.0.1:{web}",
+        "BIND": f"127.0.0.1:{web}",
+        "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
+        "ALLOW_EMULATED_WECHAT": "1",
+        "LOG_LEVEL": "WARNING",
+        "PYTHONWARNINGS": "default",
+    }
+    emulator = [sys.executable, "-m", "emulator", "--port", str(wechat), "--dir", str(data_dir / "wechat")]
+    subprocess.run([*emulator, "--write-settings"], cwd=ROOT, check=True, capture_output=True)
+    for line in (data_dir / "wechat" / "settings.env").read_text().splitlines():
+        name, _, value = line.partition("=")
+        environment[name] = value
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi"]
+    for command in ("migrate", "seed", "welcome"):
+        subprocess.run([*flask, command], cwd=ROOT, env=environment, check=True, capture_output=True)
+    children = {
+        "wechat": desk.Child("wechat", emulator),
+        "web": desk.Child("web", [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]),
+        "worker": desk.Child("worker", [*flask, "worker"]),
+    }
+    shop = Shop(f"http://127.0.0.1:{web}", f"http://127.0.0.1:{wechat}", data_dir, environment, children)
+    shop.account = json.loads((data_dir / "desk-account.json").read_text())
+    for child in children.values():
+        child.start(environment)
+    shop.wait_ready()
+    return shop
