@@ -1,0 +1,97 @@
+"""Everything that payments refuses, each with its stable code.
+
+A refusal changes nothing, except that a signed notification which cannot be applied is kept before it is refused.
+"""
+
+from config import errors
+
+
+class AlreadyPaid(errors.Conflict):
+    """Money for this reference has been received, so a second payment is not opened."""
+
+    code = "payment.already_paid"
+    message = "已收款，请勿重复支付"
+
+
+class PaymentExpired(errors.Conflict):
+    """The time to pay is over."""
+
+    code = "payment.expired"
+    message = "支付时间已过"
+
+
+class PaymentRefused(errors.Conflict):
+    """WeChat Pay answered that it does not accept this payment; trying the same again will not help."""
+
+    code = "payment.refused"
+    message = "微信支付未接受这笔付款"
+
+
+class PaymentUnavailable(errors.Unavailable):
+    """WeChat Pay's answer is unknown; nothing is lost, the same payment may be asked for again."""
+
+    code = "payment.unavailable"
+    message = "微信支付暂时没有回应，请稍后再试"
+
+
+class BadPayer(errors.Invalid):
+    """The payer lacks what the channel needs: an openid inside WeChat, an IP address for H5."""
+
+    code = "payment.bad_payer"
+    message = "支付信息不完整"
+
+
+class NothingToRefund(errors.NotFound):
+    """No received payment carries this reference."""
+
+    code = "payment.nothing_to_refund"
+    message = "没有可退款的付款"
+
+
+class RefundTooLarge(errors.Conflict):
+    """More is asked back than is left of the payment."""
+
+    code = "payment.refund_too_large"
+    message = "退款金额超过可退金额"
+
+
+class RefundKeyReused(errors.Conflict):
+    """The same key was used before for another refund."""
+
+    code = "payment.refund_key_reused"
+    message = "退款请求与之前的不一致"
+
+
+class BadSignature(errors.Unauthorized):
+    """The notification is not provably WeChat's: unknown serial, wrong signature, or outside the five minutes."""
+
+    code = "payment.bad_signature"
+    message = "签名验证失败"
+
+
+class NotificationTooLarge(errors.Invalid):
+    """A notification is never longer than 64 KiB."""
+
+    code = "payment.notification_too_large"
+    message = "通知过长"
+
+
+class MalformedNotification(errors.Invalid):
+    """Signed by WeChat, yet not a notification as documented."""
+
+    code = "payment.malformed_notification"
+    message = "通知格式错误"
+
+
+class UndecryptableNotification(errors.Unavailable):
+    """Signed by WeChat, yet none of our API v3 keys opens it; it must be sent again once the key is right."""
+
+    code = "payment.undecryptable_notification"
+    message = "通知无法解密"
+
+
+class UnknownPayment(errors.Unavailable):
+    """A notification names a payment or refund that is not ours; it is kept and must be sent again."""
+
+    code = "payment.unknown_number"
+    message = "未找到对应的付款"

@@ -1,0 +1,27 @@
+"""The facts that payments publishes, each exactly once per payment or refund.
+
+A fact is published in the transaction that made it true.
+"""
+
+from config import facts
+
+PAYMENT_SUCCEEDED = facts.declare(
+    "payment.succeeded",
+    "Money arrived for a reference, also when it came after the payment had been closed.",
+)
+PAYMENT_CLOSED = facts.declare(
+    "payment.closed",
+    "WeChat Pay confirmed that a payment was closed without money having arrived.",
+)
+REFUND_REQUESTED = facts.declare(
+    "refund.requested",
+    "A refund was recorded and waits to be sent to WeChat Pay.",
+)
+REFUND_SUCCEEDED = facts.declare(
+    "refund.succeeded",
+    "Money went back to the payer.",
+)
+REFUND_FAILED = facts.declare(
+    "refund.failed",
+    "WeChat Pay closed a refund without paying it; the amount is refundable again.",
+)

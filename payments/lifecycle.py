@@ -1,0 +1,101 @@
+"""How payments and refunds may move, and when WeChat is asked about them; pure.
+
+Money that arrived is never un-received: nothing leads out of `succeeded`, and even a closed payment may still succeed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Channel(StrEnum):
+    """Where the payer stands when paying."""
+
+    MINIPROGRAM = "miniprogram"
+    OFFICIAL = "official"
+    H5 = "h5"
+    NATIVE = "native"
+
+
+class PaymentState(StrEnum):
+    """Where a payment stands."""
+
+    OPEN = "open"
+    SUCCEEDED = "succeeded"
+    CLOSED = "closed"
+
+
+class RefundState(StrEnum):
+    """Where a refund stands."""
+
+    REQUESTED = "requested"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    CLOSED = "closed"
+    ABNORMAL = "abnormal"
+
+
+PAYMENT_MOVES: Mapping[PaymentState, frozenset[PaymentState]] = {
+    PaymentState.OPEN: frozenset({PaymentState.SUCCEEDED, PaymentState.CLOSED}),
+    # WeChat has been seen to complete a payment after confirming its close: the payer sat in the password dialog.
+    PaymentState.CLOSED: frozenset({PaymentState.SUCCEEDED}),
+    PaymentState.SUCCEEDED: frozenset(),
+}
+
+REFUND_MOVES: Mapping[RefundState, frozenset[RefundState]] = {
+    RefundState.REQUESTED: frozenset(
+        {RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.ABNORMAL}
+    ),
+    RefundState.PROCESSING: frozenset({RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.ABNORMAL}),
+    # An abnormal refund is repaired by hand at WeChat and then goes on.
+    RefundState.ABNORMAL: frozenset({RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED}),
+    RefundState.SUCCEEDED: frozenset(),
+    RefundState.CLOSED: frozenset(),
+}
+
+# The states whose amount cannot be promised to another refund. An abnormal one may still reach the payer at any time.
+REFUND_HOLDS_MONEY = frozenset(
+    {RefundState.REQUESTED, RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.ABNORMAL}
+)
+
+# WeChat recommends these instants after opening for a payment of which no notification came.
+_CHECKS_AFTER_OPENING = (
+    timedelta(seconds=5),
+    timedelta(seconds=30),
+    timedelta(minutes=1),
+    timedelta(minutes=3),
+    timedelta(minutes=5),
+    timedelta(minutes=10),
+    timedelta(minutes=30),
+)
+# A payer who tapped in the last second needs some time for the password; after this the payment is closed.
+GRACE_AFTER_EXPIRY = timedelta(seconds=90)
+# While closing cannot be confirmed, WeChat is asked again this often.
+_CHECK_OVERDUE_EVERY = timedelta(minutes=1)
+# One more look at a closed payment, long after a password dialog must have ended.
+LAST_LOOK_AFTER_CLOSING = timedelta(minutes=10)
+
+_REFUND_CHECK_AT_LEAST = timedelta(seconds=30)
+_REFUND_CHECK_AT_MOST = timedelta(hours=1)
+
+
+def payment_origins(target: PaymentState) -> list[PaymentState]:
+    """The states from which a payment may move to `target`, for the compare-and-set."""
+    return [state for state, targets in PAYMENT_MOVES.items() if target in targets]
+
+
+def refund_origins(target: RefundState) -> list[RefundState]:
+    """The states from which a refund may move to `target`, for the compare-and-set."""
+    return [state for state, targets in REFUND_MOVES.items() if target in targets]
+
+
+def next_payment_check(*, opened_at: datetime, pay_until: datetime, now: datetime) -> datetime:
+    """When to ask next about an open payment: at the first planned instant after `now`, in the end every minute."""
+    expiry = pay_until + GRACE_AFTER_EXPIRY
+    planned = [opened_at + after for after in _CHECKS_AFTER_OPENING if opened_at + after < expiry]
+    return next((at for at in [*planned, expiry] if at > now), now + _CHECK_OVERDUE_EVERY)
+
+
+def next_refund_check(*, requested_at: datetime, now: datetime) -> datetime:
+    """When to ask next about an undecided refund: after as long again as it has taken, between 30 s and one hour."""
+    return now + min(max(now - requested_at, _REFUND_CHECK_AT_LEAST), _REFUND_CHECK_AT_MOST)

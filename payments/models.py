@@ -1,0 +1,133 @@
+"""The tables of payments: what was asked for, what WeChat said, what a person must look at.
+
+Amounts are fen and never change; a row's number is stored before WeChat hears of it.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from config.database import Base, Fen, Id, Instant
+from payments.lifecycle import Channel, PaymentState, RefundState
+
+
+class Outcome(StrEnum):
+    """What became of a notification."""
+
+    APPLIED = "applied"
+    MISMATCHED = "mismatched"
+    UNMATCHED = "unmatched"
+    IGNORED = "ignored"
+
+
+class CaseKind(StrEnum):
+    """Why a person must look at a payment."""
+
+    MISMATCH = "mismatch"
+    REFUND_MISMATCH = "refund_mismatch"
+    REFUND_ABNORMAL = "refund_abnormal"
+
+
+class Payment(Base):
+    """One attempt to take one amount for one reference; at most one per reference is open."""
+
+    __tablename__ = "payments"
+
+    id: Mapped[Id]
+    number: Mapped[str] = mapped_column(String(32), unique=True)
+    reference: Mapped[str] = mapped_column(String(64), index=True)
+    channel: Mapped[Channel]
+    mchid: Mapped[str] = mapped_column(String(32))
+    appid: Mapped[str] = mapped_column(String(32))
+    amount_fen: Mapped[Fen]
+    state: Mapped[PaymentState] = mapped_column(default=PaymentState.OPEN)
+    # The body of the prepay call as it was first sent; WeChat refuses the number with anything else.
+    request: Mapped[dict[str, Any]]
+    # The prepay_id, h5_url or code_url of the last prepay, and how long WeChat honours it.
+    token: Mapped[str | None] = mapped_column(String(1024))
+    token_until: Mapped[Instant | None]
+    pay_until: Mapped[Instant]
+    opened_at: Mapped[Instant]
+    closed_at: Mapped[Instant | None]
+    # WeChat's success_time, so that our days are the days of its bill.
+    succeeded_at: Mapped[Instant | None]
+    transaction_id: Mapped[str | None] = mapped_column(String(64))
+    # A person asked at `asked_at`; WeChat last said for certain at `answered_at` that the money had not come.
+    asked_at: Mapped[Instant | None]
+    answered_at: Mapped[Instant | None]
+    next_check_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        UniqueConstraint("mchid", "transaction_id"),
+        CheckConstraint("amount_fen > 0", name="amount_is_positive"),
+        CheckConstraint(
+            "(state = 'succeeded') = (succeeded_at IS NOT NULL AND transaction_id IS NOT NULL)",
+            name="success_is_complete",
+        ),
+        Index("uq_payments_one_open", "reference", unique=True, postgresql_where=text("state = 'open'")),
+        Index("ix_payments_due", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+    )
+
+
+class Refund(Base):
+    """One amount on its way back to whoever paid; the caller's key makes it happen once."""
+
+    __tablename__ = "payment_refunds"
+
+    id: Mapped[Id]
+    number: Mapped[str] = mapped_column(String(32), unique=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"), index=True)
+    reference: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(64))
+    amount_fen: Mapped[Fen]
+    reason: Mapped[str] = mapped_column(String(80))
+    state: Mapped[RefundState] = mapped_column(default=RefundState.REQUESTED)
+    # The body of the refund call, sent again as it is until WeChat has answered.
+    request: Mapped[dict[str, Any]]
+    refund_id: Mapped[str | None] = mapped_column(String(64))
+    requested_at: Mapped[Instant]
+    succeeded_at: Mapped[Instant | None]
+    next_check_at: Mapped[Instant | None]
+
+    __table_args__ = (
+        UniqueConstraint("reference", "key"),
+        CheckConstraint("amount_fen > 0", name="amount_is_positive"),
+        CheckConstraint("(state = 'succeeded') = (succeeded_at IS NOT NULL)", name="success_is_complete"),
+        Index("ix_payment_refunds_due", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+    )
+
+
+class InboxRow(Base):
+    """One notification that WeChat signed, kept whether or not it could be applied."""
+
+    __tablename__ = "payment_notifications"
+
+    id: Mapped[Id]
+    notification_id: Mapped[str] = mapped_column(String(64), unique=True)
+    event_type: Mapped[str] = mapped_column(String(64))
+    # The out_trade_no or out_refund_no that it speaks of, if any.
+    number: Mapped[str | None] = mapped_column(String(128))
+    # What it claims. Of known events only what is compared, so that no payer is named here.
+    content: Mapped[dict[str, Any]]
+    outcome: Mapped[Outcome]
+    deliveries: Mapped[int] = mapped_column(server_default=text("1"))
+    received_at: Mapped[Instant]
+    applied_at: Mapped[Instant | None]
+
+
+class Case(Base):
+    """Something that only a person can decide: evidence, never acted upon by itself."""
+
+    __tablename__ = "payment_cases"
+
+    id: Mapped[Id]
+    kind: Mapped[CaseKind]
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"))
+    # The number of the payment or refund in question; one case of a kind for each.
+    number: Mapped[str] = mapped_column(String(32))
+    evidence: Mapped[dict[str, Any]]
+    opened_at: Mapped[Instant]
+
+    __table_args__ = (UniqueConstraint("number", "kind"), Index(None, "payment_id"))

@@ -1,0 +1,156 @@
+"""Recognises money: the one compare-and-set by which a payment becomes `succeeded`.
+
+Whoever brings the news, a notification or an answer, and however often, the money is recorded once and published once;
+and nothing is recorded unless merchant, account, currency and amount are exactly those that were asked for.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from config import database, facts, logs
+from payments import cases, lifecycle
+from payments.facts import PAYMENT_SUCCEEDED
+from payments.lifecycle import PaymentState
+from payments.models import CaseKind
+from payments.wechatpay import answers, bodies
+
+log = logs.get(__name__)
+
+
+class Verdict(StrEnum):
+    """What a paid transaction meant to us."""
+
+    RECORDED = "recorded"
+    KNOWN = "known"
+    MISMATCHED = "mismatched"
+    UNMATCHED = "unmatched"
+
+
+# Locking the row first makes `known` the latest truth, so that the loser of a race sees the winner's transaction.
+TAKE = """
+    known AS MATERIALIZED (
+        SELECT id, reference, channel, mchid, appid, amount_fen, transaction_id
+        FROM payments WHERE number = %(number)s FOR UPDATE
+    ), paid AS (
+        UPDATE payments SET
+            state = 'succeeded', transaction_id = %(transaction_id)s, succeeded_at = %(succeeded_at)s,
+            next_check_at = NULL
+        FROM known
+        WHERE payments.id = known.id AND payments.state = ANY(%(origins)s) AND %(is_complete)s
+          AND known.mchid = %(mchid)s AND known.appid = %(appid)s AND known.amount_fen = %(total_fen)s
+          AND NOT EXISTS (
+              SELECT FROM payments other WHERE other.mchid = %(mchid)s AND other.transaction_id = %(transaction_id)s
+          )
+        RETURNING payments.id
+    )
+"""
+TAKEN = """
+    known.id, known.reference, known.channel, known.mchid, known.appid, known.amount_fen, known.transaction_id,
+    EXISTS (SELECT FROM paid)
+"""
+_TAKE_ALONE = f"WITH {TAKE} SELECT {TAKEN} FROM known"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The payment that a transaction names, as it was before, and whether this very statement recorded the money."""
+
+    payment_id: int
+    reference: str
+    channel: str
+    mchid: str
+    appid: str
+    amount_fen: int
+    transaction_id: str | None
+    is_recorded: bool
+
+
+def record(session: Session, *, transaction: answers.Transaction, now: datetime) -> Verdict:
+    """Record a paid transaction that WeChat gave as an answer to us, and publish `payment.succeeded` if it was news.
+
+    A mismatch in an answer is confirmed: it becomes a case, and WeChat is not asked about this payment again.
+    """
+    database.require_transaction(session)
+    row = database.driver_connection(session).execute(_TAKE_ALONE, parameters(transaction), prepare=True).fetchone()
+    taken = None if row is None else Taken(*row)
+    verdict = judge(taken, transaction)
+    if taken is not None and verdict is Verdict.RECORDED:
+        publish(session, taken, transaction)
+    if taken is not None and verdict is Verdict.MISMATCHED:
+        cases.open(
+            session,
+            kind=CaseKind.MISMATCH,
+            payment_id=taken.payment_id,
+            number=str(transaction.number),
+            evidence={"differs": differences(taken, transaction), "found": transaction},
+            now=now,
+        )
+        session.execute(_STOP_ASKING, {"id": taken.payment_id})
+    return verdict
+
+
+_STOP_ASKING = text("UPDATE payments SET next_check_at = NULL WHERE id = :id")
+
+
+def parameters(transaction: answers.Transaction) -> dict[str, Any]:
+    """The parameters of `TAKE`."""
+    return {
+        "number": transaction.number,
+        "mchid": transaction.mchid,
+        "appid": transaction.appid,
+        "total_fen": transaction.total_fen,
+        "transaction_id": transaction.transaction_id,
+        "succeeded_at": transaction.succeeded_at,
+        "is_complete": transaction.is_complete and transaction.currency == bodies.CURRENCY,
+        "origins": [state.value for state in lifecycle.payment_origins(PaymentState.SUCCEEDED)],
+    }
+
+
+def judge(taken: Taken | None, transaction: answers.Transaction) -> Verdict:
+    """Say what the outcome of `TAKE` means."""
+    if taken is None:
+        return Verdict.UNMATCHED
+    if taken.is_recorded:
+        return Verdict.RECORDED
+    if taken.transaction_id is not None and taken.transaction_id == transaction.transaction_id:
+        return Verdict.KNOWN
+    return Verdict.MISMATCHED
+
+
+def differences(taken: Taken, transaction: answers.Transaction) -> list[str]:
+    """Name what keeps a paid transaction from being the payment's money; empty when its transaction_id is another's."""
+    compared = {
+        "mchid": (taken.mchid, transaction.mchid),
+        "appid": (taken.appid, transaction.appid),
+        "amount": (taken.amount_fen, transaction.total_fen),
+        "currency": (bodies.CURRENCY, transaction.currency),
+        "completeness": (True, transaction.is_complete),
+        "transaction_id": (taken.transaction_id or transaction.transaction_id, transaction.transaction_id),
+    }
+    return [name for name, (ours, theirs) in compared.items() if ours != theirs]
+
+
+def publish(session: Session, taken: Taken, transaction: answers.Transaction) -> None:
+    """Publish `payment.succeeded` for the money that `TAKE` has just recorded."""
+    assert transaction.number is not None
+    assert transaction.succeeded_at is not None
+    facts.publish(
+        session,
+        PAYMENT_SUCCEEDED,
+        key=transaction.number,
+        values={
+            "reference": taken.reference,
+            "payment": transaction.number,
+            "amount_fen": taken.amount_fen,
+            "paid_at": transaction.succeeded_at.astimezone(UTC).isoformat(),
+            "channel": taken.channel,
+            "appid": taken.appid,
+            "transaction_id": transaction.transaction_id,
+        },
+    )
+    log.info("payment.succeeded", payment=transaction.number)

@@ -1,0 +1,286 @@
+"""Gives money back: records what is owed to the payer, sends it to WeChat, and follows it until it has arrived.
+
+What is promised back never exceeds what was paid, and one key of the caller's is one refund, however often it comes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from config import database, facts, logs, settings
+from payments import cases, lifecycle, numbers
+from payments.errors import NothingToRefund, RefundKeyReused, RefundTooLarge
+from payments.facts import REFUND_FAILED, REFUND_REQUESTED, REFUND_SUCCEEDED
+from payments.lifecycle import PaymentState, RefundState
+from payments.models import CaseKind, Payment, Refund
+from payments.receipts import Verdict
+from payments.wechatpay import answers, bodies, client
+
+_STATES: Mapping[str | None, RefundState] = {
+    "PROCESSING": RefundState.PROCESSING,
+    "SUCCESS": RefundState.SUCCEEDED,
+    "CLOSED": RefundState.CLOSED,
+    "ABNORMAL": RefundState.ABNORMAL,
+}
+# What WeChat may still change by itself or by hand.
+_UNDECIDED = frozenset({RefundState.PROCESSING, RefundState.ABNORMAL})
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundView:
+    """A refund as others see it; `payment` is the number of the payment that it comes from."""
+
+    number: str
+    payment: str
+    reference: str
+    key: str
+    amount_fen: int
+    reason: str
+    state: RefundState
+    requested_at: datetime
+    succeeded_at: datetime | None
+
+
+def request(
+    session: Session,
+    *,
+    reference: str,
+    amount_fen: int,
+    reason: str,
+    key: str,
+    now: datetime,
+    payment: str | None = None,
+) -> RefundView:
+    """Record a refund of `amount_fen` of the reference's money and publish `refund.requested` {number}.
+
+    Should a reference have been paid twice, `payment` names the payment meant; otherwise the first with enough left is
+    taken. The same key again returns the refund that it made. Raises `NothingToRefund`, `RefundTooLarge` with
+    `refundable_fen`, and `RefundKeyReused` for another amount under the same key.
+    """
+    database.require_transaction(session)
+    paid = [found for found in _lock_paid(session, reference) if payment in (None, found.number)]
+    if not paid:
+        raise NothingToRefund
+    earlier = session.scalar(select(Refund).where(Refund.reference == reference, Refund.key == key))
+    if earlier is not None:
+        if earlier.amount_fen != amount_fen:
+            raise RefundKeyReused
+        return _view(session, earlier)
+    refundable = {found.id: found.amount_fen - _held_fen(session, found) for found in paid}
+    source = next((found for found in paid if refundable[found.id] >= amount_fen), None)
+    if source is None:
+        raise RefundTooLarge(refundable_fen=max(refundable.values()))
+    refund = _new(source, amount_fen, reason, key, now)
+    session.add(refund)
+    session.flush()
+    facts.publish(session, REFUND_REQUESTED, key=refund.number, values={"number": refund.number})
+    log.info("refund.requested", refund=refund.number, payment=source.number)
+    return _view(session, refund)
+
+
+def send(*, number: str, now: datetime) -> None:
+    """Send a requested refund to WeChat, word for word as it was recorded, and record the answer.
+
+    May be called again: the same number is one refund. Without an answer that counts it stays requested and is sent
+    again later; a refusal raises an alarm, because a person has to remove its cause.
+    """
+    database.refuse_transaction()
+    with database.transaction() as session:
+        refund = session.scalars(select(Refund).where(Refund.number == number)).one()
+    if refund.state is not RefundState.REQUESTED:
+        return
+    sent = client.current().refund(refund.request)
+    found = sent if isinstance(sent, answers.RefundReport) else client.current().query_refund(number)
+    if isinstance(found, answers.RefundReport):
+        _record_answer(found, number, now)
+    elif isinstance(sent, answers.Refused) and isinstance(found, answers.Missing):
+        logs.alarm("payments.refund_refused", refund=number, code=sent.code)
+
+
+def check_due(*, now: datetime, limit: int = 50) -> int:
+    """Send the refunds that were not sent, and ask about those that are under way, when their time has come.
+
+    Returns how many were looked at; stops early when WeChat does not answer.
+    """
+    for looked in range(limit):
+        due = _take_due(now)
+        if due is None:
+            return looked
+        number, state = due
+        if state is RefundState.REQUESTED:
+            send(number=number, now=now)
+        elif not _ask(number, now):
+            return looked + 1
+    return limit
+
+
+def listing(session: Session, *, reference: str) -> list[RefundView]:
+    """Return every refund of a reference, oldest first."""
+    refunds = session.scalars(select(Refund).where(Refund.reference == reference).order_by(Refund.id)).all()
+    return [_view(session, refund) for refund in refunds]
+
+
+def record(session: Session, *, report: answers.RefundReport, now: datetime) -> Verdict:
+    """Record what WeChat says about a refund and publish `refund.succeeded` or `refund.failed` if that was news.
+
+    News that does not belong to the refund, or that contradicts its end, is a mismatch and changes nothing.
+    """
+    database.require_transaction(session)
+    refund = _lock(session, report.number)
+    if refund is None:
+        return Verdict.UNMATCHED
+    payment = session.get_one(Payment, refund.payment_id)
+    target = _STATES.get(report.status)
+    if target is None or _differences(refund, payment, report):
+        return Verdict.MISMATCHED
+    if target not in lifecycle.REFUND_MOVES[refund.state]:
+        is_old_news = target in (refund.state, RefundState.PROCESSING, RefundState.ABNORMAL)
+        return Verdict.KNOWN if is_old_news else Verdict.MISMATCHED
+    refund.state, refund.refund_id = target, report.refund_id
+    refund.succeeded_at = report.succeeded_at if target is RefundState.SUCCEEDED else None
+    refund.next_check_at = (
+        lifecycle.next_refund_check(requested_at=refund.requested_at, now=now) if target in _UNDECIDED else None
+    )
+    _tell(session, refund, now)
+    return Verdict.RECORDED
+
+
+def _tell(session: Session, refund: Refund, now: datetime) -> None:
+    values = {
+        "reference": refund.reference,
+        "refund": refund.number,
+        "key": refund.key,
+        "amount_fen": refund.amount_fen,
+    }
+    if refund.state is RefundState.SUCCEEDED and refund.succeeded_at is not None:
+        values["refunded_at"] = refund.succeeded_at.astimezone(UTC).isoformat()
+        facts.publish(session, REFUND_SUCCEEDED, key=refund.number, values=values)
+    if refund.state is RefundState.CLOSED:
+        facts.publish(session, REFUND_FAILED, key=refund.number, values=values)
+    if refund.state is RefundState.ABNORMAL:
+        cases.open(
+            session,
+            kind=CaseKind.REFUND_ABNORMAL,
+            payment_id=refund.payment_id,
+            number=refund.number,
+            evidence={"refund_id": refund.refund_id, "amount_fen": refund.amount_fen},
+            now=now,
+        )
+    log.info("refund.moved", refund=refund.number, state=refund.state)
+
+
+def _lock_paid(session: Session, reference: str) -> Sequence[Payment]:
+    """Lock the received payments of a reference, so that two refunds cannot promise the same money."""
+    received = select(Payment).where(Payment.reference == reference, Payment.state == PaymentState.SUCCEEDED)
+    return session.scalars(received.order_by(Payment.id).with_for_update()).all()
+
+
+def _lock(session: Session, number: str | None) -> Refund | None:
+    """Lock a refund, so that of two bearers of the same news only one finds it new."""
+    return session.scalar(select(Refund).where(Refund.number == number).with_for_update())
+
+
+def _held_fen(session: Session, payment: Payment) -> int:
+    held = select(func.coalesce(func.sum(Refund.amount_fen), 0)).where(
+        Refund.payment_id == payment.id, Refund.state.in_(lifecycle.REFUND_HOLDS_MONEY)
+    )
+    return int(session.scalars(held).one())
+
+
+def _new(payment: Payment, amount_fen: int, reason: str, key: str, now: datetime) -> Refund:
+    number = numbers.refund()
+    body = bodies.refund(
+        number=number,
+        transaction_id=payment.transaction_id or "",
+        amount_fen=amount_fen,
+        paid_fen=payment.amount_fen,
+        reason=reason,
+        notify_url=f"{settings.current().public_base_url}/wechatpay/notifications/refunds",
+    )
+    return Refund(
+        number=number,
+        payment_id=payment.id,
+        reference=payment.reference,
+        key=key,
+        amount_fen=amount_fen,
+        reason=body.get("reason", ""),
+        state=RefundState.REQUESTED,
+        request=body,
+        requested_at=now,
+        next_check_at=lifecycle.next_refund_check(requested_at=now, now=now),
+    )
+
+
+def _differences(refund: Refund, payment: Payment, report: answers.RefundReport) -> list[str]:
+    compared = {
+        # An answer names no merchant; it came over the merchant's own connection.
+        "mchid": (payment.mchid, report.mchid or payment.mchid),
+        "transaction_id": (payment.transaction_id, report.transaction_id),
+        "refund": (refund.amount_fen, report.refund_fen),
+        "total": (payment.amount_fen, report.total_fen),
+        "refund_id": (refund.refund_id or report.refund_id, report.refund_id),
+        "completeness": (True, report.status != "SUCCESS" or report.succeeded_at is not None),
+    }
+    return [name for name, (ours, theirs) in compared.items() if ours != theirs]
+
+
+def _ask(number: str, now: datetime) -> bool:
+    """Query one refund and record the answer; False when there was none."""
+    found = client.current().query_refund(number)
+    if isinstance(found, answers.RefundReport):
+        _record_answer(found, number, now)
+    elif isinstance(found, answers.Missing):
+        logs.alarm("payments.refund_vanished", refund=number)
+    return not isinstance(found, answers.Unknown)
+
+
+def _record_answer(found: answers.RefundReport, number: str, now: datetime) -> None:
+    """Record an answer of WeChat's. A mismatch in it is confirmed: it becomes a case, and nothing is asked again."""
+    with database.transaction() as session:
+        verdict = record(session, report=found, now=now)
+        if verdict in (Verdict.MISMATCHED, Verdict.UNMATCHED):
+            refund = session.scalars(select(Refund).where(Refund.number == number)).one()
+            refund.next_check_at = None
+            cases.open(
+                session,
+                kind=CaseKind.REFUND_MISMATCH,
+                payment_id=refund.payment_id,
+                number=number,
+                evidence={"found": found},
+                now=now,
+            )
+
+
+def _take_due(now: datetime) -> tuple[str, RefundState] | None:
+    """Take one due refund by planning its next check, so that no other job takes it."""
+    with database.transaction() as session:
+        refund = session.scalar(
+            select(Refund)
+            .where(Refund.next_check_at <= now)
+            .order_by(Refund.next_check_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if refund is None:
+            return None
+        refund.next_check_at = lifecycle.next_refund_check(requested_at=refund.requested_at, now=now)
+        return refund.number, refund.state
+
+
+def _view(session: Session, refund: Refund) -> RefundView:
+    return RefundView(
+        number=refund.number,
+        payment=session.get_one(Payment, refund.payment_id).number,
+        reference=refund.reference,
+        key=refund.key,
+        amount_fen=refund.amount_fen,
+        reason=refund.reason,
+        state=refund.state,
+        requested_at=refund.requested_at,
+        succeeded_at=refund.succeeded_at,
+    )

@@ -1,0 +1,311 @@
+"""The one place that speaks to WeChat Pay, over a hardened wechatpayv3.
+
+Only a known key's signature, not older than five minutes, is believed; nothing that arrives can make us call out;
+and every failure of a call is *unknown*, because WeChat may have carried it out.
+"""
+
+import functools
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import orjson
+import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from requests.adapters import HTTPAdapter
+from wechatpayv3 import WeChatPay, WeChatPayType
+from wechatpayv3.core import Core
+from wechatpayv3.type import RequestType
+from wechatpayv3.utils import aes_decrypt, rsa_sign, rsa_verify
+
+from config import clock, database, logs, settings
+from payments import errors, numbers
+from payments.lifecycle import Channel
+from payments.wechatpay import answers, keys
+
+_SCHEME = "WECHATPAY2-SHA256-RSA2048"
+_ALGORITHM = "AEAD_AES_256_GCM"
+# WeChat answers within seconds or not at all; ten seconds is also what a job slot may be held for.
+_TIMEOUT_S = (3.0, 10.0)
+_FRESH_FOR = timedelta(minutes=5)
+_LONGEST_NOTIFICATION = 64 * 1024
+_APIV3_KEY_BYTES = 32
+# More threads than this never wait for WeChat at once in one process.
+_POOL_SIZE = 16
+_USER_AGENT = "localhall-payments/1"
+
+_TIMESTAMP = re.compile(r"[0-9]{10}")
+_PRODUCTS = {
+    Channel.MINIPROGRAM: WeChatPayType.MINIPROG,
+    Channel.OFFICIAL: WeChatPayType.JSAPI,
+    Channel.H5: WeChatPayType.H5,
+    Channel.NATIVE: WeChatPayType.NATIVE,
+}
+_TOKENS = {
+    Channel.MINIPROGRAM: "prepay_id",
+    Channel.OFFICIAL: "prepay_id",
+    Channel.H5: "h5_url",
+    Channel.NATIVE: "code_url",
+}
+# The older spelling is still met. A bare 404 says nothing: it may come from a wrong address.
+_MISSING_CODES = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"})
+
+log = logs.get(__name__)
+
+
+class Headers(Protocol):
+    """Headers as any web library gives them: looked up without regard to case."""
+
+    def get(self, key: str, default: str, /) -> str:
+        """The value of a header."""
+
+
+class SafeCore(Core):
+    """wechatpayv3's core with our own transport: time limits, pooled connections, known keys only, a replay window."""
+
+    def __init__(self, config: settings.Settings) -> None:
+        """Load the keys of `config`. Raises `ValueError` or `OSError` for one that cannot be read; makes no call."""
+        main = keys.public_key(config.wechatpay_public_key_file)
+        super().__init__(
+            mchid=config.wechatpay_mchid,
+            cert_serial_no=config.wechatpay_merchant_serial,
+            private_key=keys.merchant_key_pem(config.wechatpay_merchant_key_file),
+            apiv3_key=config.wechatpay_apiv3_key,
+            public_key=keys.public_key_pem(main),
+            public_key_id=config.wechatpay_public_key_id,
+        )
+        self._known_keys: Mapping[str, RSAPublicKey] = {
+            **keys.extra_public_keys(config.wechatpay_extra_keys_dir),
+            config.wechatpay_public_key_id: main,
+        }
+        self._decryption_keys = [
+            key for key in (config.wechatpay_apiv3_key, config.wechatpay_apiv3_key_previous) if key is not None
+        ]
+        if any(len(key.encode()) != _APIV3_KEY_BYTES for key in self._decryption_keys):
+            raise ValueError("an API v3 key has exactly 32 bytes")
+        first = config.wechatpay_base_url
+        self._bases = (first, config.wechatpay_backup_base_url or first)
+        self._session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=_POOL_SIZE))
+
+    def _update_certificates(self) -> None:
+        """Never download certificates: a forged serial would make us call out, a failure would forget good ones."""
+
+    def _verify_signature(self, headers: Headers, body: str) -> bool:
+        return self.is_signed(headers, body, now=clock.now())
+
+    def is_signed(self, headers: Headers, body: str, *, now: datetime) -> bool:
+        """Whether WeChat signed exactly this body within five minutes of `now`, with a key that we know."""
+        key = self._known_keys.get(headers.get("Wechatpay-Serial", ""))
+        timestamp = headers.get("Wechatpay-Timestamp", "")
+        if key is None or headers.get("Wechatpay-Signature-Type", "") != _SCHEME or not _TIMESTAMP.fullmatch(timestamp):
+            return False
+        if abs(now.timestamp() - int(timestamp)) >= _FRESH_FOR.total_seconds():
+            return False
+        nonce, signature = headers.get("Wechatpay-Nonce", ""), headers.get("Wechatpay-Signature", "")
+        return bool(rsa_verify(timestamp, nonce, body, signature, key))
+
+    def decrypt_resource(self, resource: Mapping[str, str]) -> str | None:
+        """Decrypt with the present API v3 key or, while it is being changed, with the previous one.
+
+        Returns None when neither fits. Raises `ValueError` or `KeyError` for a resource that is not as documented.
+        """
+        if resource["algorithm"] != _ALGORITHM:
+            raise ValueError("unknown algorithm")
+        for key in self._decryption_keys:
+            plain = aes_decrypt(
+                nonce=resource["nonce"],
+                ciphertext=resource["ciphertext"],
+                associated_data=resource.get("associated_data") or "",
+                apiv3_key=key,
+            )
+            if plain is not None:
+                return str(plain)
+        return None
+
+    def request(
+        self, path: str, method: RequestType = RequestType.GET, data: Mapping[str, Any] | None = None
+    ) -> tuple[int, str]:
+        """Send one signed request and return (status, text). The same `data` is always the same bytes.
+
+        When no connection can be made, or it breaks, the same request goes to the backup address. Raises
+        `requests.RequestException` without an answer and `ValueError` for a 2xx that WeChat did not sign.
+        """
+        database.refuse_transaction()
+        body = "" if data is None else orjson.dumps(data, option=orjson.OPT_SORT_KEYS).decode()
+        try:
+            response = self._send(self._bases[0], path, method.value, body)
+        except requests.ConnectionError:
+            response = self._send(self._bases[1], path, method.value, body)
+        text = response.content.decode()
+        if response.ok and not self._verify_signature(response.headers, text):
+            raise ValueError("unsigned answer")
+        return response.status_code, text
+
+    def _send(self, base: str, path: str, method: str, body: str) -> requests.Response:
+        headers = {
+            "Accept": "application/json",
+            "User-Agent": _USER_AGENT,
+            "Wechatpay-Serial": self._public_key_id,
+            "Authorization": self._authorization(method, path, body),
+        }
+        if body:
+            headers["Content-Type"] = "application/json"
+        return self._session.request(
+            method, base + path, data=body.encode(), headers=headers, timeout=_TIMEOUT_S, allow_redirects=False
+        )
+
+    def _authorization(self, method: str, path: str, body: str) -> str:
+        timestamp, nonce = str(int(clock.now().timestamp())), secrets.token_hex(16)
+        signature = rsa_sign(self._private_key, f"{method}\n{path}\n{timestamp}\n{nonce}\n{body}\n")
+        return (
+            f'{_SCHEME} mchid="{self._mchid}",nonce_str="{nonce}",signature="{signature}",'
+            f'timestamp="{timestamp}",serial_no="{self._cert_serial_no}"'
+        )
+
+
+class SafePay(WeChatPay):
+    """wechatpayv3's front with the safe core behind it; its own constructor would build the unsafe one."""
+
+    def __init__(self, config: settings.Settings, core: SafeCore) -> None:
+        """Set what the library's methods read, and nothing that calls out."""
+        self._type = WeChatPayType.JSAPI
+        self._mchid = config.wechatpay_mchid
+        self._appid = config.wechat_official_appid
+        self._notify_url = None
+        self._partner_mode = False
+        self._core = core
+
+
+class Client:
+    """WeChat Pay as the verbs see it: every call returns what is known afterwards, none raises for what WeChat does."""
+
+    def __init__(self, config: settings.Settings) -> None:
+        """Load the keys of `config`; raises for those that cannot be read."""
+        self._core = SafeCore(config)
+        self._pay = SafePay(config, self._core)
+
+    def prepay(self, channel: Channel, body: Mapping[str, Any]) -> answers.Prepaid | answers.Refused | answers.Unknown:
+        """Open the payment that `body` describes, or open it again when it is the same."""
+        _check(body["out_trade_no"])
+        found = _ask("prepay", body["out_trade_no"], lambda: self._pay.pay(pay_type=_PRODUCTS[channel], **body))
+        if not isinstance(found, dict):
+            return found
+        token = found.get(_TOKENS[channel])
+        return answers.Prepaid(token) if isinstance(token, str) and token else answers.Unknown("no token")
+
+    def query(self, number: str) -> answers.Transaction | answers.Missing | answers.Refused | answers.Unknown:
+        """Ask how the payment stands."""
+        _check(number)
+        found = _ask("query", number, lambda: self._pay.query(out_trade_no=number))
+        return answers.transaction(found) if isinstance(found, dict) else _missing_or(found)
+
+    def close(self, number: str) -> answers.Closed | answers.Refused | answers.Unknown:
+        """Ask that nobody can pay any more."""
+        _check(number)
+        found = _ask("close", number, lambda: self._pay.close(out_trade_no=number))
+        return answers.Closed() if isinstance(found, dict) else found
+
+    def refund(self, body: Mapping[str, Any]) -> answers.RefundReport | answers.Refused | answers.Unknown:
+        """Ask for the refund that `body` describes; the same number is one refund, however often it is asked for."""
+        _check(body["out_refund_no"])
+        found = _ask("refund", body["out_refund_no"], lambda: self._pay.refund(**body))
+        return answers.refund_report(found) if isinstance(found, dict) else found
+
+    def query_refund(self, number: str) -> answers.RefundReport | answers.Missing | answers.Refused | answers.Unknown:
+        """Ask how the refund stands."""
+        _check(number)
+        found = _ask("query_refund", number, lambda: self._pay.query_refund(number))
+        return answers.refund_report(found) if isinstance(found, dict) else _missing_or(found)
+
+    def page_parameters(self, *, appid: str, prepay_id: str, now: datetime) -> dict[str, str]:
+        """Sign the parameters with which a page inside WeChat opens the cashier; fresh for every tap."""
+        timestamp, nonce, package = str(int(now.timestamp())), secrets.token_hex(16), f"prepay_id={prepay_id}"
+        return {
+            "appId": appid,
+            "timeStamp": timestamp,
+            "nonceStr": nonce,
+            "package": package,
+            "signType": "RSA",
+            "paySign": str(self._pay.sign([appid, timestamp, nonce, package])),
+        }
+
+    def read_notification(self, headers: Headers, body: bytes, *, now: datetime) -> answers.Notification:
+        """Verify and decrypt a notification from its raw bytes.
+
+        Raises `NotificationTooLarge`, `BadSignature`, `MalformedNotification`, and `UndecryptableNotification`, which
+        also raises an alarm.
+        """
+        if len(body) > _LONGEST_NOTIFICATION:
+            raise errors.NotificationTooLarge
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            raise errors.BadSignature from None
+        if not self._core.is_signed(headers, text, now=now):
+            log.warning("notification.bad_signature", serial=headers.get("Wechatpay-Serial", "")[:64])
+            raise errors.BadSignature
+        try:
+            envelope = orjson.loads(text)
+            name, event_type = envelope["id"], envelope["event_type"]
+            plain = self._core.decrypt_resource(envelope["resource"])
+            if plain is None:
+                logs.alarm("payments.apiv3_key", notification=name)
+                raise errors.UndecryptableNotification
+            content = orjson.loads(plain)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise errors.MalformedNotification from None
+        # PostgreSQL cannot keep the character NUL, not even as evidence.
+        if not (_is_name(name) and _is_name(event_type) and isinstance(content, dict)) or "\\u0000" in plain:
+            raise errors.MalformedNotification
+        return answers.Notification(id=name, event_type=event_type, resource=content)
+
+
+def current() -> Client:
+    """The client of the present settings; built once, so that keys are parsed and connections opened once."""
+    return _client(settings.current())
+
+
+@functools.lru_cache(maxsize=2)
+def _client(config: settings.Settings) -> Client:
+    return Client(config)
+
+
+def _ask(
+    call: str, number: str, send: Callable[[], tuple[int, str]]
+) -> dict[str, Any] | answers.Refused | answers.Unknown:
+    """Make one call and sort its outcome: a body, a refusal, or not known."""
+    try:
+        status, text = send()
+        body = orjson.loads(text) if text else {}
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, WeChat may have carried the request out
+        log.warning("wechatpay.no_answer", call=call, number=number, error=type(error).__name__)
+        return answers.Unknown(type(error).__name__)
+    if not isinstance(body, dict):
+        return answers.Unknown("not an object")
+    if status in (200, 204):
+        return body
+    code = str(body.get("code", ""))
+    log.warning("wechatpay.refused", call=call, number=number, status=status, code=code)
+    if status == 401:
+        logs.alarm("payments.wechatpay_rejects_us", call=call, code=code)
+    # 429 may have been accepted, 202 asks to be asked again, 5xx says nothing.
+    return (
+        answers.Refused(status, code) if 400 <= status < 500 and status != 429 else answers.Unknown(f"{status} {code}")
+    )
+
+
+def _missing_or(found: answers.Refused | answers.Unknown) -> answers.Missing | answers.Refused | answers.Unknown:
+    return answers.Missing() if isinstance(found, answers.Refused) and found.code in _MISSING_CODES else found
+
+
+def _check(number: str) -> None:
+    if not numbers.is_valid(number):
+        raise ValueError("the number could change the path of the call")
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable()
