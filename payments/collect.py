@@ -7,6 +7,7 @@ unknown is repeated word for word or asked about, and another number is used onl
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from sqlalchemy import Select, case, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -76,6 +77,8 @@ def open(  # noqa: A001 - a payment is opened
     be made again.
     """
     database.refuse_transaction()
+    if amount_fen < 1:
+        raise ValueError("the amount must be positive")
     _check_payer(payer)
     if pay_until <= now:
         raise PaymentExpired
@@ -236,10 +239,17 @@ def _prepay(payment: Payment, now: datetime) -> str | None:
     with database.transaction() as session:
         kept = session.execute(_KEEP, {"number": payment.number, "token": answer.token, "until": now + lives}).first()
     if kept is None:
-        # Closed or paid while WeChat was answering: nobody has seen this token, and nobody shall.
-        client.current().close(payment.number)
-        raise PaymentUnavailable
+        _give_up_token(payment)
     return answer.token
+
+
+def _give_up_token(payment: Payment) -> NoReturn:
+    """The payment was paid or closed while WeChat was answering: nobody has seen its token, and nobody shall."""
+    found = _current(payment.reference)
+    if found is not None and found.state is PaymentState.SUCCEEDED:
+        raise AlreadyPaid
+    client.current().close(payment.number)
+    raise PaymentUnavailable
 
 
 def _may_send_again(payment: Payment, answer: answers.Refused | answers.Unknown, now: datetime) -> bool:

@@ -63,6 +63,8 @@ def request(
     `refundable_fen`, and `RefundKeyReused` for another amount under the same key.
     """
     database.require_transaction(session)
+    if amount_fen < 1:
+        raise ValueError("the amount must be positive")
     paid = [found for found in _lock_paid(session, reference) if payment in (None, found.number)]
     if not paid:
         raise NothingToRefund

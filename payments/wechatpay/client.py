@@ -134,7 +134,6 @@ class SafeCore(Core):
         When no connection can be made, or it breaks, the same request goes to the backup address. Raises
         `requests.RequestException` without an answer and `ValueError` for a 2xx that WeChat did not sign.
         """
-        database.refuse_transaction()
         body = "" if data is None else orjson.dumps(data, option=orjson.OPT_SORT_KEYS).decode()
         try:
             response = self._send(self._bases[0], path, method.value, body)
@@ -278,6 +277,7 @@ def _ask(
     call: str, number: str, send: Callable[[], tuple[int, str]]
 ) -> dict[str, Any] | answers.Refused | answers.Unknown:
     """Make one call and sort its outcome: a body, a refusal, or not known."""
+    database.refuse_transaction()
     try:
         status, text = send()
         body = orjson.loads(text) if text else {}

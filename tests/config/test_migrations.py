@@ -8,6 +8,7 @@ from alembic import command
 from procrastinate.schema import SchemaManager
 from sqlalchemy import Engine, create_engine, make_url, text
 
+import payments.models  # noqa: F401 - the tables of payments
 from catalog import models  # noqa: F401 - the catalog's tables
 from config import database, embedded, migrations
 from storefront import app, order_models, shopper_models, staff_models  # noqa: F401 - imports every model
