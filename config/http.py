@@ -75,6 +75,11 @@ def error_body(code: str, message: str, details: Any = None) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "details": details or {}, "request_id": request_id()}}
 
 
+def error_example(code: str, message: str) -> dict[str, Any]:
+    """Return the one error shape as documents show it."""
+    return {"error": {"code": code, "message": message, "details": {}, "request_id": "0f1e2d3c4b5a6978"}}
+
+
 Page = Callable[[int, str, str], str]
 
 

@@ -5,8 +5,9 @@ keys are refused, and every operation declares the errors that it can answer.
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import flask
 import marshmallow as ma
@@ -18,8 +19,10 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 
 from config import http
+from config.errors import AppError
 
 MAX_INT = 2**53 - 1
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Text(fields.String):
@@ -135,21 +138,34 @@ class Blueprint(SmorestBlueprint):
         self._prepare_doc_cbks.append(self._declare_errors)
 
     @staticmethod
+    def refuses(*refusals: type[AppError]) -> Callable[[View], View]:
+        """Declare the refusals of ours that an operation may answer, each an example under its status."""
+
+        def declare(function: View) -> View:
+            function.__dict__.setdefault("_apidoc", {})["refuses"] = refusals
+            return function
+
+        return declare
+
+    @staticmethod
     def _declare_errors(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
         guard = info.get("guard", "public")
-        arguments = info.get("arguments", {}).get("parameters", [])
-        codes = {"404", "429", "500", "503"}
-        codes |= set() if guard == "public" else {"401", "403"}
-        codes |= {"422"} if arguments else set()
-        codes |= {"400", "413", "415"} if any(p["in"] == "json" for p in arguments) else set()
+        codes = {404, 429, 500, 503}
+        codes |= set() if guard == "public" else {401, 403}
+        codes |= {422} if "parameters" in doc else set()
+        codes |= {400, 413, 415, 422} if "requestBody" in doc else set()
+        words = {status: {http.MESSAGES[status][0]: http.MESSAGES[status][1]} for status in codes}
+        for refusal in info.get("refuses", ()):
+            words.setdefault(refusal.status, {})[refusal.code] = refusal.message
         responses = doc.setdefault("responses", {})
-        for code in sorted(codes - set(map(str, responses))):
-            responses[code] = {
-                "description": http.MESSAGES[int(code)][1],
-                "content": {"application/json": {"schema": ErrorAnswer}},
+        for status in sorted(words):
+            examples = {code: {"value": http.error_example(code, text)} for code, text in words[status].items()}
+            # Over what webargs declared by itself, which names neither our codes nor our shape.
+            responses[status] = {
+                "description": " · ".join(words[status].values()),
+                "content": {"application/json": {"schema": ErrorAnswer, "examples": examples}},
             }
-        if guard == "public":
-            doc["security"] = []
+        doc["security"] = info.get("security", [])
         return doc
 
 

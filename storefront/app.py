@@ -26,6 +26,7 @@ def create_app(settings: Settings) -> Flask:
         OPENAPI_JSON_PATH="openapi.json",
     )
     http.install(app, settings)
+    guard.install(app)
     api = schemas.HouseApi(app)
     app.register_blueprint(health.blueprint)
     for command in (cli.migrate, cli.seed, cli.worker, cli.staff, cli.welcome):

@@ -1,29 +1,86 @@
-"""The one guard over every route.
+"""The one guard over every route: who may call it, whether their page meant it, and how often.
 
-Invariant: each view says who may call it (`@guard.public`, `@guard.shopper`, `@guard.staff(permission)`), and the
-application refuses to start while one does not.
+Invariant: each view says who may call it (`@guard.public`, `@guard.shopper`, `@guard.staff(permission)` or
+`@guard.signed`), the application refuses to start while one does not, and no view runs before its guard has passed.
 """
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+from uuid import UUID
 
-from flask import Flask
+from flask import Flask, g, request
+
+from config import clock, settings
+from storefront import csrf, limits, roles, sessions, tokens
+from storefront.actors import Actor, ActorKind
+from storefront.errors import NotPermitted, SessionRequired
+from storefront.roles import Permission
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 # Flask's own and flask-smorest's documents: readable by anybody.
 OPEN_ENDPOINTS = {"static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"}
 
+PUBLIC, SHOPPER, STAFF, SIGNED = "public", "shopper", "staff", "signed"
 
-def _mark(function: View, kind: str, permission: str | None = None) -> View:
+# What OpenAPI says of each; a cookie's unsafe requests also carry `X-CSRF-Token` and come from our own origin.
+SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The token of a login: 43 characters, opaque."},
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "hall_session",
+        "description": "A shopper's session, `__Host-hall_session` over https; unsafe methods also need X-CSRF-Token.",
+    },
+    "staff_cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "hall_staff",
+        "description": "A staff session, `__Host-hall_staff` over https; unsafe methods also need X-CSRF-Token.",
+    },
+}
+_SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    SHOPPER: [{"bearer": []}, {"cookie": []}],
+    STAFF: [{"bearer": []}, {"staff_cookie": []}],
+}
+
+# Twice a second for a whole minute: no thumb does that. Reading is stopped by the flood limit only.
+CHANGES_A_MINUTE = 120
+
+_VISITOR_COOKIE = "hall_visitor"
+
+
+def _mark(function: View, kind: str, permission: Permission | None = None) -> View:
     function.guard = (kind, permission)  # type: ignore[attr-defined]
-    function.__dict__.setdefault("_apidoc", {})["guard"] = kind
+    function.__dict__.setdefault("_apidoc", {}).update(guard=kind, security=_SECURITY.get(kind, []))
     return function
 
 
 def public(function: View) -> View:
     """Let anybody call this view."""
-    return _mark(function, "public")
+    return _mark(function, PUBLIC)
+
+
+def shopper(function: View) -> View:
+    """Let shoppers and guests call this view, by bearer token or cookie; `actor()` is then one of them."""
+    return _mark(function, SHOPPER)
+
+
+def staff(permission: Permission | None = None) -> Callable[[View], View]:
+    """Let staff call this view who hold `permission` anywhere, or any staff when None.
+
+    Whether the permission reaches the thing at hand is the view's to check, with `roles.permits` and its scope.
+    """
+
+    def mark(function: View) -> View:
+        return _mark(function, STAFF, permission)
+
+    return mark
+
+
+def signed(function: View) -> View:
+    """Let other servers call this view: its verb proves the signature of every request. No limit holds them up."""
+    return _mark(function, SIGNED)
 
 
 def unguarded(app: Flask) -> list[str]:
@@ -33,3 +90,120 @@ def unguarded(app: Flask) -> list[str]:
         for endpoint, view in app.view_functions.items()
         if endpoint not in OPEN_ENDPOINTS and not hasattr(view, "guard")
     )
+
+
+def install(app: Flask) -> None:
+    """Let every request of `app` pass through the guard."""
+
+    @app.before_request
+    def enforce() -> None:
+        view = app.view_functions.get(request.endpoint or "")
+        kind, permission = getattr(view, "guard", (PUBLIC, None))
+        if kind == SIGNED:
+            return
+        if not _is_loopback(request.remote_addr):
+            limits.stop_flood(str(request.remote_addr))
+        if request.method == "OPTIONS":
+            return
+        if kind in {SHOPPER, STAFF}:
+            _identify(kind, permission)
+        _limit_changes()
+
+
+def actor() -> Actor:
+    """Return who is calling a guarded view. Raises `SessionRequired` in a public one that nobody logged in to."""
+    found = caller()
+    if found is None:
+        raise SessionRequired
+    return found
+
+
+def caller() -> Actor | None:
+    """Return the shopper or guest who is calling, or None; for public views, which serve both.
+
+    Raises `CsrfRejected` for a request by cookie that changes something and was not sent by our own page.
+    """
+    if "actor" not in g:
+        try:
+            _identify(SHOPPER, None)
+        except (SessionRequired, NotPermitted):
+            g.actor = None
+    found: Actor | None = g.actor
+    return found
+
+
+def shopper_id() -> int:
+    """Return whose cart and orders a `@shopper` view is about."""
+    found = actor().shopper_id
+    if found is None:
+        raise SessionRequired
+    return found
+
+
+def presented(*, of_staff: bool = False) -> sessions.Presented | None:
+    """Return the session token of this request, proven or not. Raises `SessionRequired` for a malformed header."""
+    return sessions.presented(
+        authorization=request.headers.get("Authorization"), cookies=request.cookies, staff=of_staff
+    )
+
+
+def csrf_token(*, of_staff: bool = False) -> str | None:
+    """Return the token that this session's forms and scripts must send back; None without a session by cookie."""
+    token = request.cookies.get(sessions.cookie_name(staff=of_staff))
+    return csrf.token(token, secret_key=settings.current().secret_key) if token else None
+
+
+def visitor() -> UUID | None:
+    """Return the first-party visitor of this browser, or None; it is a random name and no login."""
+    try:
+        found = UUID(request.cookies.get(visitor_cookie_name(), ""))
+    except ValueError:
+        return None
+    return found if found.version == 4 else None
+
+
+def visitor_cookie_name() -> str:
+    """Return the name of the cookie that scans set."""
+    return ("__Host-" if settings.current().is_public_https else "") + _VISITOR_COOKIE
+
+
+def _identify(kind: str, permission: Permission | None) -> None:
+    found = presented(of_staff=kind == STAFF)
+    if found is None:
+        raise SessionRequired
+    who = sessions.verify(found.token, now=clock.now())
+    if (who.kind is ActorKind.STAFF) != (kind == STAFF):
+        raise NotPermitted
+    if permission is not None and not roles.permits(who.grants, permission):
+        raise NotPermitted(permission=permission.value)
+    if found.by_cookie and request.method not in csrf.SAFE_METHODS:
+        csrf.check(
+            method=request.method,
+            session_token=found.token,
+            given=request.headers.get(csrf.HEADER) or request.form.get(csrf.FIELD),
+            origin=request.headers.get("Origin") or request.headers.get("Referer"),
+            base_url=settings.current().public_base_url,
+            secret_key=settings.current().secret_key,
+        )
+    g.actor = who
+
+
+def _limit_changes() -> None:
+    """Hold up a session or visitor that changes things faster than a person. Never an address: trains share one."""
+    if request.method in csrf.SAFE_METHODS:
+        return
+    names = (sessions.cookie_name(), sessions.cookie_name(staff=True))
+    token = request.headers.get("Authorization") or next(filter(None, map(request.cookies.get, names)), None)
+    known = visitor()
+    if token:
+        who = tokens.digest(token).hex()[:32]
+    elif known:
+        who = known.hex
+    else:
+        return
+    limits.allow(f"changes:{who}", limit=CHANGES_A_MINUTE, window_s=60)
+
+
+def _is_loopback(address: str | None) -> bool:
+    # Either a desk, or a proxy that was not declared: then this one address is everybody.
+    return address is None or address == "::1" or address.startswith("127.")
