@@ -8,14 +8,14 @@ it.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from payments import collect, refunds
-from payments.lifecycle import PaymentState
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from catalog import stock
 from catalog.errors import OutOfStock
 from config import database, facts, logs, settings
+from payments import collect, refunds
+from payments.lifecycle import PaymentState
 from storefront import errors, events
 from storefront.order_lifecycle import CancelledBy, OrderState, may_follow
 
@@ -44,6 +44,7 @@ _STANDING = """
     SELECT id, number, shopper_id, state, cancelled_by, payable_fen, pay_until, stock_reference, payment_number
     FROM orders WHERE number = :number
 """
+_FOR_UPDATE = " FOR UPDATE"
 
 
 def _standing(row: Row[tuple[object, ...]]) -> Standing:
@@ -54,7 +55,7 @@ def _standing(row: Row[tuple[object, ...]]) -> Standing:
 def lock(session: Session, number: str) -> Standing:
     """Lock an order's row until the transaction ends and return how it stands. Raises `OrderNotFound`."""
     database.require_transaction(session)
-    row = session.execute(text(_STANDING + " FOR UPDATE"), {"number": number}).first()
+    row = session.execute(text(_STANDING + _FOR_UPDATE), {"number": number}).first()
     if row is None:
         raise errors.OrderNotFound
     return _standing(row)

@@ -89,8 +89,11 @@ class Shop:
     def train_code(self, kind: str = "product") -> str:
         """A code of the themed train that leads to a product (or a hall)."""
         [(slug,)] = self.rows(
-            "SELECT c.slug FROM codes c JOIN code_bindings b ON b.code_id = c.id JOIN placements p ON"
-            " p.id = b.placement_id WHERE b.landing->>'kind' = %s AND p.number LIKE '%%TRAIN%%' ORDER BY p.number LIMIT 1",
+            """
+            SELECT c.slug FROM codes c JOIN code_bindings b ON b.code_id = c.id
+            JOIN placements p ON p.id = b.placement_id
+            WHERE b.landing->>'kind' = %s AND p.number LIKE '%%TRAIN%%' ORDER BY p.number LIMIT 1
+            """,
             kind,
         )
         return str(slug)

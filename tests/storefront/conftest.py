@@ -7,14 +7,17 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
 
+from catalog import seeding as catalog_seeding
+from catalog.cache import Cache
 from config import database
 from config import settings as process_settings
 from config.settings import Settings
-from storefront import shoppers
+from storefront import checkout, shoppers
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 
@@ -80,3 +83,68 @@ def oracle(db: None, settings: Settings) -> Iterator[Oracle]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def seeded(db: None) -> Iterator[None]:
+    """The catalog as `flask seed` leaves it, with no answer cached from another test's database."""
+    Cache.forget_all()
+    catalog_seeding.seed(lambda what, done, total: None)
+    yield
+    Cache.forget_all()
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """A shopper with a cookie, and an address in Hefei's Yaohai district."""
+
+    shopper_id: int
+    person: UUID
+    visitor: UUID
+    address: dict[str, Any]
+
+    def place(self, lines: dict[str, int], *, key: str = "key-00000001", now: datetime = NOW, **changes: Any) -> str:
+        """Place an order and return its number."""
+        with database.transaction() as session:
+            placed = checkout.place(
+                session,
+                shopper_id=self.shopper_id,
+                person=self.person,
+                visitor=self.visitor,
+                key=key,
+                lines=lines,
+                address=changes.pop("address", self.address),
+                now=now,
+                **changes,
+            )
+        return placed.number
+
+
+@pytest.fixture
+def buyer(seeded: None) -> Buyer:
+    """Somebody who can order."""
+    with database.transaction() as session:
+        view = shoppers.arrive_as_guest(session, now=NOW)
+    address = {"name": "王小明", "phone": "13800001234", "region_code": "340102", "detail": "明光路 1 号"}
+    return Buyer(view.shopper_id, view.person, uuid4(), address)
+
+
+@pytest.fixture
+def skus(seeded: None) -> list[str]:
+    """SKUs that can be ordered, two of them from different warehouses first."""
+    rows = database.statement("""
+        SELECT s.number, w.key FROM skus s JOIN products p ON p.id = s.product_id
+        JOIN warehouses w ON w.id = p.warehouse_id
+        WHERE p.is_on_sale AND NOT p.is_display_only ORDER BY s.number
+    """)
+    first = rows[0]
+    other = next(row for row in rows if row[1] != first[1])
+    return [first[0], other[0], *(row[0] for row in rows if row not in (first, other))]
+
+
+def stock_of(sku: str) -> tuple[int, int]:
+    """(on hand, reserved) of a SKU."""
+    [(on_hand, reserved)] = database.statement(
+        "SELECT l.on_hand, l.reserved FROM stock_levels l JOIN skus s ON s.id = l.sku_id WHERE s.number = %s", (sku,)
+    )
+    return on_hand, reserved

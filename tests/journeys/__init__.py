@@ -1,0 +1,1 @@
+"""Journeys: several packages together, over the real wire."""

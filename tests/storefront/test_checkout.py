@@ -1,0 +1,112 @@
+"""Checkout: server prices, all or nothing, one order a key however many ask at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from catalog import products
+from catalog.errors import NotDeliverable, OutOfStock, SkuUnknown
+from config import database
+from storefront import checkout, errors
+from tests.storefront.conftest import NOW, Buyer, stock_of
+
+
+def count(table: str) -> int:
+    return int(database.statement(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def test_an_order_charges_what_the_quote_said_and_holds_its_stock(buyer: Buyer, skus: list[str]) -> None:
+    lines = {skus[0]: 2, skus[1]: 1}
+    with database.transaction() as session:
+        quote = checkout.quote(session, lines=lines, region_code="340102")
+    number = buyer.place(lines)
+    [(goods, freight, payable, state)] = database.statement(
+        "SELECT goods_fen, freight_fen, payable_fen, state FROM orders"
+    )
+    assert (goods, freight, payable, state) == (quote.goods_fen, quote.freight_fen, quote.payable_fen, "pending")
+    assert [stock_of(sku)[1] for sku in lines] == [2, 1]
+    assert database.statement("SELECT name, key FROM facts") == [("order.placed", number)]
+
+
+def test_lines_from_two_warehouses_make_two_consignments_that_share_the_freight(buyer: Buyer, skus: list[str]) -> None:
+    buyer.place({skus[0]: 1, skus[1]: 1})
+    rows = database.statement("SELECT consignment_no, freight_fen FROM consignments ORDER BY 1")
+    [(freight,)] = database.statement("SELECT freight_fen FROM orders")
+    assert [no for no, _ in rows] == [1, 2]
+    assert sum(fen for _, fen in rows) == freight
+    assert database.statement("SELECT count(DISTINCT consignment_no) FROM order_lines") == [(2,)]
+
+
+def test_the_same_key_gives_the_same_order_and_another_body_is_refused(buyer: Buyer, skus: list[str]) -> None:
+    number = buyer.place({skus[0]: 1})
+    assert buyer.place({skus[0]: 1}) == number
+    with pytest.raises(errors.IdempotencyMismatch):
+        buyer.place({skus[0]: 2})
+    assert (count("orders"), stock_of(skus[0])[1]) == (1, 1)
+
+
+def test_the_same_key_eight_times_at_once_gives_one_order(buyer: Buyer, skus: list[str]) -> None:
+    barrier = Barrier(8)
+
+    def place(_: int) -> str:
+        barrier.wait()
+        return buyer.place({skus[0]: 1})
+
+    with ThreadPoolExecutor(8) as threads:
+        numbers = set(threads.map(place, range(8)))
+    assert len(numbers) == 1
+    assert (count("orders"), stock_of(skus[0])[1]) == (1, 1)
+
+
+def test_what_is_short_leaves_nothing_behind_and_says_what_is_left(buyer: Buyer, skus: list[str]) -> None:
+    on_hand, _ = stock_of(skus[0])
+    with pytest.raises(OutOfStock) as caught:
+        buyer.place({skus[0]: on_hand + 1, skus[1]: 1})
+    assert caught.value.details == {"lines": [{"sku": skus[0], "available": on_hand}]}
+    assert (count("orders"), count("facts"), stock_of(skus[1])[1]) == (0, 0, 0)
+    buyer.place({skus[0]: on_hand})
+
+
+def test_the_last_item_goes_to_one_of_eight(seeded: None, buyer: Buyer, skus: list[str]) -> None:
+    on_hand, _ = stock_of(skus[0])
+    buyer.place({skus[0]: on_hand - 1}, key="all-but-one")
+    barrier = Barrier(8)
+
+    def place(n: int) -> bool:
+        barrier.wait()
+        try:
+            buyer.place({skus[0]: 1}, key=f"rival-0000{n}")
+        except OutOfStock:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(place, range(8))) == 1
+    assert stock_of(skus[0]) == (on_hand, on_hand)
+
+
+def test_the_price_is_the_catalogs_at_the_moment_of_the_order(buyer: Buyer, skus: list[str]) -> None:
+    buyer.place({skus[0]: 1}, key="before-00")
+    with database.transaction() as session:
+        products.reprice(session, sku=skus[0], price_fen=4321, now=NOW)
+    buyer.place({skus[0]: 1}, key="after-000")
+    [(before,), (after,)] = database.statement("SELECT price_fen FROM order_lines ORDER BY order_id")
+    assert after == 4321 != before
+
+
+@pytest.mark.parametrize("region", ["710000", "810000"])
+def test_a_region_that_is_not_delivered_to_is_refused_before_paying(buyer: Buyer, skus: list[str], region: str) -> None:
+    with pytest.raises(NotDeliverable):
+        buyer.place({skus[0]: 1}, address={**buyer.address, "region_code": region})
+    assert count("orders") == 0
+
+
+def test_unknown_goods_no_lines_and_too_many_lines_are_refused(buyer: Buyer, skus: list[str]) -> None:
+    with pytest.raises(SkuUnknown):
+        buyer.place({"NO-SUCH-SKU": 1})
+    with pytest.raises(errors.LinesInvalid):
+        buyer.place({})
+    with pytest.raises(errors.LinesInvalid):
+        buyer.place(dict.fromkeys(skus[: checkout.MAX_LINES + 1], 1))
+    assert count("orders") == 0
