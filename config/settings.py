@@ -56,7 +56,10 @@ class Settings:
     wechatpay_public_key_file: Path
     wechatpay_extra_keys_dir: Path | None
     verification_files_dir: Path | None
+    operator_name: str | None
+    service_contact: str | None
     business_licence_number: str | None
+    food_licence_number: str | None
     icp_number: str | None
     public_security_number: str | None
     order_pay_minutes: int
@@ -100,7 +103,10 @@ class Settings:
             wechatpay_public_key_file=reader.file("WECHATPAY_PUBLIC_KEY_FILE"),
             wechatpay_extra_keys_dir=reader.folder("WECHATPAY_EXTRA_KEYS_DIR"),
             verification_files_dir=reader.folder("VERIFICATION_FILES_DIR"),
+            operator_name=reader.optional("OPERATOR_NAME"),
+            service_contact=reader.optional("SERVICE_CONTACT"),
             business_licence_number=reader.optional("BUSINESS_LICENCE_NUMBER"),
+            food_licence_number=reader.optional("FOOD_LICENCE_NUMBER"),
             icp_number=reader.optional("ICP_NUMBER"),
             public_security_number=reader.optional("PUBLIC_SECURITY_NUMBER"),
             order_pay_minutes=reader.integer("ORDER_PAY_MINUTES", default=30, lowest=5, highest=1440),
