@@ -9,6 +9,7 @@ from config import database, http, logs, schemas
 from config import settings as process_settings
 from config.settings import Settings
 from storefront import cli, guard, health
+from storefront.h5 import views as h5
 
 
 def create_app(settings: Settings) -> Flask:
@@ -29,6 +30,7 @@ def create_app(settings: Settings) -> Flask:
     guard.install(app)
     api = schemas.HouseApi(app)
     app.register_blueprint(health.blueprint)
+    h5.install(app)
     for command in (cli.migrate, cli.seed, cli.worker, cli.staff, cli.welcome):
         app.cli.add_command(command)
     del api

@@ -1,0 +1,116 @@
+"""Own the pages that anybody may read: halls, products of a hall, search, documents, the divisions of an address.
+
+Invariant: nothing here writes, nothing needs a script, and nothing tells who is reading.
+"""
+
+from urllib.parse import urlencode
+
+import orjson
+from flask import Blueprint, Response, abort, request
+
+from catalog import halls, products, regions
+from config import http
+from storefront import guard
+from storefront.h5 import documents, pages, shelves, viewmodels
+
+PICKS = 6
+PAGE = 20
+MAX_QUERY = 40
+
+blueprint = Blueprint("h5_browse", __name__, template_folder="templates")
+
+
+@blueprint.get("/")
+@guard.public
+def home() -> Response:
+    """Show the halls of every city and a few of their goods."""
+    groups = shelves.by_city(orjson.loads(halls.page(limit=halls.MAX_LIMIT))["items"])
+    picks = orjson.loads(products.page(limit=PICKS))["items"]
+    page = viewmodels.HomePage(
+        groups=groups,
+        picks=tuple(map(shelves.card, picks)),
+        city_count=sum(group.head is not None for group in groups),
+        county_count=sum(len(group.members) for group in groups if group.head is not None),
+        product_count=sum(group.head.product_count for group in groups if group.head is not None),
+    )
+    return pages.render("h5/home.html", page=page)
+
+
+@blueprint.get("/halls/<slug>")
+@guard.public
+def hall(slug: str) -> Response:
+    """Show one hall with a page of its goods; 404 when there is none."""
+    found = halls.find(slug)
+    city = found["region"]["city_code"]
+    around = orjson.loads(halls.page(city=city, limit=halls.MAX_LIMIT))["items"]
+    goods = orjson.loads(products.page(hall=slug, cursor=request.args.get("cursor"), limit=PAGE))
+    page = viewmodels.HallPage(
+        hall=shelves.hall_link(found),
+        region=found["region"]["full_name"],
+        city=next((shelves.hall_link(each) for each in around if _is_city(each) and each["slug"] != slug), None),
+        story=found["story"],
+        products=tuple(map(shelves.card, goods["items"])),
+        neighbours=tuple(shelves.hall_link(each) for each in around if not _is_city(each) and each["slug"] != slug),
+        next_url=_next(goods["next_cursor"]),
+    )
+    return pages.render("h5/hall.html", page=page)
+
+
+@blueprint.get("/search")
+@guard.public
+def search() -> Response:
+    """Show what a word, a pinyin or initials find among all goods."""
+    query = " ".join(request.args.get("q", "")[:MAX_QUERY].split())
+    page = viewmodels.SearchPage(query=query, products=(), next_url=None)
+    if query:
+        found = orjson.loads(products.page(q=query, cursor=request.args.get("cursor"), limit=PAGE))
+        page = viewmodels.SearchPage(
+            query=query,
+            products=tuple(map(shelves.card, found["items"])),
+            next_url=_next(found["next_cursor"], q=query),
+        )
+    return pages.render("h5/search.html", page=page)
+
+
+@blueprint.get("/regions")
+@guard.public
+def divisions() -> Response:
+    """Return what lies under a division as JSON, the provinces without `parent`; it changes once a year."""
+    below = regions.children(request.args.get("parent"))
+    items = [{"code": each.code, "name": each.name, "is_leaf": each.is_leaf} for each in below]
+    response = http.json_bytes(orjson.dumps({"items": items}))
+    response.headers["Cache-Control"] = "public, max-age=86400"
+    return response
+
+
+@blueprint.get("/<any(privacy, terms):kind>")
+@blueprint.get("/<any(privacy, terms):kind>/<version>")
+@guard.public
+def document(kind: str, version: str | None = None) -> Response:
+    """Show the present version of a document, or an earlier one by its date; 404 when there never was such a text."""
+    page = documents.find(kind, version)
+    if page is None:
+        abort(404)
+    return pages.render("h5/document.html", page=page)
+
+
+@blueprint.get("/h5/shop.js")
+@guard.public
+def script() -> Response:
+    """Return the one script."""
+    return pages.script()
+
+
+@blueprint.get("/plates/<name>.svg")
+@guard.public
+def plate(name: str) -> Response:
+    """Return the drawing for a kind of goods; 404 when there is none of that name."""
+    return pages.plate(name)
+
+
+def _is_city(hall: shelves.Json) -> bool:
+    return bool(hall["kind"] == "local" and hall["region"]["level"] == "prefecture")
+
+
+def _next(cursor: str | None, **query: str) -> str | None:
+    return None if cursor is None else "?" + urlencode({**query, "cursor": cursor})

@@ -1,0 +1,138 @@
+"""Own the way from the catalog's JSON to what the browse pages show; adds no facts and hides none that the law wants.
+
+A badge needs number and date; goods that are display-only say why; label fields that are missing are said to be.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from storefront.h5 import viewmodels
+
+Json = Mapping[str, Any]
+
+LABELS = {
+    "kind": "品类",
+    "spec": "规格",
+    "net_content": "净含量",
+    "ingredients": "配料",
+    "additives": "食品添加剂",
+    "storage": "贮存条件",
+    "season": "上市时节",
+    "shelf_life": "保质期",
+    "production_date": "生产日期",
+    "producer": "生产者",
+    "producer_contact": "联系方式",
+    "standard": "产品标准号",
+    "production_licence": "生产许可证",
+    "shipping": "发货",
+}
+# What article 67 of the food safety law wants on the label of prepackaged food, whether it has been entered or not.
+PREPACKAGED = (
+    "ingredients", "net_content", "producer", "producer_contact", "production_date", "shelf_life", "standard",
+    "production_licence",
+)  # fmt: skip
+OTHER_KINDS = {"enterprise": "企业馆", "zone": "专区"}
+DISPLAY_ONLY = {
+    "alcohol": "酒类经营资质信息录入之前，本品只作展示，不出售。",
+    "medicinal_food": "药食两用商品的经营资质信息录入之前，本品只作展示，不出售。",
+}
+
+
+def seal(name: str) -> str:
+    """Return the characters for a hall's seal: its place without the word for what it is, four at most."""
+    place = name.removesuffix("地方馆").removesuffix("馆")
+    return (place[:-1] if len(place) > 2 and place[-1] in "省市县区" else place)[:4]
+
+
+def hall_link(hall: Json) -> viewmodels.HallLink:
+    """Return a hall of the catalog as a link."""
+    place = hall["region"]["name"] if hall["kind"] == "local" else hall["name"]
+    return viewmodels.HallLink(
+        slug=hall["slug"],
+        name=hall["name"],
+        place=place,
+        seal=seal(place),
+        product_count=hall["counts"]["products"],
+    )
+
+
+def by_city(halls: Iterable[Json]) -> tuple[viewmodels.HallGroup, ...]:
+    """Group local halls under their cities, in the order given; other kinds come last under headings of their own."""
+    heads: dict[str, viewmodels.HallLink] = {}
+    members: dict[str, list[viewmodels.HallLink]] = {}
+    for hall in halls:
+        group = OTHER_KINDS.get(hall["kind"], hall["region"]["city"])
+        members.setdefault(group, [])
+        if hall["kind"] == "local" and hall["region"]["level"] == "prefecture":
+            heads[group] = hall_link(hall)
+        else:
+            members[group].append(hall_link(hall))
+    local_first = sorted(members, key=lambda name: name in OTHER_KINDS.values())
+    return tuple(viewmodels.HallGroup(name, heads.get(name), tuple(members[name])) for name in local_first)
+
+
+def card(product: Json) -> viewmodels.ProductCard:
+    """Return a product of a list as a card."""
+    return viewmodels.ProductCard(
+        slug=product["slug"],
+        name=product["name"],
+        hall=product["hall_name"],
+        price_fen=product["price_fen"],
+        image=product["image"],
+        is_accredited=product["accreditation"] is not None,
+        is_available=product["available"] > 0,
+        is_display_only=product["is_display_only"],
+        is_illustrative=product["is_illustrative"],
+    )
+
+
+def product(found: Json) -> viewmodels.Product:
+    """Return a product's page of the catalog as what its landing shows."""
+    hall = found["hall_name"]
+    return viewmodels.Product(
+        slug=found["slug"],
+        name=found["name"],
+        hall=viewmodels.HallLink(found["hall"], hall, hall, seal(hall)),
+        origin=found["origin"],
+        description=found["description"],
+        image=found["image"],
+        specs=tuple(
+            viewmodels.Spec(sku["number"], sku["spec"], sku["price_fen"], sku["available"] > 0) for sku in found["skus"]
+        ),
+        accreditation=_certificate(found["accreditation"]),
+        label=_label(found),
+        freight_note=found["freight_note"],
+        return_class=found["return_class"],
+        refused_because=_refusal(found),
+        needs_adult=found["licence_class"] == "alcohol",
+        is_illustrative=found["is_illustrative"],
+    )
+
+
+def _refusal(found: Json) -> str:
+    if not found["is_display_only"]:
+        return ""
+    return DISPLAY_ONLY.get(found["licence_class"], "本品只作展示，不出售。")
+
+
+def _certificate(found: Json | None) -> viewmodels.Accreditation | None:
+    if found is None:
+        return None
+    until = found["valid_until"]
+    return viewmodels.Accreditation(
+        number=found["number"],
+        issuer=found["issuer"],
+        issued_on=date.fromisoformat(found["issued_on"]),
+        valid_until=date.fromisoformat(until) if until else None,
+    )
+
+
+def _label(found: Json) -> tuple[tuple[str, str], ...]:
+    wanted = PREPACKAGED if found["licence_class"] == "prepackaged_food" else ()
+    label = found["label"]
+    rows = [(LABELS[key], str(label.get(key, ""))) for key in LABELS if key in label or key in wanted]
+    indication = found["geographical_indication"]
+    if indication is not None:
+        rows.append(("地理标志", f"{indication['number']}（{indication['issuer']}，{indication['issued_on']}）"))
+    return tuple(rows)

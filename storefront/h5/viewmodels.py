@@ -1,0 +1,297 @@
+"""Own what each page is told: frozen values, ready to be shown.
+
+Templates decide nothing about money, stock or state; amounts are `*_fen`, instants are aware, and no database id is
+among it.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Who sells, and the numbers the law wants in every footer; an empty one is shown as not yet entered."""
+
+    name: str
+    operator: str
+    contact: str
+    licence_number: str
+    food_licence_number: str
+    icp_number: str
+    public_security_number: str
+
+
+@dataclass(frozen=True)
+class HallLink:
+    """One hall as a link: its whole name, its place's, the two or three characters on its seal, how much it sells."""
+
+    slug: str
+    name: str
+    place: str
+    seal: str
+    product_count: int = 0
+
+
+@dataclass(frozen=True)
+class HallGroup:
+    """The halls of one city, or the enterprise halls and zones under one heading."""
+
+    name: str
+    head: HallLink | None
+    members: tuple[HallLink, ...]
+
+
+@dataclass(frozen=True)
+class ProductCard:
+    """One product in a list, at the price of the spec that its page opens with."""
+
+    slug: str
+    name: str
+    hall: str
+    price_fen: int
+    image: str
+    is_accredited: bool
+    is_available: bool
+    is_display_only: bool
+    is_illustrative: bool
+
+
+@dataclass(frozen=True)
+class HomePage:
+    """The list of halls."""
+
+    groups: tuple[HallGroup, ...]
+    picks: tuple[ProductCard, ...]
+    city_count: int
+    county_count: int
+    product_count: int
+
+
+@dataclass(frozen=True)
+class HallPage:
+    """One hall with a page of its products."""
+
+    hall: HallLink
+    region: str
+    city: HallLink | None
+    story: str
+    products: tuple[ProductCard, ...]
+    neighbours: tuple[HallLink, ...]
+    next_url: str | None
+
+
+@dataclass(frozen=True)
+class SearchPage:
+    """What was searched for and what was found."""
+
+    query: str
+    products: tuple[ProductCard, ...]
+    next_url: str | None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One SKU as a choice."""
+
+    sku: str
+    name: str
+    price_fen: int
+    is_available: bool
+
+
+@dataclass(frozen=True)
+class Accreditation:
+    """The evidence behind a badge; without a number and a date there is no badge."""
+
+    number: str
+    issuer: str
+    issued_on: date
+    valid_until: date | None
+
+
+@dataclass(frozen=True)
+class Product:
+    """What is sold, with everything the price and label rules want shown before paying."""
+
+    slug: str
+    name: str
+    hall: HallLink
+    origin: str
+    description: str
+    image: str
+    specs: tuple[Spec, ...]
+    accreditation: Accreditation | None
+    label: tuple[tuple[str, str], ...]
+    freight_note: str
+    return_class: str
+    refused_because: str
+    needs_adult: bool
+    is_illustrative: bool
+
+    @property
+    def is_available(self) -> bool:
+        """Whether any spec can be bought now."""
+        return not self.refused_because and any(spec.is_available for spec in self.specs)
+
+
+@dataclass(frozen=True)
+class RegionChoices:
+    """Three dependent selects; a division without parts leaves the selects below it empty."""
+
+    provinces: tuple[tuple[str, str], ...]
+    cities: tuple[tuple[str, str], ...] = ()
+    counties: tuple[tuple[str, str], ...] = ()
+    province: str = ""
+    city: str = ""
+    county: str = ""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What an order would be charged, or why it cannot be delivered there."""
+
+    goods_fen: int
+    freight_fen: int | None
+    refused_because: str = ""
+
+    @property
+    def payable_fen(self) -> int | None:
+        """Goods and freight together in fen; None while the freight is not known."""
+        return None if self.freight_fen is None else self.goods_fen + self.freight_fen
+
+
+@dataclass(frozen=True)
+class OrderForm:
+    """What the shopper has entered so far; `errors` maps a field to what is wrong with it."""
+
+    key: str
+    sku: str
+    quantity: int = 1
+    name: str = ""
+    phone: str = ""
+    detail: str = ""
+    remark: str = ""
+    has_consented: bool = False
+    has_confirmed_returns: bool = False
+    has_declared_adult: bool = False
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProductPage:
+    """The landing of a scan: one page from product to payment."""
+
+    product: Product
+    form: OrderForm
+    regions: RegionChoices
+    quote: Quote
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """One line of an order as it was bought."""
+
+    product_slug: str
+    title: str
+    spec: str
+    image: str
+    quantity: int
+    price_fen: int
+
+
+@dataclass(frozen=True)
+class Consignment:
+    """What ships together, and where it is."""
+
+    ship_from: str
+    freight_fen: int
+    lines: tuple[OrderLine, ...]
+    carrier: str = ""
+    tracking_number: str = ""
+    shipped_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an order stands in a person's words, and what can be done about it now."""
+
+    headline: str
+    detail: str
+    tone: str
+    step: int
+    can_pay: bool = False
+    can_check: bool = False
+    can_cancel: bool = False
+    follows: bool = False
+    counts_down: bool = False
+
+
+@dataclass(frozen=True)
+class OrderPage:
+    """One order, following its payment."""
+
+    number: str
+    state: str
+    payment_state: str
+    progress: Progress
+    goods_fen: int
+    freight_fen: int
+    payable_fen: int
+    refunding_fen: int
+    refunded_fen: int
+    consignments: tuple[Consignment, ...]
+    recipient: str
+    phone: str
+    address: str
+    remark: str
+    placed_at: datetime
+    pay_until: datetime
+    seconds_left: int
+    paid_at: datetime | None
+    channel: str
+    starts_paying: bool = False
+    login_url: str = ""
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class OrderCard:
+    """One order in the list of my orders."""
+
+    number: str
+    headline: str
+    tone: str
+    placed_at: datetime
+    payable_fen: int
+    lines: tuple[OrderLine, ...]
+
+
+@dataclass(frozen=True)
+class OrdersPage:
+    """My orders, newest first."""
+
+    orders: tuple[OrderCard, ...]
+    next_url: str | None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A versioned text that shoppers consent to."""
+
+    kind: str
+    title: str
+    version: str
+    effective_on: date
+    is_current: bool
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Apology:
+    """A page for what could not be shown, and where to go instead."""
+
+    status: int
+    title: str
+    detail: str
+    request_id: str = ""

@@ -1,0 +1,11 @@
+"""Own what the express lane adds to the application: its pages, its error page, its headers."""
+
+from flask import Flask
+
+from storefront.h5 import browse, pages
+
+
+def install(app: Flask) -> None:
+    """Register every page of the express lane with `app`."""
+    pages.install(app)
+    app.register_blueprint(browse.blueprint)

@@ -1,0 +1,1 @@
+"""Journeys of a real Chromium through a real shop."""
