@@ -111,7 +111,7 @@ def _train_code() -> str:
                 text("""
                     SELECT c.slug FROM codes c JOIN code_bindings b ON b.code_id = c.id
                     JOIN placements p ON p.id = b.placement_id
-                    WHERE b.landing->>'kind' = 'product' ORDER BY p.number LIKE '%TRAIN%' DESC, p.number LIMIT 1
+                    WHERE b.landing_kind = 'product' ORDER BY p.number LIKE '%.T01.%' DESC, p.number LIMIT 1
                 """)
             ).scalar_one()
         )

@@ -92,7 +92,7 @@ class Shop:
             """
             SELECT c.slug FROM codes c JOIN code_bindings b ON b.code_id = c.id
             JOIN placements p ON p.id = b.placement_id
-            WHERE b.landing->>'kind' = %s AND p.number LIKE '%%TRAIN%%' ORDER BY p.number LIMIT 1
+            WHERE b.landing_kind = %s AND p.number LIKE '%%.T01.%%' ORDER BY p.number LIMIT 1
             """,
             kind,
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -42,7 +42,7 @@ class Desk:
     def report(self, model: str = "last", view: str = "cohort") -> dict[str, Any]:
         today = clock.now().astimezone(clock.SHANGHAI).date()
         with database.transaction() as session:
-            return reports.placements(session, from_day=today, to_day=today, model=model, view=view)
+            return reports.placements(session, from_day=today, to_day=today + timedelta(days=1), model=model, view=view)
 
 
 @pytest.fixture
