@@ -43,19 +43,21 @@ class Confirmed:
     kind: TouchKind
 
 
-# The binding that is valid now; else, for the landing only, the one that ended last or begins next (R12).
-_OPEN = """
+# The binding that is valid at an instant; else, for the landing only, the one that ended last or begins next (R12).
+HUNG = """
 WITH hung AS (
     SELECT c.id AS code_id, b.id AS binding_id, b.placement_id, b.landing_kind, b.landing_slug,
-           coalesce(b.valid_from <= %(now)s AND (b.valid_until IS NULL OR b.valid_until > %(now)s), false) AS valid
+           coalesce(b.valid_from <= {at} AND (b.valid_until IS NULL OR b.valid_until > {at}), false) AS valid
     FROM codes c
     LEFT JOIN LATERAL (
         SELECT * FROM code_bindings WHERE code_id = c.id
-        ORDER BY valid_from <= %(now)s DESC,
-                 CASE WHEN valid_from <= %(now)s THEN valid_from END DESC, valid_from LIMIT 1
+        ORDER BY valid_from <= {at} DESC, CASE WHEN valid_from <= {at} THEN valid_from END DESC, valid_from LIMIT 1
     ) b ON true
-    WHERE c.slug = %(slug)s AND c.retired_at IS NULL
-), touched AS (
+    WHERE c.slug = {slug} AND c.retired_at IS NULL
+)"""
+_OPEN = (
+    HUNG.format(at="%(now)s", slug="%(slug)s")
+    + """, touched AS (
     INSERT INTO touches (id, occurred_at, received_at, kind, surface, clock, drop_reason, visitor_id,
                          code_id, binding_id, placement_id, network)
     SELECT %(touch)s, %(now)s, %(now)s, 'scan', 'h5', 'server', %(drop)s, %(visitor)s,
@@ -64,6 +66,7 @@ WITH hung AS (
 )
 SELECT landing_kind, landing_slug, valid FROM hung
 """
+)
 
 
 def open(  # noqa: A001 - callers say visits.open
