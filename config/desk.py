@@ -163,6 +163,8 @@ def command(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(command(sys.argv[1:]) if sys.argv[1:] else run())
+        if sys.argv[1:]:
+            sys.exit(command(sys.argv[1:]))
+        run()
     except (embedded.EngineError, subprocess.CalledProcessError) as error:
         sys.exit(f"The shop cannot start: {error}")

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from payments import refunds
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import stock
 from config import facts
+from payments import refunds
 from storefront import checkout, errors, events, orders
 from storefront.order_lifecycle import OrderState
 
@@ -187,15 +187,15 @@ def record_refunded(session: Session, *, refund: str, number: str, refunded_at: 
 
 
 def _is_all_back(session: Session, order_id: int) -> bool:
-    row: Row[tuple[bool]] = session.execute(
+    is_all_back = session.execute(
         text("""
             SELECT o.payable_fen = (SELECT coalesce(sum(r.amount_fen), 0) FROM order_refunds r
                                     WHERE r.order_id = o.id AND r.refunded_at IS NOT NULL)
             FROM orders o WHERE o.id = :id
         """),
         {"id": order_id},
-    ).one()
-    return row[0]
+    ).scalar_one()
+    return bool(is_all_back)
 
 
 def _return_unshipped(session: Session, order: orders.Standing, refund: str) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from payments import collect
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import freight, products, stock
 from catalog.pricing import PricedLine
 from config import clock, database, facts, settings
+from payments import collect
 from storefront import errors, events, orders
 
 # WeChat takes a moment to close a payment; nobody starts one that could still be running at `pay_until`.

@@ -9,11 +9,11 @@ import binascii
 from datetime import datetime
 from typing import Any
 
-from payments import collect
-from payments.lifecycle import PaymentState
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from payments import collect
+from payments.lifecycle import PaymentState
 from storefront import errors
 from storefront.order_lifecycle import OrderState
 

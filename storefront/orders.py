@@ -7,6 +7,7 @@ it.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
@@ -47,9 +48,19 @@ _STANDING = """
 _FOR_UPDATE = " FOR UPDATE"
 
 
-def _standing(row: Row[tuple[object, ...]]) -> Standing:
+def _standing(row: Row[Any]) -> Standing:
     cancelled_by = CancelledBy(row.cancelled_by) if row.cancelled_by else None
-    return Standing(row.id, row.number, row.shopper_id, OrderState(row.state), cancelled_by, *row[5:])
+    return Standing(
+        id=row.id,
+        number=row.number,
+        shopper_id=row.shopper_id,
+        state=OrderState(row.state),
+        cancelled_by=cancelled_by,
+        payable_fen=row.payable_fen,
+        pay_until=row.pay_until,
+        stock_reference=row.stock_reference,
+        payment_number=row.payment_number,
+    )
 
 
 def lock(session: Session, number: str) -> Standing:

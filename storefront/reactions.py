@@ -6,15 +6,15 @@ number that it sends. Nothing here decides anything: each reaction is one call o
 
 from datetime import datetime
 
-from payments import collect, refunds
-from payments import facts as payment_facts
 from sqlalchemy import text
 from sqlalchemy.orm import Session
-from subway_campaign import conversions
 
 from config import clock, facts, jobs
 from config.facts import Occurrence
+from payments import collect, refunds
+from payments import facts as payment_facts
 from storefront import aftersales, events, orders
+from subway_campaign import conversions
 
 
 @facts.on(payment_facts.PAYMENT_SUCCEEDED, queue=jobs.MONEY)

@@ -3,11 +3,10 @@
 Invariant: an entry may run twice at once and any number of times.
 """
 
-from payments import collect, refunds
-from subway_campaign import partitions
-
 from config import facts, jobs
+from payments import collect, refunds
 from storefront import orders
+from subway_campaign import partitions
 
 jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.MONEY)(collect.check_due)
 jobs.every("* * * * * */10", name="refunds.check_due", queue=jobs.MONEY)(refunds.check_due)
