@@ -48,7 +48,7 @@ class Departure:
     lifetime: timedelta = STATE_LIFETIME
 
 
-def miniprogram(*, js_code: str, visitor: UUID | None, previous: str | None, now: datetime) -> LoggedIn:
+def miniprogram(*, js_code: str, visitor_token: str | None, previous: str | None, now: datetime) -> LoggedIn:
     """Log in with a mini-program's code.
 
     `visitor` is the proven visitor that scanned, `previous` the session token that the client held.
@@ -56,7 +56,7 @@ def miniprogram(*, js_code: str, visitor: UUID | None, previous: str | None, now
     """
     identity = wire.code2session(js_code)
     with database.transaction() as session:
-        return _enter(session, identity, visitor, previous, "/", now)
+        return _enter(session, identity, None, previous, "/", now)
 
 
 def start(session: Session, *, next_path: str, now: datetime) -> Departure:

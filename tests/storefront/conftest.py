@@ -18,6 +18,7 @@ from config import database
 from config import settings as process_settings
 from config.settings import Settings
 from storefront import checkout, shoppers
+from tests.emulator.conftest import Wechat, directory, identity, wechat  # noqa: F401 - fixtures
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 
@@ -148,3 +149,12 @@ def stock_of(sku: str) -> tuple[int, int]:
         "SELECT l.on_hand, l.reserved FROM stock_levels l JOIN skus s ON s.id = l.sku_id WHERE s.number = %s", (sku,)
     )
     return on_hand, reserved
+
+
+@pytest.fixture
+def desk(db: None, settings: Settings, wechat: Wechat) -> Iterator[Wechat]:  # noqa: F811 - the fixture
+    """The emulated WeChat, plugged in by its settings alone."""
+    plugged = {name.lower(): value for name, value in wechat.settings.items() if name.startswith("WECHAT_")}
+    process_settings.use(replace(settings, **plugged))
+    yield wechat
+    process_settings.use(settings)

@@ -1,0 +1,215 @@
+"""Carts: quantities of ours, prices of the catalog's."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from catalog import errors as catalog_errors
+from catalog import products, seeding, stock
+from catalog.cache import Cache
+from config import database
+from storefront import carts, login, sessions, shoppers
+from storefront.errors import CartFull, CartLineNotFound
+from tests.emulator.conftest import Wechat
+from tests.storefront.conftest import NOW
+
+
+@pytest.fixture
+def skus(db: None) -> Iterator[list[str]]:
+    """Numbers of SKUs that are on sale and in stock."""
+    seeding.seed(lambda what, done, total: None)
+    with database.transaction() as session:
+        yield_skus = list(
+            session.scalars(
+                text(
+                    "SELECT s.number FROM skus s JOIN products p ON p.id = s.product_id"
+                    " JOIN stock_levels l ON l.sku_id = s.id"
+                    " WHERE p.is_on_sale AND NOT p.is_display_only AND l.on_hand > 10 ORDER BY s.number"
+                )
+            )
+        )
+    yield yield_skus
+    Cache.forget_all()
+
+
+Filler = Callable[..., carts.CartView]
+
+
+@pytest.fixture
+def put(guest: int) -> Filler:
+    def fill(
+        session: Session, sku: str, quantity: int = 1, shopper_id: int = guest, minutes: int = 0
+    ) -> carts.CartView:
+        now = NOW + timedelta(minutes=minutes)
+        return carts.put(session, shopper_id=shopper_id, sku=sku, quantity=quantity, now=now)
+
+    return fill
+
+
+def quantities(session: Session, shopper_id: int) -> dict[str, int]:
+    return {line.sku: line.quantity for line in carts.view(session, shopper_id=shopper_id).lines}
+
+
+def test_a_cart_shows_today_s_prices_in_the_order_it_was_filled(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        put(session, skus[1], 2)
+        cart = put(session, skus[0], 3, minutes=1)
+        assert [(line.sku, line.quantity) for line in cart.lines] == [(skus[1], 2), (skus[0], 3)]
+        assert cart.pieces == 5
+        assert cart.goods_fen == sum(line.price_fen * line.quantity for line in cart.lines) > 0
+        products.reprice(session, sku=skus[0], price_fen=12345, now=NOW)
+        again = carts.view(session, shopper_id=guest)
+        assert again.lines[1].price_fen == 12345
+        assert again.goods_fen == cart.lines[0].amount_fen + 3 * 12345
+
+
+def test_putting_again_replaces_the_quantity_and_keeps_the_place(skus: list[str], put: Filler) -> None:
+    with database.transaction() as session:
+        put(session, skus[0], 2)
+        put(session, skus[1], 1, minutes=1)
+        cart = put(session, skus[0], 5, minutes=2)
+        assert [(line.sku, line.quantity) for line in cart.lines] == [(skus[0], 5), (skus[1], 1)]
+
+
+def test_what_cannot_be_bought_stays_marked_and_uncounted(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        put(session, skus[0], 2)
+        cart = put(session, skus[2], 1, minutes=1)
+        assert [line.is_available for line in cart.lines] == [True, True]
+        products.delist(session, slug=cart.lines[0].product_slug)
+        again = carts.view(session, shopper_id=guest)
+        assert [line.is_available for line in again.lines] == [False, True]
+        assert (again.pieces, again.goods_fen) == (1, again.lines[1].amount_fen)
+        with pytest.raises(catalog_errors.NotForSale):
+            put(session, skus[0], 1)
+
+
+def test_sold_out_is_marked(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        session.execute(
+            text("UPDATE stock_levels SET on_hand = 5 FROM skus WHERE skus.id = sku_id AND number = :sku"),
+            {"sku": skus[0]},
+        )
+        assert put(session, skus[0], 5).lines[0].is_available
+        assert not put(session, skus[0], 6).lines[0].is_available
+        put(session, skus[0], 5)
+        stock.hold(session, reference="L1", lines={skus[0]: 1}, now=NOW)
+        assert not carts.view(session, shopper_id=guest).lines[0].is_available
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 1000, 10**12, -(10**30)])
+def test_impossible_quantities_are_refused(skus: list[str], guest: int, put: Filler, quantity: int) -> None:
+    with database.transaction() as session:
+        with pytest.raises(catalog_errors.QuantityInvalid):
+            put(session, skus[0], quantity)
+        assert carts.view(session, shopper_id=guest) == carts.CartView(lines=(), pieces=0, goods_fen=0)
+
+
+@pytest.mark.parametrize("sku", ["", "nothing", "'; DROP TABLE skus; --", "中文"])
+def test_unknown_skus_are_refused(skus: list[str], guest: int, put: Filler, sku: str) -> None:
+    with database.transaction() as session:
+        with pytest.raises(catalog_errors.SkuUnknown):
+            put(session, sku)
+        with pytest.raises(CartLineNotFound):
+            carts.remove(session, shopper_id=guest, sku=sku)
+
+
+def test_a_line_is_taken_out_once(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        put(session, skus[0])
+        put(session, skus[1], minutes=1)
+        assert [line.sku for line in carts.remove(session, shopper_id=guest, sku=skus[0]).lines] == [skus[1]]
+        with pytest.raises(CartLineNotFound):
+            carts.remove(session, shopper_id=guest, sku=skus[0])
+        carts.clear(session, shopper_id=guest, skus=[*skus, "nothing"])
+        assert quantities(session, guest) == {}
+
+
+def test_carts_are_private(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        other = shoppers.arrive_as_guest(session, now=NOW).shopper_id
+        put(session, skus[0])
+        assert quantities(session, other) == {}
+        with pytest.raises(CartLineNotFound):
+            carts.remove(session, shopper_id=other, sku=skus[0])
+        assert quantities(session, guest) == {skus[0]: 1}
+
+
+def test_a_full_cart_takes_no_more_but_can_be_changed(
+    skus: list[str], put: Filler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carts, "MOST_LINES", 2)
+    with database.transaction() as session:
+        put(session, skus[0])
+        put(session, skus[1])
+        assert put(session, skus[1], 7).pieces == 8
+        with pytest.raises(CartFull):
+            put(session, skus[2])
+
+
+def test_many_tabs_cannot_overfill_a_cart(
+    skus: list[str], guest: int, put: Filler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def race() -> int:
+        together = Barrier(6)
+
+        def go(sku: str) -> None:
+            together.wait()
+            try:
+                with database.transaction() as session:
+                    put(session, sku)
+            except CartFull:
+                return
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(go, skus[:6]))
+        with database.transaction() as session:
+            held = quantities(session, guest)
+            carts.clear(session, shopper_id=guest, skus=list(held))
+        return len(held)
+
+    monkeypatch.setattr(carts, "MOST_LINES", 2)
+    with monkeypatch.context() as off:
+        off.setattr(carts, "_lock", lambda session, shopper_id: None)
+        assert max(race() for _ in range(5)) > 2, "without the lock the cart overflows"
+    assert [race() for _ in range(3)] == [2, 2, 2]
+
+
+def test_a_cart_moves_and_the_larger_quantity_stays(
+    skus: list[str], guest: int, put: Filler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.transaction() as session:
+        owner = shoppers.arrive_as_guest(session, now=NOW).shopper_id
+        put(session, skus[0], 5)
+        put(session, skus[1], 1, minutes=1)
+        put(session, skus[2], 1, minutes=2)
+        put(session, skus[3], 1, minutes=3)
+        put(session, skus[0], 2, shopper_id=owner)
+        put(session, skus[1], 9, shopper_id=owner)
+        monkeypatch.setattr(carts, "MOST_LINES", 3)
+        carts.move(session, from_shopper=guest, to_shopper=owner)
+        assert quantities(session, owner) == {skus[0]: 5, skus[1]: 9, skus[2]: 1}
+        assert quantities(session, guest) == {skus[3]: 1}
+        carts.move(session, from_shopper=guest, to_shopper=owner)
+        assert quantities(session, owner) == {skus[0]: 5, skus[1]: 9, skus[2]: 1}
+
+
+def test_the_cart_of_a_guest_follows_the_login(skus: list[str], desk: Wechat) -> None:
+    with database.transaction() as session:
+        entered = login.guest(session, visitor=None, now=NOW)
+    guest = sessions.verify(entered.opened.token, now=NOW).shopper_id
+    assert guest is not None
+    with database.transaction() as session:
+        carts.put(session, shopper_id=guest, sku=skus[0], quantity=4, now=NOW)
+    code = desk.control("POST", "/js_codes", person="李明")["js_code"]
+    known = login.miniprogram(js_code=code, visitor_token=None, previous=entered.opened.token, now=NOW)
+    shopper = sessions.verify(known.opened.token, now=NOW).shopper_id
+    assert shopper is not None
+    with database.transaction() as session:
+        assert quantities(session, shopper) == {skus[0]: 4}
+        assert quantities(session, guest) == {}
