@@ -1,7 +1,8 @@
 """Logging in: from what WeChat says about a person to a session of ours.
 
 Invariant: WeChat is asked first, outside any transaction; then one transaction finds or creates the shopper, ends
-the session that the client came with, opens the new one, and carries over the cart and the trail of scans.
+the session that the client came with, opens the new one, and carries over the cart and the trail of scans. The
+campaign is told that two random ids are one human, and by which proof; the proof itself stays here.
 """
 
 import re
@@ -20,6 +21,8 @@ from storefront.actors import ActorKind, WeChatIdentity
 from storefront.errors import NextRejected, StateRejected
 from storefront.shopper_models import LoginState
 from storefront.wechat import wire
+from subway_campaign import tokens as campaign_tokens
+from subway_campaign import visitors
 
 # WeChat's own code lives for five minutes; a person who is asked for consent may take a little longer.
 STATE_LIFETIME = timedelta(minutes=10)
@@ -51,12 +54,13 @@ class Departure:
 def miniprogram(*, js_code: str, visitor_token: str | None, previous: str | None, now: datetime) -> LoggedIn:
     """Log in with a mini-program's code.
 
-    `visitor` is the proven visitor that scanned, `previous` the session token that the client held.
-    Raises `CodeRejected` and `WeChatUnavailable`.
+    `visitor_token` is what its launches were answered with (a forged one is passed over), `previous` the session token
+    that the client held. Raises `CodeRejected` and `WeChatUnavailable`.
     """
     identity = wire.code2session(js_code)
+    visitor = campaign_tokens.open_visitor(visitor_token) if visitor_token else None
     with database.transaction() as session:
-        return _enter(session, identity, None, previous, "/", now)
+        return _enter(session, identity, visitor, previous, "/", now)
 
 
 def start(session: Session, *, next_path: str, now: datetime) -> Departure:
@@ -79,9 +83,10 @@ def start(session: Session, *, next_path: str, now: datetime) -> Departure:
 def official(
     *, code: str, state: str, browser: str | None, visitor: UUID | None, previous: str | None, now: datetime
 ) -> LoggedIn:
-    """Log in with the code that WeChat sent a browser back with. `browser` is the cookie that `start` gave it.
+    """Log in with the code that WeChat sent a browser back with.
 
-    The state is spent before WeChat is asked, so a second callback with it is refused whatever became of the first.
+    `browser` is the cookie that `start` gave it, `visitor` the one of its scans, `previous` its session's token. The
+    state is spent before WeChat is asked, so a second callback with it is refused whatever became of the first.
     Raises `StateRejected`, `CodeRejected`, `SnapshotUser` and `WeChatUnavailable`.
     """
     with database.transaction() as session:
@@ -91,8 +96,11 @@ def official(
         return _enter(session, identity, visitor, previous, next_path, now)
 
 
-def guest(session: Session, *, visitor: UUID | None, now: datetime) -> LoggedIn:
-    """Open a session for a browser outside WeChat, which from now on owns a cart and orders through its cookie."""
+def guest(session: Session, *, now: datetime) -> LoggedIn:
+    """Open a session for a browser outside WeChat, which from now on owns a cart and orders through its cookie.
+
+    Its scans stay with the visitor's cookie until somebody logs in: they are whoever's buys with it.
+    """
     shopper = shoppers.arrive_as_guest(session, now=now)
     opened = sessions.open_for_shopper(session, shopper_id=shopper.shopper_id, kind=ActorKind.GUEST, now=now)
     return LoggedIn(opened=opened, number=shopper.number)
@@ -110,7 +118,7 @@ def purge(session: Session, *, before: datetime) -> None:
 
 def _spend(session: Session, state: str, browser: str | None, now: datetime) -> str:
     next_path: str | None = None
-    if browser and _STATE.fullmatch(state):
+    if browser and tokens.is_secret(browser) and _STATE.fullmatch(state):
         next_path = session.scalar(
             update(LoginState)
             .where(
@@ -137,7 +145,42 @@ def _enter(
 ) -> LoggedIn:
     shopper = shoppers.arrive(session, identity=identity, now=now)
     left = sessions.leave(session, token=previous, now=now) if previous else None
+    _link(session, identity, shopper, visitor, now)
     if left is not None and left.kind is ActorKind.GUEST and left.shopper_id is not None:
         carts.move(session, from_shopper=left.shopper_id, to_shopper=shopper.shopper_id)
+        _same_human(session, left.shopper_id, shopper, now)
     opened = sessions.open_for_shopper(session, shopper_id=shopper.shopper_id, kind=ActorKind.SHOPPER, now=now)
     return LoggedIn(opened=opened, number=shopper.number, next_path=next_path)
+
+
+def _link(
+    session: Session, identity: WeChatIdentity, shopper: shoppers.ShopperView, visitor: UUID | None, now: datetime
+) -> None:
+    """Tell the campaign whose trail the visitor's scans are, and which other shopper is the same human."""
+    kind = "mp_openid" if identity.appid == settings.current().wechat_miniprogram_appid else "oa_openid"
+    visitors.link(
+        session,
+        visitor=visitor,
+        kind=kind,
+        app=identity.appid,
+        value=shopper.number,
+        person=shopper.person,
+        now=now,
+    )
+    if identity.unionid is not None:
+        visitors.link(
+            session,
+            visitor=None,
+            kind="unionid",
+            app="",
+            value=tokens.pseudonym(identity.unionid),
+            person=shopper.person,
+            now=now,
+        )
+
+
+def _same_human(session: Session, guest_id: int, shopper: shoppers.ShopperView, now: datetime) -> None:
+    """Tell the campaign that the guest who just logged in, with orders of their own perhaps, is this shopper."""
+    known = shoppers.find(session, shopper_id=guest_id)
+    for person in (known.person, shopper.person):
+        visitors.link(session, visitor=None, kind="guest", app="", value=known.number, person=person, now=now)

@@ -149,7 +149,8 @@ def presented(*, authorization: str | None, cookies: Mapping[str, str], staff: b
             raise SessionRequired
         return Presented(token=token.strip(), by_cookie=False)
     cookie = cookies.get(cookie_name(staff=staff))
-    return Presented(token=cookie, by_cookie=True) if cookie else None
+    # A cookie that is none of ours is nobody's: the browser would send it for ever, whatever we answered.
+    return Presented(token=cookie, by_cookie=True) if cookie and tokens.is_secret(cookie) else None
 
 
 def cookie_name(*, staff: bool = False) -> str:

@@ -1,7 +1,7 @@
 """Shoppers: who buys, as far as we need to know.
 
 Invariant: one shopper per (appid, openid), however many logins race; `number` is public, `person` is the random id
-that attribution sees. A unionid says that shoppers are one human; their carts, addresses and orders stay apart.
+that attribution sees. A unionid says that shoppers are one human; it is kept here and their accounts stay apart.
 """
 
 from dataclasses import dataclass
@@ -62,14 +62,10 @@ def arrive_as_guest(session: Session, *, now: datetime) -> ShopperView:
     return ShopperView(shopper_id=row.id, number=row.number, person=row.person)
 
 
-def same_human(session: Session, *, shopper_id: int) -> list[UUID]:
-    """Return the persons of the other shoppers that WeChat says are the same human (equal unionid), oldest first."""
-    unionid = select(Shopper.unionid).where(Shopper.id == shopper_id).scalar_subquery()
-    return list(
-        session.scalars(
-            select(Shopper.person).where(Shopper.unionid == unionid, Shopper.id != shopper_id).order_by(Shopper.id)
-        )
-    )
+def find(session: Session, *, shopper_id: int) -> ShopperView:
+    """Return a shopper by the id that its session speaks for."""
+    row = session.execute(select(Shopper.id, Shopper.number, Shopper.person).where(Shopper.id == shopper_id)).one()
+    return ShopperView(shopper_id=row.id, number=row.number, person=row.person)
 
 
 def wechat_identity(session: Session, *, shopper_id: int) -> WeChatIdentity | None:

@@ -1,11 +1,14 @@
 """Random names and secrets: public numbers, session tokens, links.
 
-Invariant: everything here comes from the system's randomness, and only digests of secrets are ever stored.
+Invariant: names and secrets come from the system's randomness, and only digests of secrets are ever stored.
 """
 
 import hashlib
+import hmac
 import re
 import secrets
+
+from config import settings
 
 # Crockford's alphabet: read aloud over a telephone, no letter is taken for a digit.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -32,3 +35,9 @@ def is_secret(value: str) -> bool:
 def digest(value: str) -> bytes:
     """Return the 32 bytes under which a secret is stored. A random secret needs neither salt nor a slow hash."""
     return hashlib.sha256(value.encode()).digest()
+
+
+def pseudonym(value: str) -> str:
+    """Return what stands for an outside identity such as a unionid where the identity itself must not go."""
+    key = settings.current().secret_key.encode()
+    return hmac.new(key, b"storefront.pseudonym:" + value.encode(), hashlib.sha256).hexdigest()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID, uuid4
 
 import pytest
 import requests
@@ -17,13 +18,37 @@ from storefront import login, sessions, tokens
 from storefront.actors import ActorKind
 from storefront.errors import CodeRejected, NextRejected, SessionRequired, StateRejected, WeChatUnavailable
 from storefront.shopper_models import LoginSession, LoginState, Shopper
+from subway_campaign import tokens as campaign_tokens
 from tests.emulator.conftest import Wechat
 from tests.storefront.conftest import NOW
 
 
-def enter(desk: Wechat, person: str = "李明", previous: str | None = None) -> login.LoggedIn:
+def enter(
+    desk: Wechat, person: str = "李明", previous: str | None = None, visitor_token: str | None = None
+) -> login.LoggedIn:
     code = desk.control("POST", "/js_codes", person=person)["js_code"]
-    return login.miniprogram(js_code=code, visitor_token=None, previous=previous, now=NOW)
+    return login.miniprogram(js_code=code, visitor_token=visitor_token, previous=previous, now=NOW)
+
+
+def person_of(entered: login.LoggedIn) -> UUID:
+    person = sessions.verify(entered.opened.token, now=NOW).person
+    assert person is not None
+    return person
+
+
+def trails() -> list[tuple[UUID, UUID]]:
+    """(visitor, person) of every cookie that belongs to somebody now."""
+    return [
+        (visitor, person)
+        for visitor, person in database.statement(
+            "SELECT visitor_id, person_id FROM visitor_links WHERE unlinked_at IS NULL ORDER BY id"
+        )
+    ]
+
+
+def humans() -> list[set[UUID]]:
+    """Pairs of persons whom the campaign takes for one human."""
+    return [{one, other} for one, other in database.statement("SELECT person_id, same_as FROM person_links")]
 
 
 def depart(next_path: str = "/orders/L1?x=1") -> tuple[login.Departure, str]:
@@ -128,7 +153,7 @@ def test_a_state_belongs_to_its_browser(desk: Wechat) -> None:
     departure, _ = depart()
     brought = come_back(desk, departure)
     other, _ = depart()
-    for browser in (None, "", other.browser, tokens.secret()):
+    for browser in (None, "", other.browser, tokens.secret(), "\ud800", "x" * 9999):
         with pytest.raises(StateRejected):
             arrive(brought, departure, browser=browser)
     assert arrive(brought, departure).next_path == "/orders/L1?x=1"
@@ -191,13 +216,75 @@ def test_the_browser_is_sent_back_to_our_public_address(db: None, settings: Sett
 
 def test_guests_own_what_their_cookie_owns(db: None) -> None:
     with database.transaction() as session:
-        first = login.guest(session, visitor=None, now=NOW)
-        second = login.guest(session, visitor=None, now=NOW)
+        first = login.guest(session, now=NOW)
+        second = login.guest(session, now=NOW)
     mine, theirs = (sessions.verify(each.opened.token, now=NOW) for each in (first, second))
     assert mine.kind is ActorKind.GUEST
     assert mine.appid is None
     assert mine.shopper_id != theirs.shopper_id
     assert mine.person != theirs.person
+
+
+def test_a_login_takes_the_trail_of_scans_along(desk: Wechat) -> None:
+    visitor = uuid4()
+    entered = enter(desk, visitor_token=campaign_tokens.seal_visitor(visitor))
+    assert trails() == [(visitor, person_of(entered))]
+    departure, _ = depart()
+    cookie = uuid4()
+    official = arrive(come_back(desk, departure), departure, visitor=cookie)
+    assert trails()[1] == (cookie, person_of(official))
+
+
+@pytest.mark.parametrize("token", ["", "x", "中文", "\ud800", "A" * 43, "A" * 9999])
+def test_a_forged_trail_is_passed_over(desk: Wechat, token: str) -> None:
+    assert enter(desk, visitor_token=token).number
+    assert trails() == []
+
+
+def test_the_next_who_logs_in_on_a_phone_takes_over_its_trail(desk: Wechat) -> None:
+    token = campaign_tokens.seal_visitor(visitor := uuid4())
+    enter(desk, "李明", visitor_token=token)
+    second = enter(desk, "王芳", visitor_token=token)
+    assert trails() == [(visitor, person_of(second))]
+    assert humans() == [], "two openids of one application are never one human"
+
+
+def test_a_guest_who_logs_in_stays_the_same_human(desk: Wechat) -> None:
+    with database.transaction() as session:
+        before = login.guest(session, now=NOW)
+    guest = person_of(before)
+    departure, _ = depart()
+    after = arrive(come_back(desk, departure), departure, previous=before.opened.token)
+    assert humans() == [{guest, person_of(after)}]
+    with pytest.raises(SessionRequired):
+        sessions.verify(before.opened.token, now=NOW)
+
+
+def test_a_unionid_makes_two_shoppers_one_human_and_merges_nothing(desk: Wechat) -> None:
+    mini = enter(desk)
+    departure, _ = depart()
+    code = desk.control("POST", "/oauth_codes", person="李明", scope="snsapi_userinfo")["code"]
+    state = parse_qs(urlsplit(departure.url).query)["state"][0]
+    official = arrive({"code": code, "state": state}, departure)
+    assert mini.number != official.number
+    assert humans() == [{person_of(mini), person_of(official)}]
+
+
+def test_the_campaign_never_sees_an_openid(desk: Wechat) -> None:
+    enter(desk)
+    who = desk.control("GET", "/people/李明")
+    known = {who["miniprogram_openid"], who["unionid"]}
+    with database.transaction() as session:
+        row = session.execute(select(Shopper.openid, Shopper.unionid)).one()
+        assert set(row) == known
+    blinded = {
+        campaign_tokens.pseudonym(kind, app, value)
+        for kind, app in (("mp_openid", desk.settings["WECHAT_MINIPROGRAM_APPID"]), ("unionid", ""))
+        for value in known
+    }
+    kept = {bytes(value) for (value,) in database.statement("SELECT value_hmac FROM visitor_identities")}
+    assert len(kept) == 2
+    assert not kept & blinded
 
 
 def test_purging_forgets_logins_that_never_came_back(db: None) -> None:

@@ -117,7 +117,8 @@ def test_a_header_goes_before_a_cookie(db: None) -> None:
     assert by_cookie == sessions.Presented(token=yours, by_cookie=True)
     staff = sessions.presented(authorization=None, cookies=cookies, staff=True)
     assert staff == sessions.Presented(token=mine, by_cookie=True)
-    assert sessions.presented(authorization=None, cookies={}) is None
+    for cookie in ({}, {"hall_session": ""}, {"hall_session": "x"}, {"hall_session": "\ud800" * 43}):
+        assert sessions.presented(authorization=None, cookies=cookie) is None
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic dTpw", "Bearer a b", "Bearer " + "x" * 44])

@@ -1,4 +1,4 @@
-"""One shopper per (appid, openid), whatever races; a unionid links and never merges."""
+"""One shopper per (appid, openid), whatever races."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -44,18 +44,6 @@ def test_logins_at_once_make_one_shopper(db: None) -> None:
         assert session.scalar(select(func.count()).select_from(Shopper)) == 1
 
 
-def test_a_unionid_links_persons_and_keeps_accounts_apart(db: None) -> None:
-    mini, official = arrive("wx1", "oAAAAAA1", "uAAAAAA1"), arrive("wx2", "oBBBBBB1")
-    stranger = arrive("wx2", "oCCCCCC1", "uCCCCCC1")
-    with database.transaction() as session:
-        assert shoppers.same_human(session, shopper_id=official.shopper_id) == []
-    assert arrive("wx2", "oBBBBBB1", "uAAAAAA1") == official
-    with database.transaction() as session:
-        assert shoppers.same_human(session, shopper_id=official.shopper_id) == [mini.person]
-        assert shoppers.same_human(session, shopper_id=mini.shopper_id) == [official.person]
-        assert shoppers.same_human(session, shopper_id=stranger.shopper_id) == []
-
-
 def test_a_unionid_once_told_is_not_forgotten(db: None) -> None:
     shopper = arrive("wx1", "oAAAAAA1", "uAAAAAA1")
     arrive("wx1", "oAAAAAA1")
@@ -71,7 +59,7 @@ def test_guests_are_all_different_and_have_no_openid(db: None) -> None:
         second = shoppers.arrive_as_guest(session, now=NOW)
         assert first.person != second.person
         assert shoppers.wechat_identity(session, shopper_id=first.shopper_id) is None
-        assert shoppers.same_human(session, shopper_id=first.shopper_id) == []
+        assert shoppers.find(session, shopper_id=first.shopper_id) == first
 
 
 def test_the_last_login_is_remembered(db: None) -> None:

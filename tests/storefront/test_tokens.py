@@ -23,3 +23,8 @@ def test_a_secret_has_256_bits_and_is_stored_as_a_digest() -> None:
 )
 def test_other_text_is_no_secret(value: str) -> None:
     assert not tokens.is_secret(value)
+
+
+def test_a_pseudonym_is_the_same_for_the_same_and_shows_nothing(db: None) -> None:
+    assert tokens.pseudonym("u123456") == tokens.pseudonym("u123456") != tokens.pseudonym("u123457")
+    assert "u123456" not in tokens.pseudonym("u123456")
