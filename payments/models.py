@@ -80,7 +80,7 @@ class Refund(Base):
     number: Mapped[str] = mapped_column(String(32), unique=True)
     payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"), index=True)
     reference: Mapped[str] = mapped_column(String(64))
-    key: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(128))
     amount_fen: Mapped[Fen]
     reason: Mapped[str] = mapped_column(String(80))
     state: Mapped[RefundState] = mapped_column(default=RefundState.REQUESTED)

@@ -41,7 +41,7 @@ def receive(*, headers: client.Headers, body: bytes, now: datetime) -> None:
             outcome, number = Outcome.IGNORED, None
             _keep(session, notification, outcome, number, notification.resource, now)
     if outcome is Outcome.IGNORED:
-        log.warning("notification.ignored", notification=notification.id, event=notification.event_type)
+        log.warning("notification.ignored", notification=notification.id, event_type=notification.event_type)
     if outcome is Outcome.MISMATCHED:
         logs.alarm("payments.notification_mismatch", notification=notification.id, number=number)
     if outcome is Outcome.UNMATCHED:

@@ -44,7 +44,8 @@ TAKE = """
         WHERE payments.id = known.id AND payments.state = ANY(%(origins)s) AND %(is_complete)s
           AND known.mchid = %(mchid)s AND known.appid = %(appid)s AND known.amount_fen = %(total_fen)s
           AND NOT EXISTS (
-              SELECT FROM payments other WHERE other.mchid = %(mchid)s AND other.transaction_id = %(transaction_id)s
+              SELECT FROM payments other
+              WHERE other.mchid = %(mchid)s AND other.transaction_id = %(transaction_id)s AND other.id <> known.id
           )
         RETURNING payments.id
     )

@@ -49,7 +49,7 @@ def upgrade() -> None:
             payment_id bigint NOT NULL
                 CONSTRAINT fk_payment_refunds_payment_id_payments REFERENCES payments (id),
             reference varchar(64) NOT NULL,
-            key varchar(64) NOT NULL,
+            key varchar(128) NOT NULL,
             amount_fen bigint NOT NULL CONSTRAINT ck_payment_refunds_amount_is_positive CHECK (amount_fen > 0),
             reason varchar(80) NOT NULL,
             state varchar(10) NOT NULL CONSTRAINT ck_payment_refunds_refundstate
