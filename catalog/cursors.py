@@ -19,14 +19,26 @@ def write(*, sort: str, key: int, slug: str) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([sort, key, slug])).decode().rstrip("=")
 
 
+def sort_of(cursor: str) -> str:
+    """Return the sort order that a cursor was made for. Raises `CursorInvalid` for what `write` did not make."""
+    return _parse(cursor)[0]
+
+
 def read(cursor: str, *, sort: str) -> tuple[int, str]:
     """Return the last key and slug. Raises `CursorInvalid` for anything that `write` did not make for `sort`."""
+    made_for, key, slug = _parse(cursor)
+    if made_for != sort:
+        raise errors.CursorInvalid
+    return key, slug
+
+
+def _parse(cursor: str) -> tuple[str, int, str]:
     try:
         parts = orjson.loads(base64.urlsafe_b64decode(cursor[:MAX_LENGTH] + "=" * (-len(cursor) % 4)))
     except ValueError as fault:
         raise errors.CursorInvalid from fault
     match parts:
-        case [str(made_for), int(key), str(slug)] if made_for == sort and abs(key) <= _BIGGEST_KEY:
-            if identifiers.is_slug(slug) and not isinstance(key, bool):
-                return key, slug
+        case [str(sort), int(key), str(slug)] if not isinstance(key, bool) and abs(key) <= _BIGGEST_KEY:
+            if identifiers.is_slug(slug):
+                return sort, key, slug
     raise errors.CursorInvalid

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 # Longer than any product name; what lies beyond is cut off rather than refused, as people paste whole sentences.
 MAX_QUERY_LENGTH = 64
 MAX_TERMS = 8
+# Two characters of which one is wrong would find everything that shares the other.
+MIN_CLOSE = 3
 
 _RUNS = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|[0-9a-z]+")
 _APOSTROPHES = re.compile(r"(?<=[a-z])['\u2019\u02bc](?=[a-z])")
@@ -19,11 +21,18 @@ _APOSTROPHES = re.compile(r"(?<=[a-z])['\u2019\u02bc](?=[a-z])")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search as SQL wants it: `grams` for a tsquery, `phrases` that must occur as they stand, `text` to rank by."""
+    """A search as SQL wants it: `grams` for a tsquery, `phrases` that must occur as they stand, `text` to rank by.
+
+    When nothing is found, `close_grams` is the tsquery for any of the Chinese `characters`, of which `enough` must be
+    in the name; with fewer than three there is nothing to be close to, and `characters` is empty.
+    """
 
     grams: str
     phrases: list[str]
     text: str
+    close_grams: str
+    characters: list[str]
+    enough: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,13 @@ def query(text: str) -> Query | None:
     if not runs:
         return None
     wanted = [f"'{run}':*" if run.isascii() else " & ".join(f"'{gram}'" for gram in grams(run)) for run in runs]
+    characters = sorted({character for run in runs if not run.isascii() for character in run})
+    characters = characters if len(characters) >= MIN_CLOSE else []
     return Query(
         grams=" & ".join(wanted),
         phrases=[run for run in runs if not run.isascii() and len(run) > 2],
         text="".join(runs),
+        close_grams=" | ".join(f"'{character}'" for character in characters),
+        characters=characters,
+        enough=-(-len(characters) * 3 // 4),
     )

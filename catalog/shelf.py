@@ -22,7 +22,21 @@ _SORTS = {
         WHEN starts_with(p.name_key, %(text)s) OR starts_with(p.pinyin, %(text)s) THEN 1
         WHEN strpos(p.name_key, %(text)s) > 0 OR strpos(p.pinyin, %(text)s) > 0 THEN 2
         WHEN starts_with(p.initials, %(text)s) THEN 3 ELSE 4 END::bigint""",
+    "close": "-(SELECT count(*) FROM unnest(%(characters)s::text[]) x WHERE strpos(p.name_key, x) > 0)",
 }
+
+_IN_HALL = """ AND p.hall_id IN (
+    SELECT c.id FROM halls m JOIN halls c ON c.id = m.id OR c.parent_id = m.id
+    WHERE m.slug = %(hall)s AND m.is_open AND c.is_open
+)"""
+_IN_CATEGORY = " AND p.category = %(category)s"
+_FOUND = " AND p.search_vector @@ %(grams)s::tsquery"
+# Neighbouring pairs may all occur without the whole: a phrase must stand in the text as it was typed.
+_FOUND_EXACTLY = (
+    _FOUND + " AND NOT EXISTS (SELECT FROM unnest(%(phrases)s::text[]) x WHERE strpos(p.search_text, x) = 0)"
+)
+# When nothing is found: a name that holds most of the characters, as 砀山酥梨 does those of 砀山梨 and of 砀山苏梨.
+_CLOSE = f" AND p.search_vector @@ %(close_grams)s::tsquery AND {_SORTS['close']} <= -%(enough)s"
 
 _CERTIFICATE = """(
     SELECT json_build_object('number', c.number, 'issuer', c.issuer, 'issued_on', c.issued_on,
@@ -98,30 +112,30 @@ def page(
         raise errors.FilterInvalid
     if category not in (None, *categories.NAMES) or (hall is not None and not identifiers.is_slug(hall)):
         return _EMPTY
-    params: dict[str, object] = {"limit": limit}
-    filters = ""
-    if q is not None and q.strip():
-        wanted = search.query(q)
-        if wanted is None:
-            return _EMPTY
-        params |= {"grams": wanted.grams, "text": wanted.text, "phrases": wanted.phrases}
-        filters += " AND p.search_vector @@ %(grams)s::tsquery"
-        if wanted.phrases:
-            filters += " AND NOT EXISTS (SELECT FROM unnest(%(phrases)s::text[]) x WHERE strpos(p.search_text, x) = 0)"
-        sort = sort or "rank"
-    sort = sort or "shelf"
-    if hall is not None:
-        params["hall"] = hall
-        filters += """ AND p.hall_id IN (
-            SELECT c.id FROM halls m JOIN halls c ON c.id = m.id OR c.parent_id = m.id
-            WHERE m.slug = %(hall)s AND m.is_open AND c.is_open
-        )"""
-    if category is not None:
-        params["category"] = category
-        filters += " AND p.category = %(category)s"
+    params: dict[str, object] = {"limit": limit, "hall": hall, "category": category}
+    filters = (_IN_HALL if hall is not None else "") + (_IN_CATEGORY if category is not None else "")
+    if q is None or not q.strip():
+        return _walk(sort or "shelf", filters, params, cursor)
+    wanted = search.query(q)
+    if wanted is None:
+        return _EMPTY
+    params |= {"text": wanted.text, "grams": wanted.grams, "phrases": wanted.phrases, "close_grams": wanted.close_grams}
+    params |= {"characters": wanted.characters, "enough": wanted.enough}
+    order, filters_close = sort or "rank", filters + _CLOSE
+    if cursor is not None and cursors.sort_of(cursor) == "close":
+        return _walk("close", filters_close, params, cursor)
+    found = _walk(order, filters + (_FOUND_EXACTLY if wanted.phrases else _FOUND), params, cursor)
+    if found == _EMPTY and cursor is None and wanted.characters:
+        return _walk("close", filters_close, params, None)
+    return found
+
+
+def _walk(sort: str, filters: str, params: dict[str, object], cursor: str | None) -> bytes:
+    """Fetch one page of what passes `filters`, from `cursor` on."""
     key = _SORTS[sort]
     if cursor is not None:
-        params["after_key"], params["after_slug"] = cursors.read(cursor, sort=sort)
+        after_key, after_slug = cursors.read(cursor, sort=sort)
+        params = params | {"after_key": after_key, "after_slug": after_slug}
         filters += f" AND ({key}, p.slug) > (%(after_key)s, %(after_slug)s)"
     [(items, last_key, last_slug, has_more)] = database.statement(_PAGE.format(key=key, filters=filters), params)
     following = cursors.write(sort=sort, key=last_key, slug=last_slug) if has_more else None
