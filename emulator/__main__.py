@@ -1,6 +1,7 @@
-"""The command line: serve a desk, or only write the settings that plug it into a shop.
+"""The command line: serve a desk, write the settings that plug it into a shop, or send commuters through that shop.
 
 `python -m emulator --dir DIR --port 9000` serves; with `--write-settings` it writes DIR/settings.env and ends.
+`python -m emulator simulate` sends commuters through a running shop.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from emulator import keys, till
+from emulator import commuters, keys, till
 from emulator.app import create_app
 from emulator.desk import Options, furnish
 from emulator.server import Server
@@ -18,6 +19,9 @@ from emulator.server import Server
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["simulate"]:
+        return commuters.simulate(arguments[1:])
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(name)s %(message)s")
     api_url = f"http://127.0.0.1:{options.port}"

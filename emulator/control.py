@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from emulator import faults, till
+from emulator import entries, faults, till
 from emulator.books import Conflict
 from emulator.desk import Desk, here
 from emulator.faults import Rule
-from emulator.records import Attempt, Notification, Order, Refund
+from emulator.records import Attempt, Notification, Order
 
 control = Blueprint("control", __name__, url_prefix="/_control")
 
@@ -99,14 +99,14 @@ def pay() -> Response:
         is_forced=bool(told.get("force")),
         wait=bool(told.get("wait")),
     )
-    return answer(order_entry(desk, paid))
+    return answer(entries.order(desk.books, paid))
 
 
 @control.post("/cancel")
 def cancel() -> Response:
     """Turn back at the sheet."""
     desk = here()
-    return answer(order_entry(desk, desk.books.cancel(_order(desk, _told()).out_trade_no)))
+    return answer(entries.order(desk.books, desk.books.cancel(_order(desk, _told()).out_trade_no)))
 
 
 @control.route("/faults", methods=["GET", "POST", "DELETE"])
@@ -162,7 +162,7 @@ def settle() -> Response:
     if number not in desk.books.refunds:
         raise Conflict("unknown")
     till.settle(desk, number)
-    return answer(refund_entry(desk.books.refunds[number]))
+    return answer(entries.refund(desk.books.refunds[number]))
 
 
 @control.post("/<any(js_codes, phone_codes, oauth_codes):kind>")
@@ -185,6 +185,8 @@ def person(person: str) -> Response:
     return answer(
         {
             "person": person,
+            "miniprogram_appid": keys.identity.miniprogram_appid,
+            "official_appid": keys.identity.official_appid,
             "miniprogram_openid": keys.openid(keys.identity.miniprogram_appid, person),
             "official_openid": keys.openid(keys.identity.official_appid, person),
             "unionid": keys.unionid(person),
@@ -213,7 +215,7 @@ def books() -> Response:
     """Show the whole truth."""
     desk = here()
     kept = desk.books.snapshot()
-    orders = [order_entry(desk, each) for each in kept["orders"]]
+    orders = [entries.order(desk.books, each) for each in kept["orders"]]
     return answer(
         {
             "totals": {
@@ -224,8 +226,8 @@ def books() -> Response:
                 "refunding_fen": sum(each["refunding_fen"] for each in orders),
             },
             "orders": orders,
-            "refunds": [refund_entry(each) for each in kept["refunds"]],
-            "notifications": [_notification_entry(each) for each in kept["notifications"]],
+            "refunds": [entries.refund(each) for each in kept["refunds"]],
+            "notifications": [entries.notification(each) for each in kept["notifications"]],
             "messages": kept["messages"],
         }
     )
@@ -240,9 +242,9 @@ def book(out_trade_no: str) -> Response:
     numbers = {out_trade_no, *(each.out_refund_no for each in refunds)}
     told = [each for each in list(desk.books.notifications.values()) if each.reference in numbers]
     return answer(
-        order_entry(desk, order)
-        | {"refunds": [refund_entry(each) for each in refunds]}
-        | {"notifications": [_notification_entry(each) for each in told]}
+        entries.order(desk.books, order)
+        | {"refunds": [entries.refund(each) for each in refunds]}
+        | {"notifications": [entries.notification(each) for each in told]}
     )
 
 
@@ -250,51 +252,6 @@ def book(out_trade_no: str) -> Response:
 def log() -> Response:
     """Show the last exchanges."""
     return answer(here().log.entries(request.args.get("limit", 200, int)))
-
-
-def order_entry(desk: Desk, order: Order) -> dict[str, Any]:
-    """Return an order as the books show it, amounts in fen."""
-    refunds = desk.books.refunds_of(order.out_trade_no)
-    return {
-        "out_trade_no": order.out_trade_no,
-        "product": order.product,
-        "appid": order.appid,
-        "description": order.description,
-        "attach": order.request.get("attach", ""),
-        "state": order.state,
-        "total_fen": order.total,
-        "payer_total_fen": order.payer_total,
-        "refunded_fen": sum(each.amount for each in refunds if each.status == "SUCCESS"),
-        "refunding_fen": sum(each.amount for each in refunds if each.status in ("PROCESSING", "ABNORMAL")),
-        "payer_openid": order.payer_openid,
-        "transaction_id": order.transaction_id,
-        "prepay_ids": [each.prepay_id for each in order.prepays],
-        "created_at": order.created_at,
-        "pay_until": order.pay_until,
-        "paid_at": order.paid_at,
-        "closed_at": order.closed_at,
-        "cancellations": order.cancellations,
-        "is_shipped": bool(order.shipping),
-    }
-
-
-def refund_entry(refund: Refund) -> dict[str, Any]:
-    """Return a refund as the books show it, amounts in fen."""
-    return {
-        "out_refund_no": refund.out_refund_no,
-        "out_trade_no": refund.out_trade_no,
-        "refund_id": refund.refund_id,
-        "amount_fen": refund.amount,
-        "reason": refund.request.get("reason"),
-        "status": refund.status,
-        "created_at": refund.created_at,
-        "settled_at": refund.settled_at,
-    }
-
-
-def _notification_entry(notification: Notification) -> dict[str, Any]:
-    names = ("id", "kind", "reference", "url", "event_type", "state", "created_at", "next_at", "attempts")
-    return {name: getattr(notification, name) for name in names}
 
 
 def _latest_notification(desk: Desk, kind: str, number: str) -> Notification:

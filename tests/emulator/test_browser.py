@@ -1,63 +1,59 @@
-"""The sheet under a thumb: a real Chromium at phone size pays, turns back, and is refused."""
+"""A commuter's phone: it reads pages as a thumb does, and waits for a shop that is away."""
 
 import http.server
-import json
-import os
-import shutil
+import socket
 import threading
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.emulator.conftest import Till, Wechat, wait_until
-from tests.emulator.test_cashier import signed
+from emulator.browser import Browser, GaveUp
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM and not os.environ.get("REQUIRE_BROWSER"), reason="no Chromium on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-        )
-        yield browser
-        browser.close()
+PAGE = """<!doctype html><title>x</title><img src="/seen.gif"><img src="/later.gif" loading="lazy">
+<a href="/p/1" id="go">go</a>
+<div id="live" data-order="D1" data-channel="h5"></div>
+<form id="order" action="/p/1/orders"><input name="csrf_token" value="c1">
+<input type="radio" name="sku" value="S1" data-fen="990">
+<input type="radio" name="sku" value="S2" data-fen="1990" checked><input type="checkbox" name="consent" value="v2">
+<select name="city"><option value="">-<option value="340100" selected>合肥</select><textarea name="detail">x</textarea>
+<input name="off" value="1" disabled></form>"""
 
 
-@pytest.fixture
-def phone(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, locale="zh-CN")
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    context.close()
-    assert problems == []
+@dataclass
+class Site:
+    """A site that fails as often as the test wants before it answers."""
+
+    url: str = ""
+    failures: list[str] = field(default_factory=list)
+    seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
 
 @pytest.fixture
-def shop_page(wechat: Wechat) -> Iterator[dict[str, Any]]:
-    """A merchant's page with the bridge on it, as a page inside WeChat would be; the test fills in what it pays."""
-    order: dict[str, Any] = {}
+def site() -> Iterator[Site]:
+    site = Site()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            script = f"""document.addEventListener("WeixinJSBridgeReady", function () {{ document.title = "ready"; }});
-            function pay() {{ WeixinJSBridge.invoke("getBrandWCPayRequest", {json.dumps(order.get("params"))},
-              function (answer) {{ document.getElementById("answer").textContent = answer.err_msg; }}); }}"""
-            body = f"""<!doctype html><meta name="viewport" content="width=device-width"><script>{script}</script>
-            <script src="{wechat.url}/bridge.js"></script><button onclick="pay()">buy</button><p id="answer"></p>"""
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            site.seen.append((self.command, self.path, dict(self.headers.items()), body))
+            failure = site.failures.pop(0) if site.failures else ""
+            if failure == "drop":
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            moves = {"/s/1": "/p/1", "/circle": "/circle"}
+            self.send_response(int(failure or (303 if self.path in moves else 200)))
+            if self.path in moves:
+                self.send_header("Location", moves[self.path])
+                self.send_header("Set-Cookie", "visit=1; Path=/")
+            content = b'{"ok": true}' if self.path.startswith("/api") else PAGE.encode()
+            self.send_header("Content-Type", "application/json" if self.path.startswith("/api") else "text/html")
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *args: object) -> None:
             return
@@ -65,45 +61,63 @@ def shop_page(wechat: Wechat) -> Iterator[dict[str, Any]]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
     thread.start()
-    order["url"] = f"http://127.0.0.1:{server.server_address[1]}/"
-    yield order
+    site.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield site
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-@pytest.mark.parametrize(("button", "result"), [("支付", "ok"), ("取消", "cancel")])
-def test_the_bridge_over_the_shops_page(
-    pos: Till, wechat: Wechat, phone: Page, shop_page: dict[str, Any], button: str, result: str
-) -> None:
-    shop_page["params"] = signed(pos, "THUMB-001")
-    phone.goto(shop_page["url"])
-    phone.wait_for_function("document.title === 'ready'")
-    phone.get_by_text("buy").tap()
-    sheet = phone.frame_locator("iframe")
-    assert sheet.get_by_text("59.90").is_visible()
-    sheet.get_by_role("button", name=button, exact=True).tap()
-    phone.wait_for_function("document.getElementById('answer').textContent")
-    assert phone.locator("#answer").text_content() == f"get_brand_wcpay_request:{result}"
-    assert phone.locator("iframe").count() == 0
-    assert wechat.order("THUMB-001")["state"] == {"ok": "SUCCESS", "cancel": "NOTPAY"}[result]
+@pytest.fixture
+def phone(site: Site) -> Iterator[Browser]:
+    phone = Browser(site.url, user_agent="MicroMessenger", patience=5)
+    yield phone
+    phone.close()
 
 
-def test_a_forged_signature_fails_on_the_page(
-    pos: Till, phone: Page, shop_page: dict[str, Any], wechat: Wechat
-) -> None:
-    shop_page["params"] = signed(pos, "THUMB-002") | {"nonceStr": "another"}
-    phone.goto(shop_page["url"])
-    phone.get_by_text("buy").tap()
-    phone.frame_locator("iframe").get_by_role("button", name="关闭").tap()
-    phone.wait_for_function("document.getElementById('answer').textContent")
-    assert phone.locator("#answer").text_content() == "get_brand_wcpay_request:fail"
+def test_a_page_is_followed_read_and_its_pictures_fetched(site: Site, phone: Browser) -> None:
+    page = phone.open("/s/1")
+    assert (page.path, page.status, page.data["live"]) == ("/p/1", 200, {"order": "D1", "channel": "h5"})
+    assert page.links == {f"{site.url}/p/1": "go"}
+    [form] = page.forms
+    assert form.fields == {"csrf_token": "c1", "sku": "S2", "city": "340100", "detail": ""}
+    assert (form.unticked, form.prices) == ({"consent": "v2"}, {"S1": 990, "S2": 1990})
+    assert [path for _, path, _, _ in site.seen] == ["/s/1", "/p/1", "/seen.gif"]
+    assert all(headers.get("Cookie") == "visit=1" for _, path, headers, _ in site.seen if path != "/s/1")
 
 
-def test_h5_from_page_to_page(pos: Till, wechat: Wechat, phone: Page, shop_page: dict[str, Any]) -> None:
-    h5_url = pos.prepay("THUMB-003", product="h5")[1]["h5_url"]
-    phone.goto(shop_page["url"])
-    phone.evaluate("url => { location.href = url }", f"{h5_url}&redirect_url={shop_page['url']}")
-    phone.get_by_role("button", name="支付", exact=True).tap()
-    phone.wait_for_url(shop_page["url"])
-    wait_until(lambda: wechat.order("THUMB-003")["state"] == "SUCCESS")
+def test_forms_and_calls_prove_their_origin(site: Site, phone: Browser) -> None:
+    page = phone.open("/p/1")
+    phone.submit(page, page.forms[0], detail="长江中路", **page.forms[0].unticked)
+    method, path, headers, body = site.seen[-2]
+    assert (method, path, headers["Origin"]) == ("POST", "/p/1/orders", site.url)
+    assert b"consent=v2" in body
+    assert phone.call("POST", "/api/x", {"a": 1}, key="k" * 8).json() == {"ok": True}
+    _, _, headers, body = site.seen[-1]
+    assert (headers["X-CSRF-Token"], headers["Idempotency-Key"], body) == ("c1", "k" * 8, b'{"a": 1}')
+    phone.token = "t"
+    phone.call("POST", "/api/x")
+    assert site.seen[-1][2]["Authorization"] == "Bearer t"
+
+
+@pytest.mark.parametrize("failures", [["drop", "drop"], ["503", "502"], ["429"]])
+def test_patience(site: Site, phone: Browser, failures: list[str]) -> None:
+    site.failures[:] = failures
+    assert phone.call("POST", "/api/x", {"a": 1}, key="k" * 8).status == 200
+    keys = {headers["Idempotency-Key"] for _, _, headers, _ in site.seen}
+    assert (len(site.seen), keys) == (len(failures) + 1, {"k" * 8})
+
+
+def test_patience_ends_and_refusals_are_not_repeated(site: Site) -> None:
+    phone = Browser(site.url, patience=0.3)
+    site.failures[:] = ["500"] * 10
+    with pytest.raises(GaveUp, match="500"):
+        phone.call("GET", "/api/x")
+    site.failures[:] = ["404"]
+    seen = len(site.seen)
+    with pytest.raises(GaveUp, match="404"):
+        phone.call("GET", "/api/x")
+    assert len(site.seen) == seen + 1
+    with pytest.raises(GaveUp, match="circles"):
+        phone.open("/circle")
+    phone.close()

@@ -1,0 +1,183 @@
+"""`python -m emulator simulate`: sends commuters through a running shop and holds its report against what happened.
+
+It knows only what commuters did and what the emulated WeChat's books say; it shares no code with the shop, so an error
+of the shop's cannot hide in the expectation.
+"""
+
+import argparse
+import os
+import random
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from emulator import verdict
+from emulator.browser import Browser, GaveUp
+from emulator.riders import Ground, Rider, SoldOut, Trip
+from emulator.staff import Account, Spot, Staff, read_account
+from emulator.stories import STORIES, Story
+
+# So many placements share the commuters: enough to differ, few enough for a table that a person reads.
+MOST_SPOTS = 24
+ROWS_SHOWN = 30
+
+
+def simulate(arguments: list[str]) -> int:
+    """Run the command line; 0 when the report equals what happened, 1 when not, 2 when nothing could be simulated."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _simulate(options)
+    except GaveUp as gave_up:
+        print(f"The simulation cannot go on: {gave_up}")
+        return 2
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    account = None if options.token else _account(options)
+    staff = Staff(options.shop, account, options.token)
+    staff.login()
+    spots = staff.spots()
+    if not spots:
+        raise GaveUp("no code hangs anywhere: seed the shop first")
+    dice = random.Random(options.seed)
+    ground = Ground(
+        shop=options.shop.rstrip("/"),
+        wechat=options.wechat.rstrip("/"),
+        spots=tuple(dice.sample(spots, min(MOST_SPOTS, len(spots)))),
+        seed=options.seed,
+        run=secrets.token_hex(4),
+    )
+    today = datetime.now(UTC).date()
+    before = staff.report(around=today)
+    stories = dice.choices(list(STORIES), weights=list(STORIES.values()), k=options.n)
+    trips = _ride(ground, stories, workers=options.workers)
+    wechat = Browser(ground.wechat)
+    _give_back(staff, wechat, trips, patience=options.patience)
+    told, found = _settle(staff, wechat, trips, before=before, around=today, patience=options.patience)
+    return _tell(trips, found, told, spots)
+
+
+def _ride(ground: Ground, stories: list[Story], *, workers: int) -> list[Trip]:
+    """Send everybody on the way, a few at a time, and wait until the last one is home."""
+    with ThreadPoolExecutor(workers) as crowd:
+        rides = [crowd.submit(_one_ride, ground, number, story) for number, story in enumerate(stories)]
+        for _ in tqdm(as_completed(rides), total=len(rides), desc="commuters", unit=""):
+            continue
+    return [ride.result() for ride in rides]
+
+
+def _one_ride(ground: Ground, number: int, story: Story) -> Trip:
+    rider = Rider(ground, number=number, story=story.__name__)
+    try:
+        story(rider)
+    except SoldOut:
+        rider.trip.story += " (sold out)"
+    except GaveUp as gave_up:
+        rider.trip.trouble = str(gave_up)
+    finally:
+        rider.go_home()
+    return rider.trip
+
+
+def _give_back(staff: Staff, wechat: Browser, trips: list[Trip], *, patience: float) -> None:
+    """Have staff refund what is to be refunded, each once its order is paid."""
+    paid = _paid(wechat)
+    due = [
+        purchase
+        for trip in trips
+        for purchase in trip.purchases
+        if purchase.refund_lines and verdict.payments_of(purchase, paid)
+    ]
+    for purchase in tqdm(due, desc="refunds", unit=""):
+        _wait_for_money(staff, purchase.number, patience)
+        staff.refund(
+            purchase.number,
+            lines=purchase.refund_lines,
+            freight_fen=purchase.refund_freight_fen,
+            key=f"sim-refund-{purchase.number}",
+        )
+
+
+def _settle(
+    staff: Staff, wechat: Browser, trips: list[Trip], *, before: dict[str, Any], around: date, patience: float
+) -> tuple[list[str], verdict.Expectation]:
+    """Read the books and the report until they agree or patience ends; returns the differences and the gain."""
+    deadline = time.monotonic() + patience
+    with tqdm(desc="report", unit=" looks") as looks:
+        while True:
+            expected = verdict.expect(trips, _books(wechat))
+            found = verdict.gained(before, staff.report(around=around))
+            told = verdict.differences(expected, found)
+            looks.update()
+            if not told or time.monotonic() > deadline:
+                return told + _order_differences(staff, wechat, trips), found
+            time.sleep(1)
+
+
+def _order_differences(staff: Staff, wechat: Browser, trips: list[Trip]) -> list[str]:
+    paid = _paid(wechat)
+    told = []
+    for trip in trips:
+        for purchase in trip.purchases:
+            payments = verdict.payments_of(purchase, paid)
+            told += verdict.order_differences(purchase, payments, staff.order(purchase.number))
+    return told
+
+
+def _tell(trips: list[Trip], found: verdict.Expectation, told: list[str], spots: list[Spot]) -> int:
+    names = {spot.placement: spot.name for spot in spots}
+    troubled = [trip for trip in trips if trip.trouble]
+    print(f"\n{verdict.table(found, names, most=ROWS_SHOWN)}\n")
+    for trip in troubled:
+        print(f"{trip.person} ({trip.story}) did not get through: {trip.trouble}")
+    for line in told:
+        print(f"DIFFERENT {line}")
+    if told or troubled:
+        print(f"\nThe report does not equal what happened: {len(told)} differences, {len(troubled)} commuters stuck.")
+        return 1
+    print(f"{len(trips)} commuters: report equals what happened.")
+    return 0
+
+
+def _books(wechat: Browser) -> dict[str, Any]:
+    return dict(wechat.call("GET", "/_control/books").json())
+
+
+def _paid(wechat: Browser) -> dict[str, Any]:
+    orders = _books(wechat)["orders"]
+    return {prepay_id: order for order in orders if order["paid_at"] for prepay_id in order["prepay_ids"]}
+
+
+def _wait_for_money(staff: Staff, number: str, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while staff.order(number)["state"] not in verdict.PAID_STATES and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+
+def _account(options: argparse.Namespace) -> Account:
+    if options.staff_username:
+        return Account(options.staff_username, options.staff_password or "", options.staff_totp_secret)
+    return read_account(options.account)
+
+
+def _parser() -> argparse.ArgumentParser:
+    web, wechat = os.environ.get("WEB_PORT", "8000"), os.environ.get("WECHAT_PORT", "9000")
+    data = Path(os.environ.get("HALL_DATA_DIR") or ".data")
+    parser = argparse.ArgumentParser(prog="python -m emulator simulate", description="Send commuters through a shop.")
+    parser.add_argument("--shop", default=os.environ.get("PUBLIC_BASE_URL", f"http://127.0.0.1:{web}"))
+    parser.add_argument("--wechat", default=f"http://127.0.0.1:{wechat}")
+    parser.add_argument("--n", type=int, default=200, help="how many commuters (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed, the same stories (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=8, help="how many at a time (default %(default)s)")
+    parser.add_argument("--patience", type=float, default=90, help="seconds to wait for the report (default 90)")
+    parser.add_argument("--account", type=Path, default=data / "desk-account.json", help="the desk's staff account")
+    parser.add_argument("--staff-username")
+    parser.add_argument("--staff-password", default=os.environ.get("STAFF_PASSWORD"))
+    parser.add_argument("--staff-totp-secret", default=os.environ.get("STAFF_TOTP_SECRET"))
+    parser.add_argument("--token", default=os.environ.get("STAFF_TOKEN"), help="a staff token instead of an account")
+    return parser

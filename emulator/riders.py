@@ -1,0 +1,222 @@
+"""What a commuter does with a phone, and what it should leave behind in the shop's report.
+
+A rider notes an intention before acting on it; whether money moved is not the rider's to say but the emulator's books'.
+"""
+
+import itertools
+import random
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from emulator.browser import Browser, Form, GaveUp, Page
+from emulator.staff import Spot
+
+IN_WECHAT = "Mozilla/5.0 (Linux; Android 12) AppleWebKit/537.36 Chrome/120 Mobile MicroMessenger/8.0.50 NetType/4G"
+OUTSIDE = "Mozilla/5.0 (Linux; Android 12) AppleWebKit/537.36 Chrome/120 Mobile Safari/537.36"
+API = "/api/v1"
+# 合肥市庐阳区: where everybody of a simulation lives.
+PROVINCE, CITY, COUNTY = "340000", "340100", "340103"
+CAMERA_SCENE = 1011
+
+
+class SoldOut(Exception):
+    """There is nothing to buy here, which is nobody's fault."""
+
+
+@dataclass
+class Purchase:
+    """One order as its rider meant it: which placement should earn it, what it should cost, what becomes of it."""
+
+    number: str
+    placement: str | None
+    reason: str
+    goods_fen: int
+    prepay_ids: set[str] = field(default_factory=set)
+    lines: dict[int, int] = field(default_factory=dict)
+    freight_fen: int = 0
+    refund_lines: dict[int, int] = field(default_factory=dict)
+    refund_freight_fen: int = 0
+
+
+@dataclass
+class Trip:
+    """What one commuter leaves behind: counted scans by placement, purchases, and whatever went wrong."""
+
+    person: str
+    story: str
+    scans: set[tuple[int, str]] = field(default_factory=set)
+    purchases: list[Purchase] = field(default_factory=list)
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where the stories take place."""
+
+    shop: str
+    wechat: str
+    spots: tuple[Spot, ...]
+    seed: int
+    run: str
+
+
+class Rider:
+    """One commuter with as many phones as the story needs."""
+
+    def __init__(self, ground: Ground, *, number: int, story: str) -> None:
+        self.ground = ground
+        self.number = number
+        self.dice = random.Random(f"{ground.seed} {number}")
+        self.trip = Trip(person=f"乘客 {ground.run}-{number}", story=story)
+        self._phones: list[Browser] = []
+        self._keys = itertools.count(1)
+
+    def go_home(self) -> None:
+        """Put every phone away."""
+        for phone in self._phones:
+            phone.close()
+
+    def phone(self, user_agent: str = OUTSIDE, *, person: str | None = None) -> Browser:
+        """Take out a phone that nobody has used; inside WeChat it is held by `person`, else by the rider."""
+        phone = Browser(self.ground.shop, user_agent=user_agent, person=person or self.trip.person)
+        self._phones.append(phone)
+        return phone
+
+    def spot(self) -> Spot:
+        """Return a placement to scan."""
+        return self.dice.choice(self.ground.spots)
+
+    def scan(self, phone: Browser, spot: Spot) -> Page:
+        """Scan a printed code with the camera and look at the page that it leads to."""
+        page = phone.open(f"/s/{spot.code}")
+        if page.status != 200:
+            raise GaveUp(f"the code {spot.code} led to {page.status} {page.url}")
+        self._count(phone, spot)
+        return page
+
+    def choose(self, phone: Browser, page: Page) -> Page:
+        """Go on from a hall to a product that can be bought, if the page is not one already. Raises SoldOut."""
+        for _ in range(4):
+            if _order_form(page):
+                return page
+            links = page.links_to("/p/") or page.links_to("/halls/")
+            if not links:
+                break
+            page = phone.open(self.dice.choice(links))
+        raise SoldOut(page.url)
+
+    def order(self, phone: Browser, page: Page, *, placement: str | None, reason: str = "") -> tuple[Purchase, Page]:
+        """Fill in the form of a product page and send it; inside WeChat this leads through its login and back."""
+        form = _order_form(page)
+        if form is None:
+            raise GaveUp(f"no order form on {page.url}")
+        quantity = self.dice.choice((1, 1, 1, 2, 3))
+        answer = phone.submit(page, form, **self._filled(form), quantity=str(quantity), do="place")
+        if answer.status == 409:
+            raise SoldOut(page.url)
+        if "login" in answer.links.values():
+            answer = phone.open(next(link for link, name in answer.links.items() if name == "login"))
+        if "order" not in answer.data.get("live", {}):
+            raise GaveUp(f"ordering led to {answer.status} {answer.url}")
+        number = answer.data["live"]["order"]
+        return self._note(phone, number, form.prices[form.fields["sku"]] * quantity, placement, reason), answer
+
+    def login(self, phone: Browser, *, visitor_token: str | None) -> None:
+        """Log in to the mini-program; a code whose answer was lost is followed by a fresh one."""
+        for _ in range(3):
+            issued = self._wechat(phone).call("POST", "/_control/js_codes", {"person": self.trip.person}).json()
+            body = issued | ({"visitor_token": visitor_token} if visitor_token else {})
+            answer = phone.call("POST", f"{API}/sessions/miniprogram", body, accept=(401,))
+            if answer.status != 401:
+                phone.token = answer.json()["token"]
+                return
+        raise GaveUp(f"the mini-program's login is refused: {answer.body[:300]!r}")
+
+    def launch(self, phone: Browser, spot: Spot) -> dict[str, Any]:
+        """Open the mini-program by scanning a printed code, and report the touch; returns the shop's answer."""
+        now = datetime.now(UTC).isoformat()
+        touch = {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, self._key())),
+            "scene": CAMERA_SCENE,
+            "query": {
+                "q": quote(f"{self.ground.shop}/s/{spot.code}", safe=""),
+                "scancode_time": str(int(time.time())),
+            },
+            "client_at": now,
+            "sent_at": now,
+        }
+        answer: dict[str, Any] = phone.call("POST", f"{API}/touches", touch).json()
+        self._count(phone, spot)
+        return answer
+
+    def order_by_api(self, phone: Browser, *, product: str, placement: str | None, reason: str = "") -> Purchase:
+        """Order one SKU of a product as the mini-program does. Raises SoldOut."""
+        shown = phone.call("GET", f"{API}/products/{product}").json()
+        skus = [each for each in shown["skus"] if each["available"]]
+        if not skus:
+            raise SoldOut(product)
+        sku, quantity = self.dice.choice(skus), self.dice.choice((1, 1, 2))
+        address = {"name": "李明", "phone": "13812345678", "region_code": COUNTY, "detail": "长江中路 1 号"}
+        body = {"lines": [{"sku": sku["number"], "quantity": quantity}], "address": address}
+        placed = phone.call("POST", f"{API}/orders", body, key=self._key(), accept=(409,))
+        if placed.status == 409:
+            raise SoldOut(placed.text)
+        return self._note(phone, placed.json()["number"], sku["price_fen"] * quantity, placement, reason)
+
+    def sheet(self, phone: Browser, purchase: Purchase, channel: str) -> Page | None:
+        """Ask the shop for a payment and open WeChat's sheet; None when the order was paid in the meantime."""
+        opened = phone.call("POST", f"{API}/orders/{purchase.number}/payments", {"channel": channel}, accept=(409,))
+        if opened.status == 409:
+            return None
+        client = opened.json()["client"]
+        if "h5_url" in client:
+            sheet = phone.open(client["h5_url"], referer=f"{self.ground.shop}/")
+        else:
+            who = self._wechat(phone).call("GET", f"/_control/people/{quote(self.trip.person)}").json()
+            appid = who["miniprogram_appid" if channel == "miniprogram" else "official_appid"]
+            sheet = phone.open(f"{self.ground.wechat}/cashier?{urlencode({'appId': appid} | client)}")
+        form = next((form for form in sheet.forms if form.action == "/cashier/pay"), None)
+        if form is None:
+            raise GaveUp(f"no sheet at {sheet.url}: {sheet.text}")
+        purchase.prepay_ids.add(form.fields["prepay_id"])
+        return sheet
+
+    def tap(self, phone: Browser, sheet: Page | None, button: str) -> None:
+        """Tap 支付 (`pay`) or 取消 (`cancel`) on the sheet, if one is open."""
+        if sheet is not None:
+            form = sheet.form("/cashier/pay")
+            phone.submit(sheet, Form(form.id, f"/cashier/{button}", form.fields))
+
+    def _count(self, phone: Browser, spot: Spot) -> None:
+        """Note a scan; the same phone at the same code within half an hour is the same scan."""
+        self.trip.scans.add((self._phones.index(phone), spot.placement))
+
+    def _key(self) -> str:
+        """Return a name for something that must happen once: new in every run, whatever the seed."""
+        return f"sim-{self.ground.run}-{self.number}-{next(self._keys)}"
+
+    def _filled(self, form: Form) -> dict[str, str]:
+        address = {"name": "李明", "phone": "13812345678", "detail": "长江中路 1 号"}
+        return form.unticked | address | {"province": PROVINCE, "city": CITY, "county": COUNTY}
+
+    def _note(self, phone: Browser, number: str, goods_fen: int, placement: str | None, reason: str) -> Purchase:
+        """Keep an order beside what it was meant to be; its lines are needed to give money back later."""
+        purchase = Purchase(number, placement, reason, goods_fen)
+        self.trip.purchases.append(purchase)
+        order = phone.call("GET", f"{API}/orders/{number}").json()
+        purchase.lines = {line["line"]: line["amount_fen"] for line in order["lines"]}
+        purchase.freight_fen = order["freight_fen"]
+        return purchase
+
+    def _wechat(self, phone: Browser) -> Browser:
+        wechat = Browser(self.ground.wechat, person=phone.person)
+        self._phones.append(wechat)
+        return wechat
+
+
+def _order_form(page: Page) -> Form | None:
+    return next((form for form in page.forms if form.id == "order" and form.fields.get("sku") in form.prices), None)

@@ -1,0 +1,112 @@
+"""The member of staff of a simulation: knows where the codes hang, gives money back, fetches the report."""
+
+import base64
+import hashlib
+import hmac
+import struct
+import time
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from emulator.browser import Browser, GaveUp
+
+API = "/api/staff/v1"
+TOTP_STEP_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who logs in: a name, a password, perhaps the secret of a one-time code."""
+
+    username: str
+    password: str
+    totp_secret: str | None = None
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A placement with a code that hangs there."""
+
+    placement: str
+    name: str
+    code: str
+
+
+def read_account(path: Path) -> Account:
+    """Read the account that a desk prints at its start. Raises GaveUp when there is none."""
+    try:
+        kept = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise GaveUp(f"no staff account: {path} does not exist (start the shop first, or name an account)") from None
+    return Account(kept["username"], kept["password"], kept.get("totp_secret"))
+
+
+class Staff:
+    """A logged-in member of staff."""
+
+    def __init__(self, shop: str, account: Account | None, token: str | None = None) -> None:
+        self._browser = Browser(shop)
+        self._browser.token = token
+        self._account = account
+
+    def login(self) -> None:
+        """Log in; a one-time code that was used already is followed by the next one. Raises GaveUp."""
+        if self._browser.token or self._account is None:
+            return
+        for _ in range(3):
+            body = {"username": self._account.username, "password": self._account.password}
+            if self._account.totp_secret:
+                body["totp"] = one_time_code(self._account.totp_secret, time.time())
+            answer = self._browser.call("POST", f"{API}/sessions", body, accept=(401, 403, 422))
+            if answer.status < 300:
+                self._browser.token = answer.json()["token"]
+                return
+            time.sleep(TOTP_STEP_SECONDS - time.time() % TOTP_STEP_SECONDS + 0.5)
+        raise GaveUp(f"staff cannot log in: {answer.body.decode(errors='replace')[:300]}")
+
+    def spots(self) -> list[Spot]:
+        """Return every placement where a code hangs."""
+        found: list[Spot] = []
+        cursor: str | None = None
+        while True:
+            query = {"limit": "100"} | ({"cursor": cursor} if cursor else {})
+            page = self._get(f"/placements?{urlencode(query)}")
+            for item in page["items"]:
+                found += [Spot(item["number"], item["name"], code) for code in item.get("codes", [])]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
+
+    def refund(self, order: str, *, lines: dict[int, int], freight_fen: int, key: str) -> None:
+        """Give back so much of each line (number → fen) and of the freight, once per key. Raises GaveUp."""
+        body = {
+            "lines": [{"line": line, "amount_fen": fen} for line, fen in lines.items()],
+            "freight_fen": freight_fen,
+            "reason": "坏果",
+        }
+        self._browser.call("POST", f"{API}/orders/{order}/refunds", body, key=key)
+
+    def order(self, number: str) -> dict[str, Any]:
+        """Return an order as staff see it."""
+        return dict(self._get(f"/orders/{number}"))
+
+    def report(self, *, around: date) -> dict[str, Any]:
+        """Return the placement report of the days around a day, so that midnight changes nothing."""
+        query = {"from": str(around - timedelta(days=1)), "to": str(around + timedelta(days=2)), "view": "cohort"}
+        return dict(self._get(f"/reports/placements?{urlencode(query)}"))
+
+    def _get(self, path: str) -> Any:
+        return self._browser.call("GET", API + path).json()
+
+
+def one_time_code(secret: str, at: float) -> str:
+    """Return the six digits of RFC 6238 for a base-32 secret at a moment."""
+    key = base64.b32decode(secret.upper() + "=" * (-len(secret) % 8))
+    digest = hmac.digest(key, struct.pack(">Q", int(at) // TOTP_STEP_SECONDS), hashlib.sha1)
+    start = digest[-1] & 15
+    return f"{(int.from_bytes(digest[start : start + 4]) & 0x7FFFFFFF) % 10**6:06d}"

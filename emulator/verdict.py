@@ -1,0 +1,157 @@
+"""Whether the report equals what happened: intentions and the emulator's books on one side, the report on the other.
+
+Everything is compared as a difference between two reports, so that a shop that has sold before may be simulated again.
+"""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from emulator.riders import Purchase, Trip
+
+COUNTS = ("scans", "visitors", "orders", "paid_orders")
+MONEY = ("gross_fen", "refunded_fen", "net_fen")
+COMPARED = (*COUNTS, *MONEY)
+# An order that nobody paid stays open for half an hour, or is cancelled.
+UNPAID_STATES = {"pending", "cancelled"}
+PAID_STATES = {"paid", "shipped", "received", "refunded"}
+
+Figures = dict[str, int]
+
+
+@dataclass
+class Expectation:
+    """What the report must have gained: by placement, by reason of what nobody earned, and freight."""
+
+    rows: dict[str, Figures] = field(default_factory=lambda: defaultdict(lambda: dict.fromkeys(COMPARED, 0)))
+    reasons: dict[str, Figures] = field(default_factory=lambda: defaultdict(lambda: dict.fromkeys(COMPARED, 0)))
+    freight_fen: int = 0
+    troubles: list[str] = field(default_factory=list)
+
+    @property
+    def total(self) -> Figures:
+        """The sum over placements and reasons."""
+        return {
+            name: sum(figures[name] for figures in (*self.rows.values(), *self.reasons.values())) for name in COMPARED
+        }
+
+
+def expect(trips: Iterable[Trip], books: Mapping[str, Any]) -> Expectation:
+    """Work out what the report must have gained. A payment that contradicts its order's intention is a trouble."""
+    paid = {
+        prepay_id: payment for payment in books["orders"] if payment["paid_at"] for prepay_id in payment["prepay_ids"]
+    }
+    expected = Expectation()
+    for trip in trips:
+        for _, placement in trip.scans:
+            expected.rows[placement]["scans"] += 1
+            expected.rows[placement]["visitors"] += 1
+        for purchase in trip.purchases:
+            _expect_purchase(expected, purchase, payments_of(purchase, paid))
+    return expected
+
+
+def payments_of(purchase: Purchase, paid: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the payments that the emulator took for an order, each once."""
+    found = {paid[each]["out_trade_no"]: paid[each] for each in purchase.prepay_ids if each in paid}
+    return list(found.values())
+
+
+def _expect_purchase(expected: Expectation, purchase: Purchase, payments: list[dict[str, Any]]) -> None:
+    figures = expected.rows[purchase.placement] if purchase.placement else expected.reasons[purchase.reason]
+    figures["orders"] += 1
+    if not payments:
+        return
+    if len(payments) > 1:
+        expected.troubles.append(f"order {purchase.number} was paid {len(payments)} times")
+    payment = payments[0]
+    freight_fen = payment["total_fen"] - purchase.goods_fen
+    if freight_fen != purchase.freight_fen or sum(purchase.lines.values()) != purchase.goods_fen:
+        expected.troubles.append(
+            f"order {purchase.number}: {purchase.goods_fen} fen of goods and {purchase.freight_fen} of freight"
+            f" were shown, {payment['total_fen']} were taken"
+        )
+    back_fen = sum(purchase.refund_lines.values())
+    if payment["refunded_fen"] != back_fen + purchase.refund_freight_fen:
+        expected.troubles.append(
+            f"order {purchase.number}: {back_fen + purchase.refund_freight_fen} fen were to go back,"
+            f" {payment['refunded_fen']} did"
+        )
+    figures["paid_orders"] += 1
+    figures["gross_fen"] += purchase.goods_fen
+    figures["refunded_fen"] += back_fen
+    figures["net_fen"] += purchase.goods_fen - back_fen
+    expected.freight_fen += freight_fen - purchase.refund_freight_fen
+
+
+def gained(before: Mapping[str, Any], after: Mapping[str, Any]) -> Expectation:
+    """Return what a report has gained between two readings, in the form of an expectation."""
+    gain = Expectation(freight_fen=after["freight_fen"] - before["freight_fen"])
+    for name, key, side in (("rows", "placement", gain.rows), ("unattributed", "reason", gain.reasons)):
+        for report, sign in ((before, -1), (after, 1)):
+            for row in report[name]:
+                for figure in COMPARED:
+                    side[row[key]][figure] += sign * row.get(figure, 0)
+    return gain
+
+
+def differences(expected: Expectation, found: Expectation) -> list[str]:
+    """Return every figure in which the report is not what happened."""
+    told = list(expected.troubles)
+    for side, mine, theirs in (("", expected.rows, found.rows), ("nobody's: ", expected.reasons, found.reasons)):
+        for key in sorted({*mine, *theirs}):
+            told += [
+                f"{side}{key} {name}: expected {mine[key][name]}, reported {theirs[key][name]}"
+                for name in COMPARED
+                if mine[key][name] != theirs[key][name]
+            ]
+    if expected.freight_fen != found.freight_fen:
+        told.append(f"freight: expected {expected.freight_fen}, reported {found.freight_fen}")
+    return told
+
+
+def order_differences(purchase: Purchase, payments: list[dict[str, Any]], shown: Mapping[str, Any]) -> list[str]:
+    """Return in what the shop's own view of an order contradicts the emulator's books."""
+    states = PAID_STATES if payments else UNPAID_STATES
+    told = []
+    if shown["state"] not in states:
+        told.append(f"order {purchase.number} is {shown['state']}, but was paid {len(payments)} times")
+    refunded_fen = sum(payment["refunded_fen"] for payment in payments)
+    if shown["refunded_fen"] != refunded_fen:
+        told.append(f"order {purchase.number} shows {shown['refunded_fen']} fen given back, {refunded_fen} were")
+    return told
+
+
+def table(found: Expectation, names: Mapping[str, str], *, most: int) -> str:
+    """Return the placement table for people, the best earners first."""
+    order = sorted(found.rows, key=lambda key: (-found.rows[key]["net_fen"], -found.rows[key]["scans"], key))
+    alive = [key for key in order if any(found.rows[key].values())]
+    lines: list[tuple[str, ...]] = [("placement", "", "scans", "orders", "paid", "gross ¥", "refunded ¥", "net ¥")]
+    lines += [_line(key, names.get(key, ""), found.rows[key]) for key in alive[:most]]
+    if len(alive) > most:
+        rest = {name: sum(found.rows[key][name] for key in alive[most:]) for name in COMPARED}
+        lines.append(_line(f"{len(alive) - most} more", "", rest))
+    lines += [
+        _line("nobody's", key, found.reasons[key]) for key in sorted(found.reasons) if any(found.reasons[key].values())
+    ]
+    lines.append(_line("total", "", found.total))
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(_pad(cell, widths[column], is_left=column < 2) for column, cell in enumerate(line)) for line in lines
+    )
+
+
+def _line(key: str, name: str, figures: Figures) -> tuple[str, ...]:
+    counts = [str(figures[each]) for each in ("scans", "orders", "paid_orders")]
+    return (key, name, *counts, *(f"{figures[each] / 100:,.2f}" for each in MONEY))
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _pad(text: str, width: int, *, is_left: bool) -> str:
+    blank = " " * (width - _width(text))
+    return text + blank if is_left else blank + text
