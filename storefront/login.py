@@ -1,14 +1,15 @@
 """Logging in: from what WeChat says about a person to a session of ours.
 
 Invariant: WeChat is asked first, outside any transaction; then one transaction finds or creates the shopper, ends
-the session that the client came with, opens the new one, and carries over the cart and the trail of scans. The
-campaign is told that two random ids are one human, and by which proof; the proof itself stays here.
+the session that the client came with, opens the new one, and carries over a guest's cart, orders and trail of
+scans. The campaign is told that two random ids are one human, and by which proof; the proof itself stays here.
 """
 
 import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
 from config import database, settings
-from storefront import carts, sessions, shoppers, tokens
+from storefront import carts, orders, sessions, shoppers, tokens
 from storefront.actors import ActorKind, WeChatIdentity
 from storefront.errors import NextRejected, StateRejected
 from storefront.shopper_models import LoginState
@@ -48,7 +49,6 @@ class Departure:
 
     url: str
     browser: str = field(repr=False)
-    lifetime: timedelta = STATE_LIFETIME
 
 
 def miniprogram(*, js_code: str, visitor_token: str | None, previous: str | None, now: datetime) -> LoggedIn:
@@ -94,6 +94,22 @@ def official(
     identity = wire.exchange(code)
     with database.transaction() as session:
         return _enter(session, identity, visitor, previous, next_path, now)
+
+
+def browser_cookie_name() -> str:
+    """Return the name of the cookie that a departure leaves and the callback needs."""
+    return sessions.cookie_prefix() + "hall_login"
+
+
+def browser_cookie(departure: Departure) -> dict[str, Any]:
+    """Return a departure's secret as keyword arguments of Flask's `Response.set_cookie`."""
+    return {
+        "key": browser_cookie_name(),
+        "value": departure.browser,
+        "max_age": int(STATE_LIFETIME.total_seconds()),
+        # WeChat sends the browser back by a plain link, which Lax lets the cookie come along with.
+        **sessions.cookie_attributes(),
+    }
 
 
 def guest(session: Session, *, now: datetime) -> LoggedIn:
@@ -148,6 +164,7 @@ def _enter(
     _link(session, identity, shopper, visitor, now)
     if left is not None and left.kind is ActorKind.GUEST and left.shopper_id is not None:
         carts.move(session, from_shopper=left.shopper_id, to_shopper=shopper.shopper_id)
+        orders.adopt(session, from_shopper=left.shopper_id, to_shopper=shopper.shopper_id)
         _same_human(session, left.shopper_id, shopper, now)
     opened = sessions.open_for_shopper(session, shopper_id=shopper.shopper_id, kind=ActorKind.SHOPPER, now=now)
     return LoggedIn(opened=opened, number=shopper.number, next_path=next_path)

@@ -187,6 +187,23 @@ def cancel_own(session: Session, *, shopper_id: int, number: str, now: datetime)
     return cancel(session, number=number, by=CancelledBy.SHOPPER, now=now)
 
 
+def adopt(session: Session, *, from_shopper: int, to_shopper: int) -> None:
+    """Give a guest's orders to the shopper whom the guest logged in as.
+
+    Attribution keeps the person who placed them. An idempotency key that the shopper used as well is given up, for
+    its order can be read under its number.
+    """
+    session.execute(
+        text("""
+            UPDATE orders o SET shopper_id = :to_shopper, idempotency_key = CASE WHEN EXISTS (
+                SELECT FROM orders t WHERE t.shopper_id = :to_shopper AND t.idempotency_key = o.idempotency_key
+            ) THEN 'adopted ' || o.number ELSE o.idempotency_key END
+            WHERE o.shopper_id = :from_shopper
+        """),
+        {"from_shopper": from_shopper, "to_shopper": to_shopper},
+    )
+
+
 def expire_due(*, now: datetime, limit: int = 50) -> int:
     """End orders whose time to pay is over; returns how many.
 

@@ -155,9 +155,12 @@ def presented(*, authorization: str | None, cookies: Mapping[str, str], staff: b
 
 def cookie_name(*, staff: bool = False) -> str:
     """Return the cookie's name. Staff have their own, so that logging in at work does not empty a private cart."""
-    # Browsers accept the prefix only from https with `Secure`: no neighbouring host can plant such a cookie.
-    prefix = "__Host-" if settings.current().is_public_https else ""
-    return prefix + ("hall_staff" if staff else "hall_session")
+    return cookie_prefix() + ("hall_staff" if staff else "hall_session")
+
+
+def cookie_prefix() -> str:
+    """Return what our cookies' names begin with: over https browsers then let no neighbouring host plant one."""
+    return "__Host-" if settings.current().is_public_https else ""
 
 
 def cookie(opened: Opened, *, now: datetime) -> dict[str, Any]:

@@ -14,13 +14,20 @@ from sqlalchemy import func, select
 from config import database
 from config import settings as process_settings
 from config.settings import Settings
-from storefront import login, sessions, tokens
+from storefront import login, orders, sessions, tokens
 from storefront.actors import ActorKind
-from storefront.errors import CodeRejected, NextRejected, SessionRequired, StateRejected, WeChatUnavailable
+from storefront.errors import (
+    CodeRejected,
+    NextRejected,
+    OrderNotFound,
+    SessionRequired,
+    StateRejected,
+    WeChatUnavailable,
+)
 from storefront.shopper_models import LoginSession, LoginState, Shopper
 from subway_campaign import tokens as campaign_tokens
 from tests.emulator.conftest import Wechat
-from tests.storefront.conftest import NOW
+from tests.storefront.conftest import NOW, Buyer
 
 
 def enter(
@@ -258,6 +265,48 @@ def test_a_guest_who_logs_in_stays_the_same_human(desk: Wechat) -> None:
     assert humans() == [{guest, person_of(after)}]
     with pytest.raises(SessionRequired):
         sessions.verify(before.opened.token, now=NOW)
+
+
+def test_the_orders_of_a_guest_follow_the_login(desk: Wechat, buyer: Buyer, skus: list[str]) -> None:
+    known = enter(desk)
+    actor = sessions.verify(known.opened.token, now=NOW)
+    assert actor.shopper_id is not None
+    mine = replace(buyer, shopper_id=actor.shopper_id).place({skus[0]: 1}, key="key-00000001")
+    theirs = buyer.place({skus[0]: 1}, key="key-00000001"), buyer.place({skus[0]: 1}, key="key-00000002")
+    with database.transaction() as session:
+        guest = sessions.open_for_shopper(session, shopper_id=buyer.shopper_id, kind=ActorKind.GUEST, now=NOW)
+    enter(desk, previous=guest.token)
+    with database.transaction() as session:
+        for number in (mine, *theirs):
+            assert orders.find(session, shopper_id=actor.shopper_id, number=number)
+        with pytest.raises(OrderNotFound):
+            orders.find(session, shopper_id=buyer.shopper_id, number=theirs[0])
+    again = replace(buyer, shopper_id=actor.shopper_id)
+    assert again.place({skus[0]: 1}, key="key-00000001") == mine
+    assert again.place({skus[0]: 1}, key="key-00000002") == theirs[1]
+
+
+def test_the_orders_of_another_shopper_stay(desk: Wechat, buyer: Buyer, skus: list[str]) -> None:
+    first = enter(desk, "王芳")
+    owner = sessions.verify(first.opened.token, now=NOW).shopper_id
+    assert owner is not None
+    number = replace(buyer, shopper_id=owner).place({skus[0]: 1})
+    enter(desk, "李明", previous=first.opened.token)
+    with database.transaction() as session:
+        assert orders.find(session, shopper_id=owner, number=number)
+
+
+def test_the_browser_s_cookie_comes_back_with_a_link(db: None) -> None:
+    departure, _ = depart()
+    assert login.browser_cookie(departure) == {
+        "key": "hall_login",
+        "value": departure.browser,
+        "max_age": 600,
+        "path": "/",
+        "secure": False,
+        "httponly": True,
+        "samesite": "Lax",
+    }
 
 
 def test_a_unionid_makes_two_shoppers_one_human_and_merges_nothing(desk: Wechat) -> None:
