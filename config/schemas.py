@@ -55,6 +55,15 @@ class Int(fields.Integer):
         return super()._validated(value)
 
 
+class Bool(fields.Boolean):
+    """What JSON Schema calls a boolean: neither "yes" nor 1."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class Pattern(validate.Regexp):
     """A whole-string match, documented as `^…$`: Python's own `$` would let a line break through."""
 
@@ -151,7 +160,7 @@ class Blueprint(SmorestBlueprint):
     def _declare_errors(doc: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
         guard = info.get("guard", "public")
         codes = {404, 429, 500, 503}
-        codes |= set() if guard == "public" else {401, 403}
+        codes |= set() if guard in {"public", "signed"} else {401, 403}
         codes |= {422} if "parameters" in doc else set()
         codes |= {400, 413, 415, 422} if "requestBody" in doc else set()
         words = {status: {http.MESSAGES[status][0]: http.MESSAGES[status][1]} for status in codes}

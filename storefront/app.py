@@ -8,6 +8,7 @@ from flask import Flask
 from config import database, http, logs, schemas
 from config import settings as process_settings
 from config.settings import Settings
+from storefront import api as consumer_api
 from storefront import cli, guard, health
 from storefront.h5 import views as h5
 
@@ -29,11 +30,11 @@ def create_app(settings: Settings) -> Flask:
     http.install(app, settings)
     guard.install(app)
     api = schemas.HouseApi(app)
+    consumer_api.register(api, app)
     app.register_blueprint(health.blueprint)
     h5.install(app)
     for command in (cli.migrate, cli.seed, cli.worker, cli.staff, cli.welcome):
         app.cli.add_command(command)
-    del api
     naked = guard.unguarded(app)
     if naked:
         raise RuntimeError(f"these views do not say who may call them: {', '.join(naked)}")

@@ -203,3 +203,13 @@ def pay(*, shopper_id: int, number: str, payer: collect.Payer, now: datetime) ->
         pay_until=order.pay_until,
         now=now,
     )
+
+
+def check(*, shopper_id: int, number: str, now: datetime) -> None:
+    """Ask WeChat now about the payment of a shopper's own order; money that arrived is settled by its reaction.
+
+    Raises `OrderNotFound`, also for somebody else's.
+    """
+    with database.transaction() as session:
+        orders.find(session, shopper_id=shopper_id, number=number)
+    collect.check(reference=number, now=now)

@@ -12,6 +12,8 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 
 from catalog import seeding as catalog_seeding
 from catalog.cache import Cache
@@ -19,6 +21,7 @@ from config import database
 from config import settings as process_settings
 from config.settings import Settings
 from storefront import checkout, shoppers
+from storefront.app import create_app
 from tests.emulator.conftest import Wechat, directory, identity, wechat  # noqa: F401 - fixtures
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -29,6 +32,21 @@ def guest(db: None) -> int:
     """The id of a shopper whom only a cookie knows."""
     with database.transaction() as session:
         return shoppers.arrive_as_guest(session, now=NOW).shopper_id
+
+
+@pytest.fixture
+def app(db: None, settings: Settings) -> Iterator[Flask]:
+    """The whole application in this process, over the database of this test."""
+    app = create_app(settings)
+    yield app
+    database.engine().dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> Iterator[FlaskClient]:
+    """A browser without cookies, or a program without a token."""
+    with app.test_client() as client:
+        yield client
 
 
 @dataclass

@@ -1,0 +1,90 @@
+"""The printed codes, as anything that scans them meets them.
+
+Invariant: the scan is committed before the redirect is sent, and the redirect leads to a page that stands; a lone GET
+counts nothing until the page that it led to confirms it.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import flask
+from flask import Response, request
+
+from config import clock
+from config.schemas import Blueprint, Schema, Text
+from storefront import guard, sessions
+from storefront.api import landings
+from subway_campaign import errors, tokens, visits
+
+blueprint = Blueprint("scans", __name__, description="Printed codes and the pages that they lead to.")
+
+# Read by the landing page's server side and by the confirmation; no script needs it.
+_VISIT_COOKIE = "tk"
+
+
+class Confirmation(Schema):
+    """The token of the visit, from the landing page's address; the cookie's when absent."""
+
+    tk = Text(high=200, load_default=None)
+
+
+@blueprint.get("/s/<code>")
+@guard.public
+@blueprint.alt_response(
+    303,
+    description="To the landing page, with the visit's token `tk` in its address and in a cookie.",
+    headers={"Location": {"schema": {"type": "string"}}, "Set-Cookie": {"schema": {"type": "string"}}},
+    success=True,
+)
+@blueprint.refuses(errors.UnknownCode)
+def scan(code: str) -> Response:
+    """Write the scan down and lead on. Codes may be typed in any case; I and L are read as 1, O as 0."""
+    opened = visits.open(
+        slug=code,
+        visitor=guard.visitor(),
+        now=clock.now(),
+        method=request.method,
+        user_agent=request.user_agent.string,
+        headers={name.lower(): value for name, value in request.headers},
+        network=visits.network_of(request.remote_addr or ""),
+    )
+    landing = landings.standing(opened.landing) if opened.landing else None
+    response = Response(status=303)
+    # In the address too: a link that is forwarded takes it along, and is then a share and not another scan.
+    response.headers["Location"] = f"{landings.path(landing)}?tk={opened.token}"
+    response.headers["Cache-Control"] = "no-store"
+    response.set_cookie(
+        _VISIT_COOKIE,
+        opened.token,
+        max_age=int(tokens.VISIT_LIFE.total_seconds()),
+        **sessions.cookie_attributes(),
+    )
+    _remember(response, opened.visitor)
+    return response
+
+
+# The same route for what is printed in capitals; smorest would document a second one.
+flask.Blueprint.add_url_rule(blueprint, "/S/<code>", "scan", scan)
+
+
+@blueprint.post("/api/v1/visits/confirmation")
+@guard.public
+@blueprint.arguments(Confirmation, location="query")
+@blueprint.alt_response(204, description="Heard, whatever it was worth.", success=True)
+def confirm(given: dict[str, Any]) -> Response:
+    """Say that a page stands before a person: its owner's visit becomes a scan, a forwarded one a share."""
+    token = given["tk"] or request.cookies.get(_VISIT_COOKIE, "")
+    confirmed = visits.confirm(token=token, visitor=guard.visitor(), now=clock.now())
+    response = Response(status=204)
+    if confirmed is not None:
+        _remember(response, confirmed.visitor)
+    return response
+
+
+def _remember(response: Response, visitor: UUID) -> None:
+    response.set_cookie(
+        guard.visitor_cookie_name(),
+        str(visitor),
+        max_age=int(visits.COOKIE_LIFE.total_seconds()),
+        **sessions.cookie_attributes(),
+    )

@@ -1,0 +1,133 @@
+"""The shapes that several nouns share: lines, addresses, and how an answer is put on the wire.
+
+Invariant: an answer has every key, always; what may be missing is null.
+"""
+
+from typing import Any
+
+import marshmallow as ma
+import orjson
+from flask import Response, request
+from marshmallow import fields, validate
+
+from catalog import cache
+from catalog.pricing import PricedLine
+from catalog.stock import MAX_QUANTITY
+from config import http
+from config.schemas import Bool, Int, Schema, Text
+from storefront.checkout import MAX_LINES
+
+SKU_LENGTH = 40
+
+
+class Answer(Schema):
+    """What we say."""
+
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
+        """Promise every key."""
+        field_obj.required = True
+
+
+class Instant(fields.String):
+    """An RFC 3339 instant with its offset, as we say it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(metadata={"format": "date-time"}, **kwargs)
+
+
+class WantedLine(Schema):
+    """So many pieces of one SKU."""
+
+    sku = Text(required=True, low=1, high=SKU_LENGTH)
+    quantity = Int(required=True, low=1, high=MAX_QUANTITY)
+
+
+class Wanted(Schema):
+    """What somebody wants to buy."""
+
+    lines = fields.List(fields.Nested(WantedLine), required=True, validate=validate.Length(min=1, max=MAX_LINES))
+
+
+class Address(Schema):
+    """Where a parcel goes; `region_code` is a county's, or a city's without counties. Only the book has a default."""
+
+    name = Text(required=True, high=100)
+    phone = Text(required=True, high=40)
+    region_code = Text(required=True, high=12)
+    detail = Text(required=True, high=400)
+    is_default = Bool(load_default=False)
+
+
+class OfferedLine(Answer):
+    """A line at today's price; `available` pieces are left, and `is_available` says whether this many can be bought."""
+
+    sku = fields.String()
+    product = fields.String()
+    title = fields.String()
+    spec = fields.String()
+    image = fields.String()
+    price_fen = fields.Integer()
+    quantity = fields.Integer()
+    amount_fen = fields.Integer()
+    available = fields.Integer()
+    is_available = fields.Boolean()
+
+
+WANTED_EXAMPLE = {"lines": [{"sku": "AH001A", "quantity": 2}]}
+ADDRESS_EXAMPLE = {
+    "name": "王小明",
+    "phone": "13800001234",
+    "region_code": "340102",
+    "detail": "明光路 1 号 2 幢 301",
+    "is_default": True,
+}
+LINE_EXAMPLE = {
+    "sku": "AH001A",
+    "product": "dangshansuli",
+    "title": "砀山酥梨",
+    "spec": "净重5斤(8-9枚)",
+    "image": "/plates/fruit.svg",
+    "price_fen": 2990,
+    "quantity": 2,
+    "amount_fen": 5980,
+    "available": 198,
+    "is_available": True,
+}
+
+
+def quantities(lines: list[dict[str, Any]]) -> dict[str, int]:
+    """Return SKU number → pieces; lines of the same SKU add up."""
+    wanted: dict[str, int] = {}
+    for line in lines:
+        wanted[line["sku"]] = wanted.get(line["sku"], 0) + line["quantity"]
+    return wanted
+
+
+def offered(line: PricedLine) -> dict[str, Any]:
+    """Return a priced line as an `OfferedLine`."""
+    return {
+        "sku": line.sku,
+        "product": line.product_slug,
+        "title": line.title,
+        "spec": line.spec,
+        "image": line.image,
+        "price_fen": line.price_fen,
+        "quantity": line.quantity,
+        "amount_fen": line.amount_fen,
+        "available": line.available,
+        "is_available": line.is_available,
+    }
+
+
+def said(body: dict[str, Any], status: int = 200) -> Response:
+    """Return `body` as JSON."""
+    return http.json_bytes(orjson.dumps(body), status)
+
+
+def shelved(body: bytes) -> Response:
+    """Return ready JSON of the catalog. A client that still has the same is told so, which spares a weak signal."""
+    response = http.json_bytes(body)
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["ETag"] = cache.etag(body)
+    response.make_conditional(request)
+    return response
