@@ -84,11 +84,6 @@ def payment_origins(target: PaymentState) -> list[PaymentState]:
     return [state for state, targets in PAYMENT_MOVES.items() if target in targets]
 
 
-def refund_origins(target: RefundState) -> list[RefundState]:
-    """The states from which a refund may move to `target`, for the compare-and-set."""
-    return [state for state, targets in REFUND_MOVES.items() if target in targets]
-
-
 def next_payment_check(*, opened_at: datetime, pay_until: datetime, now: datetime) -> datetime:
     """When to ask next about an open payment: at the first planned instant after `now`, in the end every minute."""
     expiry = pay_until + GRACE_AFTER_EXPIRY

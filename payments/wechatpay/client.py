@@ -154,7 +154,13 @@ class SafeCore(Core):
         if body:
             headers["Content-Type"] = "application/json"
         return self._session.request(
-            method, base + path, data=body.encode(), headers=headers, timeout=_TIMEOUT_S, allow_redirects=False
+            method,
+            base + path,
+            data=body.encode(),
+            headers=headers,
+            auth=_as_signed,
+            timeout=_TIMEOUT_S,
+            allow_redirects=False,
         )
 
     def _authorization(self, method: str, path: str, body: str) -> str:
@@ -271,6 +277,11 @@ def current() -> Client:
 @functools.lru_cache(maxsize=2)
 def _client(config: settings.Settings) -> Client:
     return Client(config)
+
+
+def _as_signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave the request as it is: without this, a .netrc on the machine would replace our Authorization."""
+    return request
 
 
 def _ask(

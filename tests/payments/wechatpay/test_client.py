@@ -336,6 +336,13 @@ class TestCalls:
             assert client.current().query("Pnever-seen") == answers.Refused(401, "SIGN_ERROR")
         assert "payments.wechatpay_rejects_us" in "".join(capsys.readouterr())
 
+    def test_a_netrc_of_the_machine_does_not_replace_our_signature(
+        self, wechat: Wechat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "netrc").write_text("default login somebody password secret\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        assert client.current().query("Pnever-seen") == answers.Missing()
+
     def test_a_stale_answer_is_unknown(self, wechat: Wechat) -> None:
         """The request goes out in time; its answer is looked at five minutes later."""
         core = client.SafeCore(wechat.settings)
