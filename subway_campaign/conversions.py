@@ -109,7 +109,8 @@ def paid(session: Session, *, order: str, paid_at: datetime, lines: Mapping[int,
         return False
     buyer = candidates.Buyer(conversion.visitor_id, conversion.person_id)
     placed_at = conversion.placed_at
-    touches = candidates.of(session, buyer=buyer, cutoff=placed_at, upto=paid_at)
+    # WeChat tells whole seconds, so money can seem to have moved before the order was placed.
+    touches = candidates.of(session, buyer=buyer, cutoff=placed_at, upto=max(placed_at, paid_at))
     decision = attribution.decide(
         touches, placed_at=placed_at, excluded=_exclusion(session, buyer, placed_at, by_staff=conversion.by_staff)
     )

@@ -63,7 +63,10 @@ def environment(
     merchant, wechat = keys.write_pair(tmp_path_factory.mktemp("keys"))
     return {
         "DATABASE_URL": database_url,
-        "REDIS_URL": engines.redis_url or "",
+        # Each test process has a Redis database of its own.
+        "REDIS_URL": f"{engines.redis_url}?db={os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]}"
+        if engines.redis_url
+        else "",
         "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
         "PUBLIC_BASE_URL": "http://127.0.0.1:8000",
         "ALLOW_EMULATED_WECHAT": "1",
