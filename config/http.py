@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import psycopg
 import structlog
-from flask import Flask, Request, Response, current_app, g, request
+from flask import Flask, Request, Response, abort, current_app, g, request
 from flask.json.provider import JSONProvider
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -114,6 +114,9 @@ def _begin() -> None:
     g.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    # PostgreSQL cannot hold this character, so nothing of ours has it in its name.
+    if "\x00" in request.path:
+        abort(404)
 
 
 def _finish(response: Response) -> Response:

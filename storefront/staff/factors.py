@@ -30,14 +30,14 @@ _COMPUTING = threading.BoundedSemaphore(2)
 def hash_password(password: str) -> str:
     """Return the argon2id hash to store for `password`."""
     with _COMPUTING:
-        return _HASHER.hash(password)
+        return _HASHER.hash(_bytes(password))
 
 
 def password_matches(stored: str | None, password: str) -> bool:
     """Tell whether `password` is the one behind the hash `stored`; None (no such account) takes as long and is not."""
     with _COMPUTING:
         try:
-            return _HASHER.verify(stored or _nobody(), password) and stored is not None
+            return _HASHER.verify(stored or _nobody(), _bytes(password)) and stored is not None
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
 
@@ -72,6 +72,11 @@ def matching_step(sealed: str, code: str, *, now: datetime) -> int | None:
         if pyotp.utils.strings_equal(totp.at(step * STEP_S), code):
             return step
     return None
+
+
+def _bytes(password: str) -> bytes:
+    # Standard input may hand over bytes that are no UTF-8 as lone surrogates: they are a password like any other.
+    return password.encode(errors="surrogatepass")
 
 
 def _seal_key() -> Fernet:

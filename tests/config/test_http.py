@@ -42,6 +42,10 @@ def make_app(settings: Settings) -> Flask:
     def listing(query: dict[str, object]) -> dict[str, object]:
         return {"limit": query["limit"]}
 
+    @blueprint.get("/things/<name>")
+    def find(name: str) -> dict[str, object]:
+        raise AssertionError(name)
+
     @blueprint.get("/broken")
     def broken() -> None:
         raise Broken(left=3, retry_after=7)
@@ -126,6 +130,11 @@ def test_an_unknown_route_and_a_wrong_method_keep_the_shape_and_allow(client: Fl
     response = client.delete("/things")
     assert code_of(response) == "request.method_not_allowed"
     assert {"GET", "POST"} <= {method.strip() for method in response.headers["Allow"].split(",")}
+
+
+def test_a_path_that_no_name_of_ours_can_have_is_not_found(client: FlaskClient) -> None:
+    answer = client.get("/things/a%00b")
+    assert (answer.status_code, code_of(answer)) == (404, "request.not_found")
 
 
 def test_a_bug_is_answered_with_500_and_says_nothing_of_itself(client: FlaskClient) -> None:

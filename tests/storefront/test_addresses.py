@@ -6,7 +6,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from config import database
@@ -166,19 +166,31 @@ def test_a_book_has_an_end(guest: int) -> None:
 
 def test_two_tabs_at_once_respect_the_end_and_the_default(guest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses, "MOST", 3)
-    together = Barrier(6)
 
-    def go(_: int) -> bool:
-        together.wait()
-        try:
-            with database.transaction() as session:
-                add(session, guest, is_default=True)
-        except TooManyAddresses:
-            return False
-        return True
+    def race(*, is_default: bool) -> int:
+        together = Barrier(6)
 
-    with ThreadPoolExecutor(6) as pool:
-        assert sum(pool.map(go, range(6))) == 3
+        def go(_: int) -> bool:
+            together.wait()
+            try:
+                with database.transaction() as session:
+                    add(session, guest, is_default=is_default)
+            except TooManyAddresses:
+                return False
+            return True
+
+        with ThreadPoolExecutor(6) as pool:
+            return sum(pool.map(go, range(6)))
+
+    with database.transaction() as session:
+        first = add(session, guest)
+    with monkeypatch.context() as off:
+        gate = Barrier(6)
+        off.setattr(addresses, "_lock_book", lambda session, shopper_id: gate.wait())
+        assert race(is_default=False) > 2, "without the lock the book overflows"
+    with database.transaction() as session:
+        session.execute(delete(Address).where(Address.number != first.number))
+    assert race(is_default=True) == 2
     with database.transaction() as session:
         assert session.scalar(select(func.count()).select_from(Address)) == 3
         assert len(defaults(session, guest)) == 1

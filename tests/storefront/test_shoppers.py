@@ -4,7 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import Insert
+from sqlalchemy.exc import IntegrityError
 
 from config import database
 from storefront import shoppers
@@ -30,16 +33,24 @@ def test_an_openid_means_nothing_at_another_application(db: None) -> None:
     assert first.number != second.number
 
 
-def test_logins_at_once_make_one_shopper(db: None) -> None:
-    together = Barrier(8)
+def test_logins_at_once_make_one_shopper(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def race(openid: str) -> list[shoppers.ShopperView]:
+        together = Barrier(8)
 
-    def login(_: int) -> shoppers.ShopperView:
-        together.wait()
-        return arrive("wx1", "oAAAAAA1")
+        def login(_: int) -> shoppers.ShopperView:
+            together.wait()
+            return arrive("wx1", openid)
 
-    with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(login, range(8)))
-    assert len(found) == 1
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(login, range(8)))
+
+    with monkeypatch.context() as off:
+        off.setattr(Insert, "on_conflict_do_update", lambda self, **_: self)
+        with pytest.raises(IntegrityError):
+            race("oBBBBBB1")
+    with database.transaction() as session:
+        session.execute(delete(Shopper))
+    assert len(set(race("oAAAAAA1"))) == 1
     with database.transaction() as session:
         assert session.scalar(select(func.count()).select_from(Shopper)) == 1
 

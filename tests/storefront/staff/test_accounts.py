@@ -125,6 +125,7 @@ def test_a_code_at_once_from_two_desks_works_once(db: None, monkeypatch: pytest.
         ("boss", PASSWORD + " "),
         ("boss", "x" * 100_000),
         ("boss", "a\x00b"),
+        ("boss", "\ud800"),
         ("nobody", PASSWORD),
         ("BOSS", PASSWORD),
         ("", ""),
