@@ -1,6 +1,6 @@
 """Own the pages that anybody may read: halls, products of a hall, search, documents, the divisions of an address.
 
-Invariant: nothing here writes, nothing needs a script, and nothing tells who is reading.
+Invariant: nothing here needs a script or tells who is reading; nothing writes but the confirmation of a scan.
 """
 
 from urllib.parse import urlencode
@@ -9,9 +9,10 @@ import orjson
 from flask import Blueprint, Response, abort, request
 
 from catalog import halls, products, regions
-from config import http
+from config import clock, http
 from storefront import guard
 from storefront.h5 import documents, pages, shelves, viewmodels
+from subway_campaign import visits
 
 PICKS = 6
 PAGE = 20
@@ -106,6 +107,21 @@ def script() -> Response:
 def plate(name: str) -> Response:
     """Return the drawing for a kind of goods; 404 when there is none of that name."""
     return pages.plate(name)
+
+
+@blueprint.get("/h5/visit.svg")
+@guard.public
+def visit() -> Response:
+    """Confirm the scan that led to a page, for browsers without a script: an empty picture that such a page asks for.
+
+    Only a browser that brings its cookie is heard; whoever fetches pictures without one is no rider.
+    """
+    visitor = guard.visitor()
+    if visitor is not None:
+        visits.confirm(token=request.args.get("tk", ""), visitor=visitor, now=clock.now())
+    response = Response('<svg xmlns="http://www.w3.org/2000/svg"/>', mimetype="image/svg+xml")
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _is_city(hall: shelves.Json) -> bool:

@@ -28,7 +28,7 @@ def read(product: Product, fields: Mapping[str, str]) -> OrderForm:
     """Return what was typed, cut to what the fields hold; a spec or key that is not ours is replaced by a fresh one."""
     form = blank(product)
     text = {name: _CONTROL.sub(" ", fields.get(name, "")).strip()[:length] for name, length in _LENGTHS.items()}
-    sku, key, quantity = fields.get("sku", ""), fields.get("key", ""), fields.get("quantity", "")
+    sku, key, quantity, seen = (fields.get(name, "") for name in ("sku", "key", "quantity", "seen"))
     return replace(
         form,
         key=key if _KEY.fullmatch(key) else form.key,
@@ -38,7 +38,8 @@ def read(product: Product, fields: Mapping[str, str]) -> OrderForm:
         phone=re.sub(r"[\s-]", "", fields.get("phone", ""))[:20],
         detail=text["detail"],
         remark=text["remark"],
-        has_consented=bool(fields.get("consent")),
+        consent=fields.get("consent", "")[:100],
+        seen_fen=int(seen) if re.fullmatch(r"[0-9]{1,12}", seen) else 0,
         has_confirmed_returns=fields.get("returns") == "yes",
         has_declared_adult=fields.get("adult") == "yes",
     )
@@ -56,6 +57,6 @@ def judge(product: Product, form: OrderForm, *, is_region_whole: bool) -> dict[s
         "detail": "" if len(form.detail) >= 4 else "请填写街道与门牌",
         "returns": "" if form.has_confirmed_returns or product.return_class == "allowed" else "请确认退货说明",
         "adult": "" if form.has_declared_adult or not product.needs_adult else "请确认年龄",
-        "consent": "" if form.has_consented else "同意后才能下单",
+        "consent": "" if form.consent else "同意后才能下单",
     }
     return {name: fault for name, fault in faults.items() if fault}

@@ -13,26 +13,26 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, render_template, request
 
-from catalog import errors as catalog_errors
+from catalog import plates
 from config import http, settings
-from storefront import consents
+from storefront import guard
 from storefront.h5 import formats
 from storefront.h5.viewmodels import Apology, Shop
 
-_STATIC = Path(__file__).parent / "static"
-_SCRIPT = (_STATIC / "shop.js").read_bytes()
-_PLATES = {path.stem: path.read_bytes() for path in (_STATIC / "plates").glob("*.svg")}
+_SCRIPT = (Path(__file__).parent / "static" / "shop.js").read_bytes()
 SCRIPT_URL = f"/h5/shop.js?v={hashlib.sha256(_SCRIPT).hexdigest()[:12]}"
 # Below this the gzip header and the processor's time cost more than the bytes saved.
 _WORTH_SQUEEZING = 800
 
 _APOLOGIES = {
-    "campaign.code_unknown": ("这个二维码还没有启用", "它可能刚刚张贴，或者已经更换。您可以从地方馆里找到同样的商品。"),
+    "campaign.unknown_code": ("这个二维码还没有启用", "它可能刚刚张贴，或者已经更换。您可以从地方馆里找到同样的商品。"),
     "catalog.product_unknown": ("这款商品已经下架", "您可以从地方馆里看看其他商品。"),
     "catalog.hall_unknown": ("没有这个地方馆", "全省各市县的地方馆都在首页。"),
+    "order.link_not_found": ("这个订单链接已失效", "它可能已被作废。请用下单的浏览器或微信打开“订单”。"),
     "order.not_found": ("没有找到这笔订单", "订单只对下单的微信号或浏览器可见，请用原来的方式打开。"),
 }
 _BY_STATUS = {
+    401: ("请先打开您的订单", "登录状态已过期，请从“我的订单”重新进入。"),
     404: ("没有找到这个页面", "网址可能不完整，或者内容已经移走。"),
     429: ("请稍等一会儿", "访问的人有点多，过几秒再试一次。"),
     500: ("页面出错了", "我们已经记录下来。已付的款项不会丢失，请在“我的订单”里查看。"),
@@ -68,9 +68,7 @@ def script() -> Response:
 
 def plate(name: str) -> Response:
     """Return a drawn plate. Raises `PlateUnknown`."""
-    if name not in _PLATES:
-        raise catalog_errors.PlateUnknown
-    response = _file(_PLATES[name], "image/svg+xml")
+    response = _file(plates.find(name), "image/svg+xml")
     response.headers["Cache-Control"] = "public, max-age=86400"
     return response
 
@@ -100,7 +98,8 @@ def _markup(template: str, **context: object) -> str:
         shop=_shop(),
         csp_nonce=g.csp_nonce,
         script_url=SCRIPT_URL,
-        privacy_version=consents.VERSIONS["privacy"],
+        csrf_token=guard.csrf_token(),
+        visit=request.args.get("tk", ""),
         **context,
     )
 

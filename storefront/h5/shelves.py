@@ -3,10 +3,13 @@
 A badge needs number and date; goods that are display-only say why; label fields that are missing are said to be.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
+from pathlib import PurePosixPath
 from typing import Any
 
+from catalog import plates
 from storefront.h5 import viewmodels
 
 Json = Mapping[str, Any]
@@ -33,6 +36,7 @@ PREPACKAGED = (
     "production_licence",
 )  # fmt: skip
 OTHER_KINDS = {"enterprise": "企业馆", "zone": "专区"}
+_GROUND = re.compile(rb'<rect width="240" height="240" fill="(#[0-9a-f]{6})"')
 DISPLAY_ONLY = {
     "alcohol": "酒类经营资质信息录入之前，本品只作展示，不出售。",
     "medicinal_food": "药食两用商品的经营资质信息录入之前，本品只作展示，不出售。",
@@ -97,6 +101,7 @@ def product(found: Json) -> viewmodels.Product:
         origin=found["origin"],
         description=found["description"],
         image=found["image"],
+        tint=_tint(found["image"]),
         specs=tuple(
             viewmodels.Spec(sku["number"], sku["spec"], sku["price_fen"], sku["available"] > 0) for sku in found["skus"]
         ),
@@ -108,6 +113,12 @@ def product(found: Json) -> viewmodels.Product:
         needs_adult=found["licence_class"] == "alcohol",
         is_illustrative=found["is_illustrative"],
     )
+
+
+def _tint(image: str) -> str:
+    """Return the ground of a plate, so that a wide frame goes on around a square drawing."""
+    found = _GROUND.search(plates.find(PurePosixPath(image).stem))
+    return found[1].decode() if found else "#e9ebe8"
 
 
 def _refusal(found: Json) -> str:

@@ -119,6 +119,7 @@ class Product:
     origin: str
     description: str
     image: str
+    tint: str
     specs: tuple[Spec, ...]
     accreditation: Accreditation | None
     label: tuple[tuple[str, str], ...]
@@ -162,7 +163,10 @@ class Quote:
 
 @dataclass(frozen=True)
 class OrderForm:
-    """What the shopper has entered so far; `errors` maps a field to what is wrong with it."""
+    """What the shopper has entered so far; `errors` maps a field to what is wrong with it.
+
+    `seen_fen` is the sum that the page showed for this very choice, `consent` the texts that the ticked box stood for.
+    """
 
     key: str
     sku: str
@@ -171,7 +175,8 @@ class OrderForm:
     phone: str = ""
     detail: str = ""
     remark: str = ""
-    has_consented: bool = False
+    consent: str = ""
+    seen_fen: int = 0
     has_confirmed_returns: bool = False
     has_declared_adult: bool = False
     errors: dict[str, str] = field(default_factory=dict)
@@ -204,7 +209,7 @@ class OrderLine:
 class Consignment:
     """What ships together, and where it is."""
 
-    ship_from: str
+    number: int
     freight_fen: int
     lines: tuple[OrderLine, ...]
     carrier: str = ""
@@ -253,6 +258,8 @@ class OrderPage:
     starts_paying: bool = False
     login_url: str = ""
     notice: str = ""
+    can_link: bool = False
+    link_url: str = ""
 
 
 @dataclass(frozen=True)

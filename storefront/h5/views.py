@@ -2,10 +2,11 @@
 
 from flask import Flask
 
-from storefront.h5 import browse, pages
+from storefront.h5 import browse, buying, following, pages
 
 
 def install(app: Flask) -> None:
     """Register every page of the express lane with `app`."""
     pages.install(app)
-    app.register_blueprint(browse.blueprint)
+    for blueprint in (browse.blueprint, buying.blueprint, following.blueprint):
+        app.register_blueprint(blueprint)

@@ -86,7 +86,7 @@
       const count = Number(quantity.value);
       if (!chosen || !Number.isInteger(count) || count < 1) return;
       const mine = ++asked;
-      const region = leaf();
+      const region = isComplete() ? leaf() : "";
       one("#price").innerHTML = one("#price").innerHTML.replace(/(<\/small>)\d+(<small>)\.\d+/, (_, open, close) => {
         const [whole, cents] = yuan(Number(chosen.dataset.fen)).split(".");
         return open + whole + close + "." + cents;
@@ -100,7 +100,7 @@
         const sum = await call("POST", form.dataset.quote, { lines: [{ sku: chosen.value, quantity: count }], region_code: region });
         if (mine !== asked) return;
         show(sum.goods_fen, sum.freight_fen);
-        form.seen.value = [chosen.value, count, region].join(":");
+        form.seen.value = sum.payable_fen;
       } catch (error) {
         if (mine !== asked) return;
         if (error.refused) refuse(error.message);
@@ -266,7 +266,8 @@
       try {
         const opened = await call("POST", api + "/payments", { channel: live.dataset.channel });
         if (opened.client.h5_url) {
-          location.href = opened.client.h5_url;
+          const back = encodeURIComponent(location.origin + "/orders/" + number);
+          location.href = opened.client.h5_url + "&redirect_url=" + back;
           return;
         }
         const result = await bridge(opened.client);
@@ -324,6 +325,14 @@
     }
   }
 
+  /* A fetched link is no scan: only a page that stands before somebody says so, and a lost word is said again. */
+  function confirmVisit(visit, tries) {
+    fetch("/api/v1/visits/confirmation?tk=" + encodeURIComponent(visit), { method: "POST", credentials: "same-origin", keepalive: true })
+      .catch(() => { if (tries > 0) setTimeout(() => confirmVisit(visit, tries - 1), 3000); });
+  }
+
+  const visit = new URLSearchParams(location.search).get("tk");
+  if (visit) confirmVisit(visit, 5);
   const form = one("form#order");
   if (form) product(form);
   if (one("#live")) order();

@@ -1,11 +1,15 @@
-import csv
 import gzip
-from importlib import resources
+import re
 
 import pytest
 from flask.testing import FlaskClient
 
+from catalog import plates
+from config import clock, database
 from storefront.h5 import pages
+from subway_campaign import seeding as campaign
+from subway_campaign import visits
+from subway_campaign.landing import Landing, LandingKind
 from tests.storefront.h5.conftest import PAGE
 
 # The whole of a page but its pictures; the issue allows 30 KB.
@@ -74,9 +78,8 @@ def test_divisions_are_given_one_level_at_a_time(reader: FlaskClient) -> None:
     assert reader.get("/regions?parent=99").status_code == 422
 
 
-def test_every_plate_of_the_catalog_is_drawn_and_light(reader: FlaskClient) -> None:
-    text = (resources.files("catalog") / "data" / "products.csv").read_text(encoding="utf-8")
-    for name in {row["plate"] for row in csv.DictReader(text.splitlines())}:
+def test_every_plate_is_served_light(reader: FlaskClient) -> None:
+    for name in plates.names():
         answer = reader.get(f"/plates/{name}.svg")
         assert answer.mimetype == "image/svg+xml"
         assert len(answer.data) < 40 * 1024
@@ -109,3 +112,27 @@ def test_a_browser_without_compression_is_served_too(reader: FlaskClient) -> Non
     answer = reader.get("/", headers={"Accept": "text/html"})
     assert "Content-Encoding" not in answer.headers
     assert "一县一馆" in answer.text
+
+
+def test_a_scan_is_confirmed_without_a_script_by_its_own_visitor_only(reader: FlaskClient) -> None:
+    landing = Landing(kind=LandingKind.PRODUCT, slug="dangshansuli")
+    campaign.seed(lambda what, done, total: None, now=clock.now(), landings=[landing])
+    [(code,)] = database.statement("SELECT slug FROM codes LIMIT 1")
+    opened = visits.open(slug=code, visitor=None, now=clock.now())
+    picture = re.search(
+        r'<noscript><img class="skip" src="([^"]+)"', page(reader, f"/p/dangshansuli?tk={opened.token}")
+    )
+    assert picture
+    reader.get(picture[1])
+    assert confirmations() == 0
+    reader.set_cookie("hall_visitor", str(opened.visitor))
+    for _ in range(2):
+        assert reader.get(picture[1]).mimetype == "image/svg+xml"
+    assert confirmations() == 1
+    assert reader.get("/h5/visit.svg?tk=forged").status_code == 200
+    assert confirmations() == 1
+
+
+def confirmations() -> int:
+    [(count,)] = database.statement("SELECT count(*) FROM touch_confirmations")
+    return int(count)

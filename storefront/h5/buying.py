@@ -1,0 +1,145 @@
+"""Own the landing page of a scan: one page from a product to its payment.
+
+Invariant: the page is read without a session and without a script; an order is placed once however often the form is
+sent, because its key is a hidden field and a guest exists before the order does.
+"""
+
+from dataclasses import replace
+
+from flask import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from catalog import errors as catalog_errors
+from catalog import products
+from config import clock, database
+from config.errors import AppError
+from storefront import addresses, checkout, guard, login, sessions
+from storefront import errors as shop_errors
+from storefront.actors import Actor
+from storefront.h5 import callers, forms, pages, places, purchase, shelves
+from storefront.h5.viewmodels import OrderForm, Product, ProductPage, Quote, RegionChoices
+
+blueprint = Blueprint("h5_buying", __name__)
+
+# What a form of ours may run into and its page can say beside the form, instead of an error page.
+_SAID_ON_THE_PAGE = (
+    catalog_errors.OutOfStock,
+    catalog_errors.NotForSale,
+    catalog_errors.NotDeliverable,
+    catalog_errors.RegionInvalid,
+    catalog_errors.QuantityInvalid,
+    shop_errors.ConsentInvalid,
+    shop_errors.IdempotencyMismatch,
+)
+
+
+@blueprint.get("/p/<slug>")
+@guard.public
+def product(slug: str) -> Response:
+    """Show a product with the form that buys it; 404 for one that is not on sale."""
+    shown = shelves.product(products.find(slug))
+    form, region = forms.blank(shown), places.choose(places.HERE)
+    known = _default_address(guard.caller()) if shown.is_available else None
+    if known is not None:
+        form = replace(form, name=known.name, phone=known.phone, detail=known.detail)
+        region = places.choose(places.trace(known.region_code))
+    return _page(shown, form, region)
+
+
+@blueprint.post("/p/<slug>/orders")
+@guard.public
+def order(slug: str) -> AnyResponse:
+    """Place the order of a filled form and lead to its page, or show the form again with what is wrong."""
+    shown = shelves.product(products.find(slug))
+    form, region = forms.read(shown, request.form), places.choose(request.form)
+    buyer = callers.buyer()
+    if request.form.get("do") == "region":
+        return _page(shown, form, region)
+    faults = forms.judge(shown, form, is_region_whole=bool(places.leaf(region)))
+    if faults:
+        return _page(shown, replace(form, errors=faults), region, notice="还有几处需要补充，已在下面标出。", status=422)
+    if buyer is None:
+        return _become_guest()
+    try:
+        return _place(buyer, shown, form, region)
+    except shop_errors.AddressInvalid as error:
+        said = {"region" if name == "region_code" else name: text for name, text in error.details["fields"].items()}
+        return _page(shown, replace(form, errors=said), region, notice=error.text, status=422)
+    except _SAID_ON_THE_PAGE as error:
+        return _page(shown, form, region, notice=_words(error), status=error.status)
+
+
+def _place(buyer: Actor, shown: Product, form: OrderForm, region: RegionChoices) -> AnyResponse:
+    delivery = addresses.check(name=form.name, phone=form.phone, region_code=places.leaf(region), detail=form.detail)
+    assert buyer.shopper_id is not None
+    assert buyer.person is not None
+    with database.transaction() as session:
+        bought = purchase.buy(
+            session,
+            shopper_id=buyer.shopper_id,
+            person=buyer.person,
+            visitor=guard.visitor(),
+            form=form,
+            delivery=delivery,
+            seen_fen=form.seen_fen,
+            now=clock.now(),
+        )
+    if isinstance(bought, checkout.Quote):
+        return _page(shown, form, region, notice="请核对应付金额，再点一次“微信支付”。")
+    target = f"/orders/{bought.number}?pay=1"
+    return redirect(callers.login_url(target) if callers.must_log_in(buyer) else target, 303)
+
+
+def _become_guest() -> AnyResponse:
+    """Give the browser a session and let it send the same form again.
+
+    Were the order placed together with the session, an answer lost in a tunnel would leave an order that nobody owns,
+    and the next tap would place a second one.
+    """
+    if "again" in request.args:
+        return pages.render("h5/cookies.html", status=403)
+    with database.transaction() as session:
+        entered = login.guest(session, now=clock.now())
+    response = redirect(f"{request.path}?again=1", 307)
+    response.set_cookie(**sessions.cookie(entered.opened, now=clock.now()))
+    return response
+
+
+def _page(shown: Product, form: OrderForm, region: RegionChoices, *, notice: str = "", status: int = 200) -> Response:
+    page = ProductPage(product=shown, form=form, regions=region, quote=_quote(shown, form, region), notice=notice)
+    return pages.render("h5/product.html", status=status, page=page, consent=purchase.offered_consent())
+
+
+def _quote(shown: Product, form: OrderForm, region: RegionChoices) -> Quote:
+    """Return what the choice costs as far as it is known: freight only once the region is whole."""
+    quantity = form.quantity if 1 <= form.quantity <= forms.MAX_QUANTITY else 1
+    goods_fen = quantity * next(spec.price_fen for spec in shown.specs if spec.sku == form.sku)
+    region_code = places.leaf(region)
+    if not region_code or not shown.is_available:
+        return Quote(goods_fen, None)
+    try:
+        with database.transaction() as session:
+            quote = checkout.quote(session, lines={form.sku: quantity}, region_code=region_code)
+    except AppError as error:
+        return Quote(goods_fen, None, _words(error))
+    return Quote(quote.goods_fen, quote.freight_fen)
+
+
+def _default_address(buyer: Actor | None) -> addresses.Delivery | None:
+    if buyer is None or buyer.shopper_id is None:
+        return None
+    with database.transaction() as session:
+        book = addresses.listing(session, shopper_id=buyer.shopper_id)
+    return book[0].delivery if book else None
+
+
+def _words(error: AppError) -> str:
+    """Return a refusal in the words of this page."""
+    if isinstance(error, catalog_errors.OutOfStock):
+        left = error.details["lines"][0]["available"]
+        return f"库存只剩 {left} 份，请减少数量。" if left else "刚刚售罄了，换一个规格或看看其他商品。"
+    if isinstance(error, catalog_errors.NotDeliverable):
+        return f"{error.details['region']}暂不配送，请换一个收货地区。"
+    if isinstance(error, shop_errors.IdempotencyMismatch):
+        return "这张表单刚才已经下过单，请到“订单”里查看；要再买一单，请重新打开商品页。"
+    return error.text
