@@ -8,6 +8,7 @@ from flask import Flask
 from config import database, http, logs, schemas
 from config import settings as process_settings
 from config.settings import Settings
+from payments.wechatpay import client as wechatpay
 from storefront import api as consumer_api
 from storefront import cli, guard, health
 from storefront.h5 import views as h5
@@ -27,6 +28,8 @@ def create_app(settings: Settings) -> Flask:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
+    # A wrong key file stops the start, not the first payment.
+    wechatpay.current()
     http.install(app, settings)
     guard.install(app)
     api = schemas.HouseApi(app)

@@ -20,7 +20,7 @@ from catalog import freight, products, stock
 from catalog.pricing import PricedLine
 from config import clock, database, facts, settings
 from payments import collect
-from storefront import errors, events, orders
+from storefront import carts, errors, events, orders
 
 # WeChat takes a moment to close a payment; nobody starts one that could still be running at `pay_until`.
 LAST_PAYMENT_BEFORE_END = timedelta(minutes=2)
@@ -107,7 +107,7 @@ def place(
     remark: str = "",
     now: datetime,
 ) -> Placed:
-    """Place the order: price it, write it, hold its stock last, publish `order.placed`.
+    """Place the order: price it, write it, take it out of the cart, hold its stock last, publish `order.placed`.
 
     `address` is the snapshot with `region_code`. Raises `IdempotencyMismatch` when the key came with another body,
     `OutOfStock` with what is left, and what `quote` raises; nothing is stored then.
@@ -141,6 +141,7 @@ def place(
         rival = session.execute(_EXISTING, {"shopper_id": shopper_id, "key": key}).one()
         return _replayed(rival.number, rival.fingerprint, fingerprint)
     facts.publish(session, events.ORDER_PLACED, key=number, values={"order": number})
+    carts.clear(session, shopper_id=shopper_id, skus=list(lines))
     stock.hold(session, reference=number, lines=lines, now=now)
     return Placed(number, is_new=True)
 

@@ -112,7 +112,13 @@ def settle(session: Session, *, number: str, payment: str, amount_fen: int, paid
     if reason is not None:
         log.warning("order.unfulfillable", order=number, payment=payment, reason=reason)
         refunds.request(
-            session, reference=number, amount_fen=amount_fen, reason=reason, key=f"unfulfillable:{payment}", now=now
+            session,
+            reference=number,
+            amount_fen=amount_fen,
+            reason=reason,
+            key=f"unfulfillable:{payment}",
+            payment=payment,
+            now=now,
         )
         return
     session.execute(
