@@ -20,23 +20,24 @@ _HALL = """json_build_object(
     'region', json_build_object('code', r.code, 'name', r.name, 'level', r.level, 'full_name', r.full_name,
                                 'city_code', coalesce(c.code, r.code), 'city', coalesce(c.name, r.name)),
     'counts', json_build_object(
-        'products', (SELECT count(*) FROM products p JOIN halls b ON b.id = p.hall_id
-                     WHERE p.is_on_sale AND (b.id = h.id OR b.parent_id = h.id)),
+        'products', (SELECT count(*) FROM products p WHERE p.is_on_sale AND p.hall_id = ANY (ARRAY(
+                         SELECT b.id FROM halls b WHERE b.id = h.id OR b.parent_id = h.id))),
         'halls', (SELECT count(*) FROM halls b WHERE b.parent_id = h.id AND b.is_open))
 )"""
 
-_FROM = """
-FROM halls h JOIN regions r ON r.code = h.region_code
-LEFT JOIN regions c ON c.code = r.parent_code AND r.level = 'county'
-WHERE h.is_open
+_REGION = """
+JOIN regions r ON r.code = h.region_code LEFT JOIN regions c ON c.code = r.parent_code AND r.level = 'county'
 """
 
 _PAGE = """
-WITH item AS (
-    SELECT r.code::bigint AS sort_key, h.slug, row_number() OVER (ORDER BY r.code::bigint, h.slug) AS place,
-           {hall} AS body
-    {source} {filters}
-    ORDER BY 1, 2 LIMIT %(limit)s + 1
+WITH page AS MATERIALIZED (
+    SELECT h.id, r.code::bigint AS sort_key, h.slug, row_number() OVER (ORDER BY r.code::bigint, h.slug) AS place
+    FROM halls h {region}
+    WHERE h.is_open {filters}
+    ORDER BY 2, 3 LIMIT %(limit)s + 1
+), item AS (
+    SELECT g.place, g.sort_key, g.slug, {hall} AS body
+    FROM page g JOIN halls h ON h.id = g.id {region}
 )
 SELECT coalesce(json_agg(body ORDER BY place) FILTER (WHERE place <= %(limit)s), '[]')::text,
        max(sort_key) FILTER (WHERE place = %(limit)s), max(slug) FILTER (WHERE place = %(limit)s),
@@ -78,7 +79,9 @@ def find(slug: str) -> dict[str, Any]:
 
 
 def _front(slug: str) -> bytes:
-    rows = database.statement(f"SELECT {_HALL}::text {_FROM} AND h.slug = %(slug)s", {"slug": slug})
+    rows = database.statement(
+        f"SELECT {_HALL}::text FROM halls h {_REGION} WHERE h.is_open AND h.slug = %(slug)s", {"slug": slug}
+    )
     if not rows:
         raise errors.HallUnknown
     return str(rows[0][0]).encode()
@@ -105,7 +108,7 @@ def _read(kind: str | None, city: str | None, q: str | None, cursor: str | None,
     if cursor is not None:
         params["after_key"], params["after_slug"] = cursors.read(cursor, sort="region")
         filters += " AND (r.code::bigint, h.slug) > (%(after_key)s, %(after_slug)s)"
-    sql = _PAGE.format(hall=_HALL, source=_FROM, filters=filters)
+    sql = _PAGE.format(hall=_HALL, region=_REGION, filters=filters)
     [(items, last_key, last_slug, has_more)] = database.statement(sql, params)
     following = cursors.write(sort="region", key=last_key, slug=last_slug) if has_more else None
     return b'{"items":%b,"next_cursor":%b}' % (str(items).encode(), orjson.dumps(following))

@@ -11,17 +11,16 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
-from catalog import errors, identifiers, pricing, shelf
+from catalog import errors, identifiers, pricing, shelf, stock
 from catalog.cache import Cache
 from catalog.pricing import PricedLine
-from catalog.stock import MAX_QUANTITY
 from config import database
 
-_PRICE = """
+_PRICE = f"""
 SELECT s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key, u.number, p.is_on_sale,
        p.is_display_only, greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.category, p.return_class,
        p.delivery_class, '/plates/' || p.plate || '.svg', s.price_version
-FROM unnest(%(numbers)s::text[], %(quantities)s::int[]) WITH ORDINALITY AS w (number, quantity, line)
+FROM {stock.LINES} WITH ORDINALITY AS w (number, quantity, line)
 JOIN skus s ON s.number = w.number
 JOIN products p ON p.id = s.product_id
 JOIN warehouses h ON h.id = p.warehouse_id
@@ -55,7 +54,7 @@ def price(session: Session, lines: Mapping[str, int]) -> list[PricedLine]:
 
     Raises `SkuUnknown(skus=[...])` and `QuantityInvalid`; what is off sale or short comes back marked, not refused.
     """
-    wrong = [number for number, quantity in lines.items() if not 1 <= quantity <= MAX_QUANTITY]
+    wrong = [number for number, quantity in lines.items() if not 1 <= quantity <= stock.MAX_QUANTITY]
     if wrong:
         raise errors.QuantityInvalid(skus=wrong)
     known = {number: quantity for number, quantity in lines.items() if identifiers.is_sku(number)}

@@ -25,10 +25,10 @@ _SORTS = {
     "close": "-(SELECT count(*) FROM unnest(%(characters)s::text[]) x WHERE strpos(p.name_key, x) > 0)",
 }
 
-_IN_HALL = """ AND p.hall_id IN (
+_IN_HALL = """ AND p.hall_id = ANY (ARRAY(
     SELECT c.id FROM halls m JOIN halls c ON c.id = m.id OR c.parent_id = m.id
     WHERE m.slug = %(hall)s AND m.is_open AND c.is_open
-)"""
+))"""
 _IN_CATEGORY = " AND p.category = %(category)s"
 _FOUND = " AND p.search_vector @@ %(grams)s::tsquery"
 # Neighbouring pairs may all occur without the whole: a phrase must stand in the text as it was typed.
@@ -58,24 +58,25 @@ _SHARED = f"""
     'available', {_AVAILABLE}, 'is_display_only', p.is_display_only, 'is_illustrative', p.is_illustrative
 """
 
-# `{filters}` and `{key}` are fragments of this module; nothing that anybody sends becomes part of the text.
+# `{filters}` and `{key}` are fragments of this module and `{limit}` is an integer, written out so that the plan fits
+# it; nothing else that anybody sends becomes part of the text.
 _PAGE = (
     """
 WITH page AS MATERIALIZED (
-    SELECT p.id, {key} AS sort_key, p.slug
+    SELECT p.id, {key} AS sort_key, p.slug, f.price_fen
     FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
     WHERE p.is_on_sale {filters}
-    ORDER BY 2, 3 LIMIT %(limit)s + 1
+    ORDER BY 2, 3 LIMIT {limit} + 1
 ), item AS (
-    SELECT g.sort_key, g.slug, row_number() OVER (ORDER BY g.sort_key, g.slug) AS place, json_build_object("""
+    SELECT f.sort_key, f.slug, row_number() OVER (ORDER BY f.sort_key, f.slug) AS place, json_build_object("""
     + _SHARED
     + """) AS body
-    FROM page g JOIN products p ON p.id = g.id JOIN skus f ON f.product_id = p.id AND f.position = 1
+    FROM page f JOIN products p ON p.id = f.id
     JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
 )
-SELECT coalesce(json_agg(body ORDER BY place) FILTER (WHERE place <= %(limit)s), '[]')::text,
-       max(sort_key) FILTER (WHERE place = %(limit)s), max(slug) FILTER (WHERE place = %(limit)s),
-       count(*) > %(limit)s
+SELECT coalesce(json_agg(body ORDER BY place) FILTER (WHERE place <= {limit}), '[]')::text,
+       max(sort_key) FILTER (WHERE place = {limit}), max(slug) FILTER (WHERE place = {limit}),
+       count(*) > {limit}
 FROM item
 """
 )
@@ -112,10 +113,10 @@ def page(
         raise errors.FilterInvalid
     if category not in (None, *categories.NAMES) or (hall is not None and not identifiers.is_slug(hall)):
         return _EMPTY
-    params: dict[str, object] = {"limit": limit, "hall": hall, "category": category}
+    params: dict[str, object] = {"hall": hall, "category": category}
     filters = (_IN_HALL if hall is not None else "") + (_IN_CATEGORY if category is not None else "")
     if q is None or not q.strip():
-        return _walk(sort or "shelf", filters, params, cursor)
+        return _walk(sort or "shelf", filters, params, cursor, limit)
     wanted = search.query(q)
     if wanted is None:
         return _EMPTY
@@ -123,21 +124,22 @@ def page(
     params |= {"characters": wanted.characters, "enough": wanted.enough}
     order, filters_close = sort or "rank", filters + _CLOSE
     if cursor is not None and cursors.sort_of(cursor) == "close":
-        return _walk("close", filters_close, params, cursor)
-    found = _walk(order, filters + (_FOUND_EXACTLY if wanted.phrases else _FOUND), params, cursor)
+        return _walk("close", filters_close, params, cursor, limit)
+    found = _walk(order, filters + (_FOUND_EXACTLY if wanted.phrases else _FOUND), params, cursor, limit)
     if found == _EMPTY and cursor is None and wanted.characters:
-        return _walk("close", filters_close, params, None)
+        return _walk("close", filters_close, params, None, limit)
     return found
 
 
-def _walk(sort: str, filters: str, params: dict[str, object], cursor: str | None) -> bytes:
+def _walk(sort: str, filters: str, params: dict[str, object], cursor: str | None, limit: int) -> bytes:
     """Fetch one page of what passes `filters`, from `cursor` on."""
     key = _SORTS[sort]
     if cursor is not None:
         after_key, after_slug = cursors.read(cursor, sort=sort)
         params = params | {"after_key": after_key, "after_slug": after_slug}
         filters += f" AND ({key}, p.slug) > (%(after_key)s, %(after_slug)s)"
-    [(items, last_key, last_slug, has_more)] = database.statement(_PAGE.format(key=key, filters=filters), params)
+    sql = _PAGE.format(key=key, filters=filters, limit=limit)
+    [(items, last_key, last_slug, has_more)] = database.statement(sql, params)
     following = cursors.write(sort=sort, key=last_key, slug=last_slug) if has_more else None
     return b'{"items":%b,"next_cursor":%b}' % (str(items).encode(), orjson.dumps(following))
 
