@@ -103,18 +103,9 @@ def db(settings: Settings) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def shop(engines: embedded.Engines, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """A whole seeded shop in real processes, for the tests of the xdist group "shop"."""
-    url = make_url(engines.database_url)
-    admin = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
-    name = f"{make_url(database_url).database}_shop"
-    with (engines.data_dir / "template.lock").open("w") as lock, psycopg.connect(admin, autocommit=True) as connection:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE hall_template")
-    running = open_shop(
-        engines, url.set(database=name).render_as_string(hide_password=False), tmp_path_factory.mktemp("shop")
-    )
+def shop() -> Iterator[Shop]:
+    """A whole seeded shop in real processes, on engines of its own, for the tests of the xdist group "shop"."""
+    running = open_shop(Path(tempfile.mkdtemp(prefix="hall-shop-")))
     yield running
     running.stop()
 

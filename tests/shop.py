@@ -49,6 +49,7 @@ class Shop:
     wechat_url: str
     data_dir: Path
     environment: dict[str, str]
+    engines: embedded.Engines
     children: dict[str, desk.Child]
     account: dict[str, str] = field(default_factory=dict)
 
@@ -64,6 +65,13 @@ class Shop:
         assert process is not None
         os.killpg(process.pid, 9)
         process.wait()
+
+    def kill_engine(self, program: str) -> None:
+        """SIGKILL this shop's `postgres` or `redis-server`."""
+        pid_file = {"postgres": self.data_dir / "pg" / "data" / "postmaster.pid"}.get(program)
+        if pid_file is None:
+            pid_file = Path(self.engines.redis_url.removeprefix("unix://")).with_name("redis.pid")
+        os.kill(int(pid_file.read_text().split()[0]), 9)
 
     def start(self, name: str) -> None:
         """Start one process again and wait until it serves."""
@@ -110,6 +118,7 @@ class Shop:
                 except subprocess.TimeoutExpired:
                     os.killpg(child.process.pid, 9)
                     child.process.wait()
+        self.engines.release()
 
 
 def _answers(url: str) -> bool:
@@ -119,12 +128,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def open_shop(engines: embedded.Engines, database_url: str, data_dir: Path) -> Shop:
-    """Migrate, seed and start a shop on `database_url`."""
+def open_shop(data_dir: Path) -> Shop:
+    """Start engines for `data_dir`, migrate, seed and start a shop."""
+    data_dir.chmod(0o711)
+    engines = embedded.ensure(data_dir)
     web, wechat = free_port(), free_port()
     environment = {
         **os.environ,
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": engines.database_url,
         "REDIS_URL": engines.redis_url or "",
         "HALL_DATA_DIR": str(data_dir),
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{web}",
@@ -147,7 +158,7 @@ def open_shop(engines: embedded.Engines, database_url: str, data_dir: Path) -> S
         "web": desk.Child("web", [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]),
         "worker": desk.Child("worker", [*flask, "worker"]),
     }
-    shop = Shop(f"http://127.0.0.1:{web}", f"http://127.0.0.1:{wechat}", data_dir, environment, children)
+    shop = Shop(f"http://127.0.0.1:{web}", f"http://127.0.0.1:{wechat}", data_dir, environment, engines, children)
     shop.account = json.loads((data_dir / "desk-account.json").read_text())
     for child in children.values():
         child.start(environment)
