@@ -42,7 +42,7 @@ def start(given: dict[str, Any]) -> Response:
         departure = login.start(session, next_path=given["next"], now=clock.now())
     response = _redirect(departure.url)
     response.set_cookie(
-        _BROWSER_COOKIE, departure.browser, max_age=int(departure.lifetime.total_seconds()), **_attributes()
+        _BROWSER_COOKIE, departure.browser, max_age=int(login.STATE_LIFETIME.total_seconds()), **_attributes()
     )
     return response
 
