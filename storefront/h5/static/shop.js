@@ -208,12 +208,14 @@
     async function refresh() {
       const answer = await fetch("/orders/" + number, { credentials: "same-origin" });
       if (!answer.ok) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = one("#live", page);
+      const text = await answer.text();
+      /* Only the middle is taken: a second style would need this document's nonce. */
+      const middle = text.slice(text.indexOf('<main id="main">'), text.indexOf("</main>"));
+      const fresh = one("#live", new DOMParser().parseFromString(middle, "text/html"));
       if (!fresh) return;
       live.replaceWith(fresh);
       live = fresh;
-      document.title = page.title;
+      document.title = one("h1", live).textContent + " · 订单 " + number;
       bind();
     }
 
@@ -316,7 +318,8 @@
     });
     window.addEventListener("pageshow", (event) => { if (event.persisted) look(true).catch(() => {}); });
     bind();
-    follow();
+    /* Whoever comes back from the cashier need not wait for the notification: WeChat is asked at once. */
+    if ("follow" in live.dataset && !("start" in live.dataset)) look(true).catch(() => {}).then(follow);
     if ("start" in live.dataset) {
       history.replaceState(null, "", "/orders/" + number);
       const login = one("#login");
