@@ -28,8 +28,9 @@ class Counted:
     kept_out: dict[str, int]
 
 
-# `opens`: the scan begins a run. A later scan of a run can only count when it is 30 minutes from the run's start, so
-# those few (`late`) are all that has to be walked through one by one.
+# Most riders scan once, and that is one scan, one scanner and one journey. Only the touches of `regulars` are sorted
+# into runs; and of a run only those (`late`) that lie 30 minutes after its start can count again, so that few have to
+# be walked through one by one. A person who was erased has no id and is never a regular.
 _SCANS = """
     , excluded AS (
         SELECT visitor_id, min(reason) AS reason, range_agg(tstzrange(valid_from, valid_until)) AS spans
@@ -38,8 +39,8 @@ _SCANS = """
               SELECT l.visitor_id, e.reason, e.valid_from, e.valid_until
               FROM excluded_identities e JOIN visitor_links l USING (person_id)) identities
         GROUP BY visitor_id
-    ), judged AS (
-        SELECT t.id, t.visitor_id, t.code_id, t.placement_id, t.occurred_at, t.kind = 'scan_album' AS album,
+    ), judged AS MATERIALIZED (
+        SELECT t.visitor_id, t.code_id, t.placement_id, t.occurred_at, t.kind = 'scan_album' AS album,
                CASE WHEN t.drop_reason IS NOT NULL THEN t.drop_reason
                     WHEN e.reason IS NOT NULL THEN e.reason
                     WHEN t.surface = 'h5' AND k.touch_id IS NULL THEN 'unconfirmed'
@@ -48,51 +49,71 @@ _SCANS = """
         LEFT JOIN touch_confirmations k ON k.touch_id = t.id
         LEFT JOIN excluded e ON e.visitor_id = t.visitor_id AND e.spans @> t.occurred_at
         WHERE t.occurred_at >= :since AND t.occurred_at < :until AND t.kind IN ('scan', 'typed', 'scan_album')
+    ), regulars AS (
+        SELECT visitor_id FROM judged WHERE bar IS NULL AND visitor_id IS NOT NULL
+        GROUP BY visitor_id HAVING count(*) > 1
+    ), single AS (
+        SELECT tree.node, sum(scans) AS scans, sum(albums) AS albums FROM (
+            SELECT placement_id, count(*) FILTER (WHERE NOT album) AS scans, count(*) FILTER (WHERE album) AS albums
+            FROM judged WHERE bar IS NULL AND occurred_at >= :from
+              AND NOT EXISTS (SELECT FROM regulars WHERE regulars.visitor_id = judged.visitor_id)
+            GROUP BY placement_id) counts
+        JOIN tree ON tree.id = counts.placement_id GROUP BY 1
     ), marked AS (
-        SELECT judged.*, coalesce(occurred_at - lag(occurred_at) OVER stream >= :gap, true) AS opens
-        FROM judged WHERE bar IS NULL
-        WINDOW stream AS (PARTITION BY visitor_id, code_id, album ORDER BY occurred_at, id)
-    ), runs AS (
-        SELECT marked.*, tree.node, max(CASE WHEN opens THEN occurred_at END)
-                   OVER (PARTITION BY visitor_id, code_id, album ORDER BY occurred_at, marked.id) AS began_at
-        FROM marked JOIN tree ON tree.id = marked.placement_id
-    ), period AS MATERIALIZED (
-        SELECT * FROM runs WHERE occurred_at >= :from
+        SELECT judged.*, tree.node, coalesce(occurred_at - lag(occurred_at) OVER stream >= :gap, true) AS opens
+        FROM judged JOIN regulars USING (visitor_id) JOIN tree ON tree.id = judged.placement_id WHERE bar IS NULL
+        WINDOW stream AS (PARTITION BY visitor_id, code_id, album ORDER BY occurred_at)
+    ), runs AS MATERIALIZED (
+        SELECT marked.*, max(CASE WHEN opens THEN occurred_at END)
+                   OVER (PARTITION BY visitor_id, code_id, album ORDER BY occurred_at) AS began_at
+        FROM marked
+    ), counts AS (
+        SELECT node, scans, albums, scans + albums AS journeys, scans AS visitors FROM single
+        UNION ALL
+        SELECT node, count(*) FILTER (WHERE opens AND NOT album), count(*) FILTER (WHERE album),
+               count(*) FILTER (WHERE opens), 0
+        FROM runs WHERE occurred_at >= :from GROUP BY node
+        UNION ALL
+        SELECT node, 0, 0, 0, count(*) FROM (
+            SELECT DISTINCT node, visitor_id, cast(occurred_at AT TIME ZONE 'Asia/Shanghai' AS date) FROM runs
+            WHERE NOT album AND occurred_at >= :from) days
+        GROUP BY node
     )
     SELECT
-        (SELECT json_agg(json_build_array(node, scans, albums, journeys, paid)) FROM (
-            SELECT node, count(*) FILTER (WHERE opens AND NOT album) AS scans, count(*) FILTER (WHERE album) AS albums,
-                   count(*) FILTER (WHERE opens) AS journeys,
-                   count(*) FILTER (WHERE opens AND id IN (
-                       SELECT journey FROM conversions WHERE paid_at IS NOT NULL AND journey IS NOT NULL)) AS paid
-            FROM period GROUP BY node) counts),
-        (SELECT json_agg(json_build_array(node, visitors)) FROM (
-            SELECT node, count(*) AS visitors FROM (
-                SELECT DISTINCT node, visitor_id, cast(occurred_at AT TIME ZONE 'Asia/Shanghai' AS date) FROM period
-                WHERE NOT album) days
-            GROUP BY node) counts),
+        (SELECT json_agg(json_build_array(node, scans, albums, journeys, visitors)) FROM counts),
         (SELECT json_object_agg(bar, scans) FROM (
             SELECT bar, count(*) AS scans FROM judged WHERE bar IS NOT NULL AND occurred_at >= :from
-            GROUP BY bar) counts),
+            GROUP BY bar) kept_out),
         (SELECT json_agg(json_build_array(visitor_id, code_id, began, at, node) ORDER BY visitor_id, code_id, at) FROM (
             SELECT visitor_id, code_id, node, cast(extract(epoch FROM began_at) * 1000000 AS bigint) AS began,
                    cast(extract(epoch FROM occurred_at) * 1000000 AS bigint) AS at
-            FROM runs WHERE NOT album AND occurred_at - began_at >= :gap) walked)
+            FROM runs WHERE NOT album AND occurred_at - began_at >= :gap) late)
+"""
+_PAID = """
+    SELECT tree.node, count(DISTINCT c.journey)
+    FROM conversions c
+    JOIN touches t ON t.id = c.journey AND t.occurred_at >= :from AND t.occurred_at < :until
+    JOIN tree ON tree.id = t.placement_id
+    WHERE c.paid_at IS NOT NULL AND c.placed_at >= :from
+    GROUP BY 1
 """
 
 
 def scans(session: Session, *, tree: str, period: dict[str, Any]) -> Counted:
     """Count the scans between `period`'s `from` and `until`; `tree` is the SQL that maps placements to rows."""
-    per_node, visitors, kept_out, late = session.execute(
+    # A million scans are joined and hashed here; the default 4 MB would send every step to disk.
+    session.execute(text("SET LOCAL work_mem = '64MB'"))
+    counts, kept_out, late = session.execute(
         text(tree + _SCANS), period | {"since": period["from"] - LOOK_BACK, "gap": SAME_SCAN}
     ).one()
     by_node: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for node, opened, albums, journeys, paid in per_node or ():
-        by_node[node] |= {"scans": opened, "album_scans": albums, "journeys": journeys, "paid_journeys": paid}
-    for node, days in visitors or ():
-        by_node[node]["visitors"] = days
+    for node, *figures in counts or ():
+        for name, figure in zip(("scans", "album_scans", "journeys", "visitors"), figures, strict=True):
+            by_node[node][name] += figure
     for node in again(late or (), since_us=int(period["from"].timestamp()) * 1_000_000):
         by_node[node]["scans"] += 1
+    for node, paid in session.execute(text(tree + _PAID), period):
+        by_node[node]["paid_journeys"] = paid
     return Counted(by_node, kept_out or {})
 
 

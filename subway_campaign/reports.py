@@ -197,6 +197,8 @@ def _rows(session: Session, nodes: dict[int, _Figures]) -> list[dict[str, Any]]:
 
 
 def _conversion(paid: int, journeys: int) -> dict[str, float | int | None]:
+    # A phone found to be staff's after its purchase leaves the journeys, but not the sale that was decided before.
+    paid = min(paid, journeys)
     ends = intervals.jeffreys(paid, journeys)
     low, high = ends or (None, None)
     return {"rate": paid / journeys if journeys else None, "low": low, "high": high, "journeys": journeys, "paid": paid}
