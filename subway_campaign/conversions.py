@@ -31,15 +31,16 @@ class Line:
 
 
 _PLACED = text("""
-    INSERT INTO conversions (order_number, visitor_id, person_id, by_staff, placed_at, freight_fen,
-                             outcome, reason, journey, touch_id, placement_id)
-    VALUES (:order, :visitor, :person, :by_staff, :placed_at, :freight_fen,
-            :outcome, :reason, :journey, :touch, :placement)
-    RETURNING id
-""")
-_LINE = text("""
+    WITH conversion AS (
+        INSERT INTO conversions (order_number, visitor_id, person_id, by_staff, placed_at, freight_fen,
+                                 outcome, reason, journey, touch_id, placement_id)
+        VALUES (:order, :visitor, :person, :by_staff, :placed_at, :freight_fen,
+                :outcome, :reason, :journey, :touch, :placement)
+        RETURNING id
+    )
     INSERT INTO conversion_lines (conversion_id, line_no, product, amount_fen)
-    VALUES (:conversion, :line_no, :product, :amount_fen)
+    SELECT conversion.id, line.* FROM conversion, unnest(
+        cast(:line_nos AS integer[]), cast(:products AS text[]), cast(:amounts_fen AS bigint[])) AS line
 """)
 
 
@@ -79,18 +80,24 @@ def placed(
         "freight_fen": freight_fen,
     }
     values |= _stamp(session, decision, touches, stage=Stage.ORDER, at=placed_at)
-    conversion = session.execute(_PLACED, values).scalar_one()
-    session.execute(_LINE, [{"conversion": conversion, **line.__dict__} for line in lines])
+    values |= {
+        "line_nos": [line.line_no for line in lines],
+        "products": [line.product for line in lines],
+        "amounts_fen": [line.amount_fen for line in lines],
+    }
+    session.execute(_PLACED, values)
     return True
 
 
 _PAID = text("""
-    UPDATE conversions SET paid_at = :paid_at, outcome = :outcome, reason = :reason,
-                           journey = :journey, touch_id = :touch, placement_id = :placement
-    WHERE id = :id
-""")
-_LINE_PAID = text("""
-    UPDATE conversion_lines SET paid_fen = :paid_fen WHERE conversion_id = :conversion AND line_no = :line_no
+    WITH conversion AS (
+        UPDATE conversions SET paid_at = :paid_at, outcome = :outcome, reason = :reason,
+                               journey = :journey, touch_id = :touch, placement_id = :placement
+        WHERE id = :id
+    )
+    UPDATE conversion_lines l SET paid_fen = paid.fen
+    FROM unnest(cast(:line_nos AS integer[]), cast(:fens AS bigint[])) AS paid (line_no, fen)
+    WHERE l.conversion_id = :id AND l.line_no = paid.line_no
 """)
 
 
@@ -115,14 +122,18 @@ def paid(session: Session, *, order: str, paid_at: datetime, lines: Mapping[int,
         touches, placed_at=placed_at, excluded=_exclusion(session, buyer, placed_at, by_staff=conversion.by_staff)
     )
     stamp = _stamp(session, decision, touches, stage=Stage.PAID, at=paid_at)
-    session.execute(_PAID, {"id": conversion.id, "paid_at": paid_at, **stamp})
-    session.execute(
-        _LINE_PAID, [{"conversion": conversion.id, "line_no": no, "paid_fen": fen} for no, fen in lines.items()]
-    )
+    columns = {"line_nos": list(lines), "fens": list(lines.values())}
+    session.execute(_PAID, {"id": conversion.id, "paid_at": paid_at, **columns, **stamp})
     decision_id = decisions.store(
         session, conversion=conversion.id, decision=decision, touches=touches, placed_at=placed_at, now=paid_at
     )
-    _credit(session, decision_id, lines, source=order, at=paid_at)
+    weights = decisions.shares_of(decision)
+    moves = {
+        (model, no): shares.split(fen, [share.weight for share in weights[model]])
+        for model in Model
+        for no, fen in lines.items()
+    }
+    _post(session, decision_id, weights, moves, entry=Entry.SALE, source=order, at=paid_at, cohort_at=paid_at)
     _apply_parked(session, order)
     return True
 
@@ -212,20 +223,12 @@ def _stamp(
 
 
 _CREDIT = text("""
-    INSERT INTO credits (decision_id, model, line_no, touch_id, placement_id, entry, source, fen,
-                         occurred_at, cohort_at)
-    VALUES (:decision, :model, :line_no, :touch, :placement, :entry, :source, :fen, :occurred_at, :cohort_at)
+    INSERT INTO credits (decision_id, entry, source, occurred_at, cohort_at,
+                         model, line_no, touch_id, placement_id, fen)
+    SELECT :decision, :entry, :source, :occurred_at, :cohort_at, moved.* FROM unnest(
+        cast(:models AS text[]), cast(:line_nos AS integer[]), cast(:touches AS uuid[]),
+        cast(:placements AS bigint[]), cast(:fens AS bigint[])) AS moved
 """)
-
-
-def _credit(session: Session, decision_id: int, lines: Mapping[int, int], *, source: str, at: datetime) -> None:
-    weights = decisions.weights_of(session, decision_id)
-    moves = {
-        (model, no): shares.split(fen, [share.weight for share in weights[model]])
-        for model in Model
-        for no, fen in lines.items()
-    }
-    _post(session, decision_id, weights, moves, entry=Entry.SALE, source=source, at=at, cohort_at=at)
 
 
 def _post(
@@ -240,24 +243,25 @@ def _post(
     cohort_at: datetime,
 ) -> None:
     rows = [
-        {
-            "decision": decision_id,
-            "model": model,
-            "line_no": line_no,
-            "touch": share.touch,
-            "placement": share.placement_id,
-            "entry": entry,
-            "source": source,
-            "fen": fen,
-            "occurred_at": at,
-            "cohort_at": cohort_at,
-        }
+        (model, line_no, share.touch, share.placement_id, fen)
         for (model, line_no), parts in moves.items()
         for share, fen in zip(weights[model], parts, strict=True)
         if fen
     ]
-    if rows:
-        session.execute(_CREDIT, rows)
+    if not rows:
+        return
+    names = ("models", "line_nos", "touches", "placements", "fens")
+    session.execute(
+        _CREDIT,
+        {
+            "decision": decision_id,
+            "entry": entry,
+            "source": source,
+            "occurred_at": at,
+            "cohort_at": cohort_at,
+            **{name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)},
+        },
+    )
 
 
 _PARKED = text("""

@@ -28,20 +28,28 @@ class Share:
     weight: Fraction
 
 
-_DECISION = text("""
-    INSERT INTO attribution_decisions (conversion_id, version, rules_version, params, cutoff_at, outcome, reason,
-                                       evidence, flags, earned_placement_id, decided_at)
-    VALUES (:conversion, 1, :rules_version, cast(:params AS jsonb), :cutoff_at, :outcome, :reason,
-            cast(:evidence AS jsonb),
-            CASE WHEN EXISTS (SELECT FROM conversions
-                              WHERE touch_id = :last AND id <> :conversion AND placed_at < :cutoff_at)
-                 THEN '["repeat_no_new_scan"]'::jsonb ELSE '[]'::jsonb END,
-            :earned, :now)
-    RETURNING id
-""")
-_WEIGHT = text("""
-    INSERT INTO attribution_weights (decision_id, model, touch_id, position, binding_id, placement_id, w_num, w_den)
-    VALUES (:decision, :model, :touch, :position, :binding, :placement, :w_num, :w_den)
+NOBODY = Share(None, None, Fraction(1))
+
+# The decision and its weights are one statement: money waits for every round trip of this path.
+_DECIDE = text("""
+    WITH decision AS (
+        INSERT INTO attribution_decisions (conversion_id, version, rules_version, params, cutoff_at, outcome, reason,
+                                           evidence, flags, earned_placement_id, decided_at)
+        VALUES (:conversion, 1, :rules_version, cast(:params AS jsonb), :cutoff_at, :outcome, :reason,
+                cast(:evidence AS jsonb),
+                CASE WHEN EXISTS (SELECT FROM conversions
+                                  WHERE touch_id = :last AND id <> :conversion AND placed_at < :cutoff_at)
+                     THEN '["repeat_no_new_scan"]'::jsonb ELSE '[]'::jsonb END,
+                :earned, :now)
+        RETURNING id
+    ), weights AS (
+        INSERT INTO attribution_weights (decision_id, model, touch_id, position, binding_id, placement_id, w_num, w_den)
+        SELECT decision.id, w.* FROM decision, unnest(
+            cast(:models AS text[]), cast(:touches AS uuid[]), cast(:positions AS smallint[]),
+            cast(:bindings AS bigint[]), cast(:placements AS bigint[]), cast(:nums AS bigint[]),
+            cast(:dens AS bigint[])) AS w
+    )
+    SELECT id FROM decision
 """)
 
 
@@ -56,8 +64,16 @@ def store(
 ) -> int:
     """Write a decision with its evidence and its exact weights, and return its id (R13, R17)."""
     excluded = decision.reason if decision.outcome is Outcome.EXCLUDED else None
+    weights = [
+        (model, candidate.touch, position, candidate.binding_id, candidate.placement_id, *weight.as_integer_ratio())
+        for model, row in decision.weights.items()
+        for position, (candidate, weight) in enumerate(zip(decision.journey, row, strict=True))
+        if weight
+    ]
+    names = ("models", "touches", "positions", "bindings", "placements", "nums", "dens")
+    columns = zip(*weights, strict=True) if weights else ((),) * len(names)
     decision_id: int = session.execute(
-        _DECISION,
+        _DECIDE,
         {
             "conversion": conversion,
             "rules_version": attribution.RULES_VERSION,
@@ -69,26 +85,23 @@ def store(
             "last": decision.last and decision.last.touch,
             "earned": decision.earned_via and decision.earned_via.placement_id,
             "now": now,
+            **{name: list(column) for name, column in zip(names, columns, strict=True)},
         },
     ).scalar_one()
-    weights = [
-        {
-            "decision": decision_id,
-            "model": model,
-            "touch": candidate.touch,
-            "position": position,
-            "binding": candidate.binding_id,
-            "placement": candidate.placement_id,
-            "w_num": weight.numerator,
-            "w_den": weight.denominator,
-        }
-        for model, row in decision.weights.items()
-        for position, (candidate, weight) in enumerate(zip(decision.journey, row, strict=True))
-        if weight
-    ]
-    if weights:
-        session.execute(_WEIGHT, weights)
     return decision_id
+
+
+def shares_of(decision: attribution.Decision) -> Mapping[Model, Sequence[Share]]:
+    """Return who shares an order just decided, as `weights_of` returns it for one that was stored."""
+    return {
+        model: [
+            Share(candidate.touch, candidate.placement_id, weight)
+            for candidate, weight in zip(decision.journey, decision.weights.get(model, ()), strict=True)
+            if weight
+        ]
+        or [NOBODY]
+        for model in Model
+    }
 
 
 def weights_of(session: Session, decision_id: int) -> Mapping[Model, Sequence[Share]]:
@@ -103,7 +116,7 @@ def weights_of(session: Session, decision_id: int) -> Mapping[Model, Sequence[Sh
     found: dict[Model, list[Share]] = {model: [] for model in Model}
     for model, touch, placement, w_num, w_den in rows:
         found[Model(model)].append(Share(touch, placement, Fraction(w_num, w_den)))
-    return {model: row or [Share(None, None, Fraction(1))] for model, row in found.items()}
+    return {model: row or [NOBODY] for model, row in found.items()}
 
 
 _LIVE = text("""
