@@ -3,8 +3,10 @@
 Invariant: only read here, judged in `attribution`; a touch belongs to the person whose cookie it was at that moment.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -27,8 +29,42 @@ class Buyer:
     person: UUID | None
 
 
+@dataclass(frozen=True)
+class _Span:
+    """A cookie, and the time in which its touches are the buyer's."""
+
+    visitor: UUID
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class _Excluded:
+    """A time in which a visitor, or (without one) everything of the buyer, is not counted."""
+
+    visitor: UUID | None
+    reason: Exclusion
+    since: datetime
+    until: datetime | None
+
+    def covers(self, visitor: UUID | None, at: datetime) -> bool:
+        return self.visitor in {None, visitor} and self.since <= at and (self.until is None or at < self.until)
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Everybody that a buyer was found to be."""
+
+    spans: list[_Span]
+    exclusions: list[_Excluded]
+
+    def exclusion(self, at: datetime) -> Exclusion | None:
+        """Return why nothing of this buyer is counted at that moment, or None (R16)."""
+        return next((e.reason for e in self.exclusions if e.covers(e.visitor, at)), None)
+
+
 # A cookie without a person of its own belongs to whoever buys with it; with one, to that person in its time only.
-_PEOPLE = """
+_RESOLVE = text("""
     WITH RECURSIVE people AS (
         (SELECT cast(:person AS uuid) AS person_id WHERE cast(:person AS uuid) IS NOT NULL
          UNION SELECT l.person_id FROM visitor_links l
@@ -37,60 +73,74 @@ _PEOPLE = """
         SELECT CASE WHEN p.person_id = people.person_id THEN p.same_as ELSE p.person_id END
         FROM people JOIN person_links p ON people.person_id IN (p.person_id, p.same_as)
     ), spans AS (
-        SELECT l.visitor_id, l.touches_from, coalesce(l.unlinked_at, 'infinity') AS touches_until
+        SELECT l.visitor_id, l.touches_from AS since, l.unlinked_at AS until
         FROM visitor_links l JOIN people USING (person_id)
         UNION ALL
-        SELECT cast(:visitor AS uuid), '-infinity', 'infinity'
+        SELECT cast(:visitor AS uuid), NULL, NULL
         WHERE cast(:visitor AS uuid) IS NOT NULL
           AND NOT EXISTS (SELECT FROM visitor_links WHERE visitor_id = :visitor AND unlinked_at IS NULL)
     )
-"""
-_CANDIDATES = text(
-    _PEOPLE
-    + """
+    SELECT visitor_id, since, until, NULL FROM spans
+    UNION ALL
+    SELECT visitor_id, valid_from, valid_until, reason FROM excluded_identities e
+    WHERE e.visitor_id = :visitor OR e.visitor_id IN (SELECT visitor_id FROM spans)
+       OR e.person_id IN (SELECT person_id FROM people)
+""")
+
+
+def resolve(session: Session, *, buyer: Buyer) -> Identities:
+    """Return every cookie that is the buyer's, and when what they do is not counted (R11, R16)."""
+    spans, exclusions = [], []
+    rows = session.execute(_RESOLVE, {"person": buyer.person, "visitor": buyer.visitor})
+    for visitor, since, until, reason in rows:
+        if reason is None:
+            spans.append(_Span(visitor, since, until))
+        else:
+            exclusions.append(_Excluded(visitor, Exclusion(reason), since, until))
+    return Identities(spans, sorted(exclusions, key=lambda e: (e.reason, e.since)))
+
+
+# The visitors come as an array, so that each is looked up by index whatever the planner thinks of their number.
+_TOUCHES = text("""
     SELECT t.id, t.occurred_at, t.kind, c.slug, t.binding_id, t.placement_id, p.number,
            t.surface <> 'h5' OR EXISTS (SELECT FROM touch_confirmations k WHERE k.touch_id = t.id), t.drop_reason,
-           (SELECT min(e.reason) FROM excluded_identities e
-            WHERE (e.visitor_id = t.visitor_id OR e.person_id IN (SELECT person_id FROM people))
-              AND e.valid_from <= t.occurred_at AND (e.valid_until IS NULL OR e.valid_until > t.occurred_at))
-    FROM spans s
-    JOIN touches t ON t.visitor_id = s.visitor_id
-        AND t.occurred_at >= s.touches_from AND t.occurred_at < s.touches_until
-        AND t.occurred_at BETWEEN :since AND :upto
+           t.visitor_id
+    FROM unnest(cast(:visitors AS uuid[]), cast(:since AS timestamptz[]), cast(:until AS timestamptz[]))
+        AS span (visitor_id, since, until)
+    CROSS JOIN LATERAL (
+        SELECT * FROM touches
+        WHERE touches.visitor_id = span.visitor_id AND occurred_at BETWEEN :horizon AND :upto
+          AND (span.since IS NULL OR occurred_at >= span.since) AND (span.until IS NULL OR occurred_at < span.until)
+        ORDER BY occurred_at <= :cutoff DESC, occurred_at DESC LIMIT :at_most
+    ) t
     LEFT JOIN codes c ON c.id = t.code_id
     LEFT JOIN placements p ON p.id = t.placement_id
-    ORDER BY t.occurred_at <= :cutoff DESC, t.occurred_at DESC, t.id
-    LIMIT :at_most
-"""
-)
-_EXCLUDED = text(
-    _PEOPLE
-    + """
-    SELECT min(e.reason) FROM excluded_identities e
-    WHERE (e.visitor_id = :visitor OR e.visitor_id IN (SELECT visitor_id FROM spans)
-           OR e.person_id IN (SELECT person_id FROM people))
-      AND e.valid_from <= :at AND (e.valid_until IS NULL OR e.valid_until > :at)
-"""
-)
+    ORDER BY t.occurred_at <= :cutoff DESC, t.occurred_at DESC, t.id LIMIT :at_most
+""")
 
 
-def of(session: Session, *, buyer: Buyer, cutoff: datetime, upto: datetime) -> list[Candidate]:
-    """Return the touches of `buyer` up to `upto`, those before `cutoff` first, and at most 500."""
+def of(session: Session, *, identities: Identities, cutoff: datetime, upto: datetime) -> list[Candidate]:
+    """Return the buyer's touches up to `upto`, those before `cutoff` first, and at most 500."""
+    if not identities.spans:
+        return []
     rows = session.execute(
-        _CANDIDATES,
+        _TOUCHES,
         {
-            "person": buyer.person,
-            "visitor": buyer.visitor,
-            "since": cutoff - HORIZON,
+            "visitors": [span.visitor for span in identities.spans],
+            "since": [span.since for span in identities.spans],
+            "until": [span.until for span in identities.spans],
+            "horizon": cutoff - HORIZON,
             "cutoff": cutoff,
             "upto": upto,
             "at_most": AT_MOST,
         },
     )
-    return [Candidate(row[0], row[1], TouchKind(row[2]), *row[3:]) for row in rows]
+    return [_candidate(identities, row) for row in rows]
 
 
-def exclusion(session: Session, *, buyer: Buyer, at: datetime) -> Exclusion | None:
-    """Return why nothing of this buyer is counted at that moment, or None (R16)."""
-    reason = session.execute(_EXCLUDED, {"person": buyer.person, "visitor": buyer.visitor, "at": at}).scalar_one()
-    return None if reason is None else Exclusion(reason)
+def _candidate(identities: Identities, row: Sequence[Any]) -> Candidate:
+    touch, at, kind, code, binding_id, placement_id, placement, confirmed, dropped, visitor = row
+    excluded = next((e.reason for e in identities.exclusions if e.covers(visitor, at)), None)
+    return Candidate(
+        touch, at, TouchKind(kind), code, binding_id, placement_id, placement, confirmed, dropped, excluded
+    )

@@ -66,10 +66,8 @@ def placed(
         return False
     if visitor is not None:
         visits.vouch(session, visitor=visitor, now=placed_at)
-    buyer = candidates.Buyer(visitor, person)
-    touches = candidates.of(session, buyer=buyer, cutoff=placed_at, upto=placed_at)
-    decision = attribution.decide(
-        touches, placed_at=placed_at, excluded=_exclusion(session, buyer, placed_at, by_staff=by_staff)
+    decision, touches = _decide(
+        session, candidates.Buyer(visitor, person), placed_at=placed_at, upto=placed_at, by_staff=by_staff
     )
     values: dict[str, Any] = {
         "order": order,
@@ -117,10 +115,8 @@ def paid(session: Session, *, order: str, paid_at: datetime, lines: Mapping[int,
     buyer = candidates.Buyer(conversion.visitor_id, conversion.person_id)
     placed_at = conversion.placed_at
     # WeChat tells whole seconds, so money can seem to have moved before the order was placed.
-    touches = candidates.of(session, buyer=buyer, cutoff=placed_at, upto=max(placed_at, paid_at))
-    decision = attribution.decide(
-        touches, placed_at=placed_at, excluded=_exclusion(session, buyer, placed_at, by_staff=conversion.by_staff)
-    )
+    upto = max(placed_at, paid_at)
+    decision, touches = _decide(session, buyer, placed_at=placed_at, upto=upto, by_staff=conversion.by_staff)
     stamp = _stamp(session, decision, touches, stage=Stage.PAID, at=paid_at)
     columns = {"line_nos": list(lines), "fens": list(lines.values())}
     session.execute(_PAID, {"id": conversion.id, "paid_at": paid_at, **columns, **stamp})
@@ -196,8 +192,14 @@ def _find(session: Session, order: str) -> Row[Any] | None:
     ).first()
 
 
-def _exclusion(session: Session, buyer: candidates.Buyer, at: datetime, *, by_staff: bool) -> Exclusion | None:
-    return Exclusion.STAFF if by_staff else candidates.exclusion(session, buyer=buyer, at=at)
+def _decide(
+    session: Session, buyer: candidates.Buyer, *, placed_at: datetime, upto: datetime, by_staff: bool
+) -> tuple[attribution.Decision, list[attribution.Candidate]]:
+    """Decide on the touches known up to `upto`, and return them with the decision."""
+    identities = candidates.resolve(session, buyer=buyer)
+    touches = candidates.of(session, identities=identities, cutoff=placed_at, upto=upto)
+    excluded = Exclusion.STAFF if by_staff else identities.exclusion(placed_at)
+    return attribution.decide(touches, placed_at=placed_at, excluded=excluded), touches
 
 
 def _stamp(

@@ -26,10 +26,10 @@ def reach(
     database.require_transaction(session)
     if visitor is not None:
         visits.vouch(session, visitor=visitor, now=now)
-    buyer = candidates.Buyer(visitor, person)
-    touches = candidates.of(session, buyer=buyer, cutoff=now, upto=now)
-    last = attribution.decide(touches, placed_at=now).last
-    if last is None or candidates.exclusion(session, buyer=buyer, at=now):
+    identities = candidates.resolve(session, buyer=candidates.Buyer(visitor, person))
+    touches = candidates.of(session, identities=identities, cutoff=now, upto=now)
+    last = attribution.decide(touches, placed_at=now, excluded=identities.exclusion(now)).last
+    if last is None:
         return None
     stamp(session, stage=stage, start=attribution.journey_start(touches, last).touch, last=last, now=now)
     return last.touch

@@ -213,3 +213,9 @@ def test_a_buyer_without_cookie_or_login_has_no_touch(world: World) -> None:
     world.order("N1", None, beijing(3, 4))
     world.order("N2", uuid4(), beijing(3, 4), person=uuid4())
     assert world.reason("N1") == world.reason("N2") == "no_touch"
+
+
+def test_a_payment_told_in_whole_seconds_may_seem_to_precede_its_order(world: World) -> None:
+    rider = world.scan("A", beijing(3, 4, 8, 0, 2)).visitor
+    world.order("N1", rider, beijing(3, 4, 8, 0, 3), paid_at=beijing(3, 4, 8, 0, 1))
+    assert world.credits("N1") == {"A": 9_900}
