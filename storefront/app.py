@@ -10,7 +10,7 @@ from config import settings as process_settings
 from config.settings import Settings
 from payments.wechatpay import client as wechatpay
 from storefront import api as consumer_api
-from storefront import cli, guard, health
+from storefront import cli, documents, guard, health
 from storefront.h5 import views as h5
 
 
@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> Flask:
     consumer_api.register(api, app)
     app.register_blueprint(health.blueprint)
     h5.install(app)
+    documents.register(app)
     for command in (cli.migrate, cli.seed, cli.worker, cli.staff, cli.welcome):
         app.cli.add_command(command)
     naked = guard.unguarded(app)
