@@ -6,6 +6,7 @@ Invariant: a city's hall counts and shows its counties' goods too; a closed hall
 from typing import Any
 
 import orjson
+from sqlalchemy.orm import Session
 
 from catalog import cursors, errors, identifiers, search
 from catalog.cache import Cache
@@ -76,6 +77,12 @@ def find(slug: str) -> dict[str, Any]:
     """Return the front of one hall as a dictionary of its own, the same that `body` says. Raises `HallUnknown`."""
     found: dict[str, Any] = orjson.loads(body(slug))
     return found
+
+
+def exists(session: Session, *, slug: str) -> bool:
+    """Tell whether there is such a hall, open or not."""
+    sql = "SELECT FROM halls WHERE slug = %(slug)s"
+    return database.driver_connection(session).execute(sql, {"slug": slug}).rowcount > 0
 
 
 def _front(slug: str) -> bytes:

@@ -115,6 +115,26 @@ def home(slug: str) -> str:
     return str(rows[0][0])
 
 
+def exists(session: Session, *, slug: str) -> bool:
+    """Tell whether there is such a product, on sale or not."""
+    sql = "SELECT FROM products WHERE slug = %(slug)s"
+    return database.driver_connection(session).execute(sql, {"slug": slug}).rowcount > 0
+
+
+def within(session: Session, *, area: str | None, supplier: str | None) -> list[str]:
+    """Return the slugs of the products of a region and of a supplier, None being all; those off sale are among them.
+
+    `area` is the beginning of the region code of a product's origin, `supplier` a supplier's number.
+    """
+    sql = """
+        SELECT p.slug FROM products p JOIN suppliers u ON u.id = p.supplier_id
+        WHERE starts_with(p.origin_code, coalesce(%(area)s::text, ''))
+          AND (%(supplier)s::text IS NULL OR u.number = %(supplier)s)
+    """
+    rows = database.driver_connection(session).execute(sql, {"area": area, "supplier": supplier}).fetchall()
+    return [row[0] for row in rows]
+
+
 def reprice(session: Session, *, sku: str, price_fen: int, now: datetime) -> None:
     """Set the price of a SKU from now on and note it in the history; the same price again changes nothing.
 

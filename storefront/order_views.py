@@ -6,6 +6,7 @@ holds that shopper's own orders only.
 
 import base64
 import binascii
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -73,10 +74,19 @@ def staff_listing(
     q: str | None = None,
     cursor: str | None = None,
     limit: int = 20,
+    products: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """Return a page of all orders, newest first; `q` is the beginning of an order's number."""
+    """Return a page of all orders, newest first; `q` is the beginning of an order's number.
+
+    With `products` only orders in which one of them (by slug) was bought.
+    """
     digits = "".join(character for character in q or "" if character.isdigit())
-    rows = _page(session, "o.number LIKE :prefix", {"prefix": f"{digits}%"}, state, cursor, limit)
+    owned = "o.number LIKE :prefix"
+    params: dict[str, Any] = {"prefix": f"{digits}%"}
+    if products is not None:
+        owned += " AND EXISTS (SELECT FROM order_lines l WHERE l.order_id = o.id AND l.product_slug = ANY(:products))"
+        params["products"] = list(products)
+    rows = _page(session, owned, params, state, cursor, limit)
     return {"items": [_for_staff(session, row) for row in rows[:limit]], "next_cursor": _next(rows, limit)}
 
 

@@ -175,7 +175,8 @@ def _metro() -> Iterator[_Node]:
                 yield _Node(f"{line}.TV.S{slot}{creative}", Level.POSITION, title, _ILLUSTRATIVE, True, creative)
     for row in platforms:
         station = f"METRO.HF.L{row['line_no']}.S{int(row['seq']):02}"
-        name = f"{row['line_name']}{row['name_in_2020'] or row['station']}站"
+        # 合肥火车站 ends in 站 already.
+        name = f"{row['line_name']}{(row['name_in_2020'] or row['station']).removesuffix('站')}站"
         yield _Node(station, Level.ASSET, name, {"opened_on": row["open_date"]})
         yield _Node(f"{station}.LB1", Level.POSITION, f"{name} 灯箱1", _ILLUSTRATIVE, True)
     yield from _train(f"METRO.HF.L{TRAIN_LINE}.T01", lines[TRAIN_LINE])

@@ -1,0 +1,128 @@
+"""The inventory as people leaf through it: the codes that hang, where each leads, and the way down to a node.
+
+Invariant: reads only; a list is walked by (placement, code), so a walk sees every code that stays put exactly once.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from subway_campaign import codes, errors
+
+# Sorts behind every placement number, which has letters, digits and dots only: codes that hang nowhere come last.
+NOWHERE = "~"
+
+
+@dataclass(frozen=True)
+class CodeRow:
+    """A code in use; placement, landing and dates are None while it hangs nowhere."""
+
+    code: str
+    placement: str | None
+    placement_name: str | None
+    level: str | None
+    campaign: str | None
+    landing: dict[str, str] | None
+    valid_from: datetime | None
+    valid_until: datetime | None
+
+    @property
+    def position(self) -> tuple[str, str]:
+        """Where the row stands in the list."""
+        return self.placement or NOWHERE, self.code
+
+
+_CODES = text("""
+    SELECT c.slug, p.number, p.name, p.level, g.number AS campaign, b.landing_kind, b.landing_slug,
+           b.valid_from, b.valid_until
+    FROM codes c
+    LEFT JOIN code_bindings b ON b.code_id = c.id AND b.valid_from <= :now
+         AND (b.valid_until IS NULL OR b.valid_until > :now)
+    LEFT JOIN placements p ON p.id = b.placement_id
+    LEFT JOIN campaigns g ON g.id = b.campaign_id
+    WHERE c.retired_at IS NULL
+      AND (cast(:under AS text) IS NULL OR p.number = :under OR starts_with(p.number, :under || '.'))
+      AND (cast(:code AS text) IS NULL OR starts_with(c.slug, :code) OR strpos(p.name, :q) > 0)
+      AND (coalesce(p.number, '~') COLLATE "C", c.slug COLLATE "C") > (:after_number, :after_code)
+    ORDER BY coalesce(p.number, '~') COLLATE "C", c.slug COLLATE "C" LIMIT :limit
+""")
+
+
+def hanging(
+    session: Session,
+    *,
+    now: datetime,
+    under: str | None = None,
+    q: str | None = None,
+    after: tuple[str, str] = ("", ""),
+    limit: int = 100,
+) -> list[CodeRow]:
+    """Return the codes in use by placement: those at or below `under`, beginning behind the position `after`.
+
+    `q` is the beginning of a code, however it is spelled, or a part of the placement's name.
+    """
+    params = {
+        "now": now,
+        "under": under,
+        "q": q,
+        "code": codes.normalize(q) if q else None,
+        "after_number": after[0],
+        "after_code": after[1],
+        "limit": limit,
+    }
+    return [
+        CodeRow(
+            code=row.slug,
+            placement=row.number,
+            placement_name=row.name,
+            level=row.level,
+            campaign=row.campaign,
+            landing={"kind": row.landing_kind, "slug": row.landing_slug} if row.number else None,
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+        )
+        for row in session.execute(_CODES, params)
+    ]
+
+
+def way(session: Session, *, number: str) -> list[dict[str, Any]]:
+    """Return the nodes from the root down to `number`, each with number, name and level. Raises `UnknownPlacement`."""
+    labels = number.split(".")
+    numbers = [".".join(labels[: i + 1]) for i in range(len(labels))]
+    rows = session.execute(
+        text("SELECT number, name, level FROM placements WHERE number = ANY(:numbers) ORDER BY length(number)"),
+        {"numbers": numbers},
+    ).all()
+    if not rows or rows[-1].number != number:
+        raise errors.UnknownPlacement(placement=number)
+    return [row._asdict() for row in rows]
+
+
+def names(session: Session, *, numbers: Iterable[str | None]) -> dict[str, str]:
+    """Return number → name of the placements that exist among `numbers`."""
+    rows = session.execute(
+        text("SELECT number, name FROM placements WHERE number = ANY(:numbers)"),
+        {"numbers": [number for number in set(numbers) if number]},
+    )
+    return {row.number: row.name for row in rows}
+
+
+def branches(session: Session) -> list[dict[str, Any]]:
+    """Return the media, networks and lines, the branches that a list is narrowed to."""
+    rows = session.execute(
+        text("""
+            SELECT number, name, level FROM placements WHERE level IN ('medium', 'network', 'line')
+            ORDER BY number COLLATE "C"
+        """)
+    )
+    return [row._asdict() for row in rows]
+
+
+def campaigns(session: Session) -> list[dict[str, Any]]:
+    """Return the campaigns, newest first, each with number and name."""
+    rows = session.execute(text("SELECT number, name FROM campaigns ORDER BY id DESC"))
+    return [row._asdict() for row in rows]
