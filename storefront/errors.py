@@ -167,6 +167,27 @@ class PhoneNotFound(NotFound):
     message = "没有这台员工手机"
 
 
+class LandingUnknown(Invalid):
+    """A code may only lead to a product or hall that exists."""
+
+    code = "staff.landing_unknown"
+    message = "没有这个商品或地方馆"
+
+
+class PeriodTooLong(Invalid):
+    """A report reaches over `details.days` days at most."""
+
+    code = "staff.period_too_long"
+    message = "报表时间跨度过长"
+
+
+class ListCursorInvalid(Invalid):
+    """The cursor is not one that a page of this list gave."""
+
+    code = "staff.cursor_invalid"
+    message = "翻页参数无效"
+
+
 class LinesInvalid(Invalid):
     """The order lines are none, too many, or not of this order."""
 

@@ -120,6 +120,12 @@ def login(*, username: str, password: str, totp: str | None, address: str | None
     return opened
 
 
+def leave(session: Session, actor: Actor, *, token: str, now: datetime) -> None:
+    """End one session of `actor`, by its token; one that has ended stays so."""
+    if sessions.leave(session, token=token, now=now) is not None:
+        audit.record(session, actor, "staff.logged_out", actor.username or "", {}, now=now)
+
+
 def disable(session: Session, *, username: str, now: datetime, by: Actor | None = None) -> None:
     """Shut an account and end its sessions. Raises `AccountNotFound`, also when it is shut already."""
     staff_id = session.scalar(

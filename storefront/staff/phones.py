@@ -72,6 +72,23 @@ def release(session: Session, *, actor: Actor, number: str, now: datetime) -> No
     audit.record(session, actor, "phone.released", number, {}, now=now)
 
 
+def release_here(session: Session, *, actor: Actor, visitor: UUID, now: datetime) -> None:
+    """Release the phone with the cookie `visitor`. Raises `PhoneNotFound` when it is not marked."""
+    number = session.scalar(
+        select(StaffPhone.number).where(StaffPhone.visitor == visitor, StaffPhone.released_at.is_(None))
+    )
+    release(session, actor=actor, number=number or "", now=now)
+
+
+def here(session: Session, *, visitor: UUID | None) -> tuple[PhoneView | None, list[PhoneView]]:
+    """Return the mark of the phone with the cookie `visitor`, if it has one, and all phones that are marked now."""
+    number = session.scalar(
+        select(StaffPhone.number).where(StaffPhone.visitor == visitor, StaffPhone.released_at.is_(None))
+    )
+    phones = listing(session)
+    return next((phone for phone in phones if phone.number == number), None), phones
+
+
 def listing(session: Session) -> list[PhoneView]:
     """Return the phones that are marked now, the latest first."""
     rows = session.execute(

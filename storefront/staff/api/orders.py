@@ -1,0 +1,286 @@
+"""Orders as staff tools see and change them.
+
+Invariant: goods out of the role's scope do not exist here; a refund happens once per key.
+"""
+
+from typing import Any
+
+from flask import Response
+from marshmallow import fields, validate
+
+from config import clock, database
+from config.schemas import Blueprint, Int, PageArgs, Pattern, Schema, Text, page_of
+from payments import errors as payment_errors
+from storefront import errors, guard
+from storefront.api.order_shapes import EXAMPLE as ORDER_EXAMPLE
+from storefront.api.order_shapes import Order, OrderLine
+from storefront.api.orders import Key
+from storefront.api.shapes import Answer, Instant, said
+from storefront.order_lifecycle import OrderState
+from storefront.roles import Permission
+from storefront.staff import order_desk
+from subway_campaign import errors as campaign_errors
+from subway_campaign.lifecycle import Outcome
+
+blueprint = Blueprint("staff_orders", __name__, url_prefix="/api/staff/v1", description="Staff: orders.")
+
+_MOST_LINES = 50
+
+
+class StaffOrderSearch(PageArgs):
+    """Which orders; `q` is the beginning of a number."""
+
+    state = Text(validate=[validate.OneOf([state.value for state in OrderState])], load_default=None)
+    q = Text(high=20, load_default=None)
+
+
+class RefundLine(Schema):
+    """How much of one line goes back."""
+
+    line = Int(required=True, low=1, high=999)
+    amount_fen = Int(required=True, low=1)
+
+
+class RefundWanted(Schema):
+    """Which lines go back, and how much of the freight; `reason` is shown to the shopper."""
+
+    lines = fields.List(fields.Nested(RefundLine), required=True, validate=validate.Length(max=_MOST_LINES))
+    freight_fen = Int(low=0, load_default=0)
+    reason = Text(required=True, low=1, high=80)
+
+
+class ShipmentWanted(Schema):
+    """How it travels; without `lines` all that is left goes. A consignment always goes as a whole."""
+
+    carrier = Text(required=True, low=1, high=32)
+    tracking_number = Text(required=True, validate=[Pattern("[0-9A-Za-z-]{5,40}")])
+    lines = fields.List(Int(low=1, high=999), validate=validate.Length(min=1, max=_MOST_LINES), load_default=None)
+
+
+class StaffPayment(Answer):
+    """The money behind an order."""
+
+    number = fields.String(allow_none=True)
+    state = fields.String(validate=validate.OneOf(["open", "confirming", "succeeded", "closed"]))
+    channel = fields.String(allow_none=True)
+    transaction_id = fields.String(allow_none=True)
+    succeeded_at = Instant(allow_none=True)
+
+
+class OrderRefundShown(Answer):
+    """Money asked back, by whom, and what became of it."""
+
+    refund = fields.String()
+    amount_fen = fields.Integer()
+    freight_fen = fields.Integer()
+    reason = fields.String()
+    asked_by = fields.String()
+    asked_at = Instant()
+    refunded_at = Instant(allow_none=True)
+    failed_at = Instant(allow_none=True)
+
+
+class StaffOrderLine(OrderLine):
+    """A line; `refundable_fen` is what may still be asked back."""
+
+    refundable_fen = fields.Integer()
+
+
+class StaffDestination(Answer):
+    """Where it goes. Lists name the region only; name, telephone and street are masked for who does not ship."""
+
+    name = fields.String(allow_none=True)
+    phone = fields.String(allow_none=True)
+    region_code = fields.String()
+    region = fields.String()
+    detail = fields.String(allow_none=True)
+
+
+class StaffOrderSummary(Order):
+    """An order in a list; `is_partial` when goods out of scope were left out."""
+
+    address = fields.Nested(StaffDestination)
+    payment = fields.Nested(StaffPayment)
+    refunds = fields.List(fields.Nested(OrderRefundShown))
+    is_partial = fields.Boolean()
+
+
+class StaffOrder(StaffOrderSummary):
+    """An order with what may still be refunded."""
+
+    lines = fields.List(fields.Nested(StaffOrderLine))
+    freight_refundable_fen = fields.Integer()
+
+
+class RefundAccepted(Answer):
+    """A refund on its way to WeChat."""
+
+    order = fields.String()
+    refund = fields.String()
+    amount_fen = fields.Integer()
+
+
+class Attribution(Answer):
+    """Why an order was credited: every touch with its rule, weights and ledger rows; null until it is paid."""
+
+    order = fields.String()
+    placed_at = Instant()
+    paid_at = Instant(allow_none=True)
+    freight_fen = fields.Integer()
+    lines = fields.List(fields.Dict())
+    outcome = fields.String(allow_none=True, validate=validate.OneOf([outcome.value for outcome in Outcome]))
+    words = fields.String()
+    reason = fields.String(allow_none=True)
+    flags = fields.List(fields.String())
+    earned_via = fields.String(allow_none=True)
+    version = fields.Integer(allow_none=True)
+    rules_version = fields.Integer(allow_none=True)
+    params = fields.Dict(allow_none=True)
+    decided_at = Instant(allow_none=True)
+    touches = fields.List(fields.Dict())
+    journey = fields.List(fields.String())
+    weights = fields.Dict()
+    ledger = fields.List(fields.Dict())
+    recomputed_equal = fields.Boolean(allow_none=True)
+
+
+_UNDECIDED: dict[str, Any] = {
+    "reason": None,
+    "flags": [],
+    "earned_via": None,
+    "version": None,
+    "rules_version": None,
+    "params": None,
+    "decided_at": None,
+    "touches": [],
+    "journey": [],
+    "weights": {},
+    "ledger": [],
+    "recomputed_equal": None,
+}
+_PAYMENT = {"number": None, "state": "open", "channel": None, "transaction_id": None, "succeeded_at": None}
+_SUMMARY = {
+    **ORDER_EXAMPLE,
+    "address": {"name": None, "phone": None, "region_code": "340102", "region": "安徽省 合肥市 瑶海区", "detail": None},
+    "payment": _PAYMENT,
+    "refunds": [],
+    "is_partial": False,
+}
+_LINE = {
+    "line": 1,
+    "sku": "AH001A",
+    "product": "dangshansuli",
+    "title": "砀山酥梨",
+    "spec": "净重5斤(8-9枚)",
+    "image": "/plates/fruit.svg",
+    "price_fen": 2990,
+    "quantity": 2,
+    "amount_fen": 5980,
+    "consignment": 1,
+    "refunded_fen": 0,
+    "refundable_fen": 5980,
+}
+_EXAMPLE = {
+    **_SUMMARY,
+    "address": ORDER_EXAMPLE["address"],
+    "lines": [_LINE],
+    "freight_refundable_fen": 0,
+}
+_ACCEPTED = {"order": "2611214815162342", "refund": "R7K3M9X2P4QWE", "amount_fen": 2990}
+
+
+@blueprint.get("/orders")
+@guard.staff(Permission.READ_ORDERS)
+@blueprint.arguments(StaffOrderSearch, location="query")
+@blueprint.alt_response(
+    200, schema=page_of(StaffOrderSummary), example={"items": [_SUMMARY], "next_cursor": None}, success=True
+)
+@blueprint.refuses(errors.CursorInvalid)
+def listing(wanted: dict[str, Any]) -> Response:
+    """List the orders in scope, newest first."""
+    wanted["state"] = OrderState(wanted["state"]) if wanted["state"] else None
+    with database.transaction() as session:
+        return said(order_desk.listing(session, guard.actor(), **wanted))
+
+
+@blueprint.get("/orders/<number:number>")
+@guard.staff(Permission.READ_ORDERS)
+@blueprint.alt_response(200, schema=StaffOrder, example=_EXAMPLE, success=True)
+@blueprint.refuses(errors.OrderNotFound)
+def find(number: str) -> Response:
+    """Show an order; reading a whole address is written down."""
+    with database.transaction() as session:
+        return said(order_desk.find(session, guard.actor(), number=number, now=clock.now()))
+
+
+@blueprint.get("/orders/<number:number>/attribution")
+@guard.staff(Permission.READ_ATTRIBUTION)
+@blueprint.alt_response(
+    200,
+    schema=Attribution,
+    example={
+        "order": "2611214815162342",
+        "placed_at": "2026-11-21T04:00:00+00:00",
+        "paid_at": None,
+        "freight_fen": 0,
+        "lines": [],
+        "outcome": None,
+        "words": "订单尚未支付，未作归因。",
+        **_UNDECIDED,
+    },
+    success=True,
+)
+@blueprint.refuses(errors.OrderNotFound, campaign_errors.UnknownConversion)
+def explain(number: str) -> Response:
+    """Explain who was credited with an order, touch by touch."""
+    with database.transaction() as session:
+        told = order_desk.explain(session, guard.actor(), number=number)
+    return said(_UNDECIDED | told["explained"])
+
+
+@blueprint.post("/orders/<number:number>/refunds")
+@guard.staff(Permission.REFUND_ORDERS)
+@blueprint.arguments(Key, location="headers")
+@blueprint.arguments(RefundWanted, example={"lines": [{"line": 1, "amount_fen": 2990}], "reason": "坏果包赔"})
+@blueprint.alt_response(201, schema=RefundAccepted, example=_ACCEPTED, success=True)
+@blueprint.alt_response(
+    200, schema=RefundAccepted, example=_ACCEPTED, description="The same key and body came before.", success=True
+)
+@blueprint.refuses(
+    errors.OrderNotFound,
+    errors.OrderNotPaid,
+    errors.RefundExceedsLine,
+    errors.LinesInvalid,
+    errors.IdempotencyMismatch,
+    payment_errors.NothingToRefund,
+    payment_errors.RefundTooLarge,
+)
+def refund(header: dict[str, Any], given: dict[str, Any], number: str) -> Response:
+    """Give money back, line by line."""
+    lines = {line["line"]: line["amount_fen"] for line in given["lines"]}
+    if len(lines) < len(given["lines"]):
+        raise errors.LinesInvalid(lines=sorted(lines))
+    with database.transaction() as session:
+        asked = order_desk.refund(
+            session,
+            guard.actor(),
+            number=number,
+            lines=lines,
+            freight_fen=given["freight_fen"],
+            reason=given["reason"],
+            key=header["key"],
+            now=clock.now(),
+        )
+    body = {"order": number, "refund": asked.refund, "amount_fen": asked.amount_fen}
+    return said(body, 201 if asked.is_new else 200)
+
+
+@blueprint.post("/orders/<number:number>/shipments")
+@guard.staff(Permission.SHIP_ORDERS)
+@blueprint.arguments(ShipmentWanted, example={"carrier": "中通快递", "tracking_number": "73111222333444"})
+@blueprint.alt_response(201, schema=StaffOrder, example=_EXAMPLE, success=True)
+@blueprint.refuses(errors.OrderNotFound, errors.OrderNotPaid, errors.LinesInvalid)
+def ship(given: dict[str, Any], number: str) -> Response:
+    """Send consignments of a paid order."""
+    with database.transaction() as session:
+        return said(order_desk.ship(session, guard.actor(), number=number, now=clock.now(), **given), 201)

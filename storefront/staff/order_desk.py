@@ -1,0 +1,202 @@
+"""Orders as staff work on them: found, sent, refunded, explained.
+
+Invariant: nobody sees or touches goods outside the scope of the role; names and telephones are whole only for those
+who ship, and whoever reads or changes something of a person leaves an entry in the audit trail with it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from storefront import aftersales, audit, order_views, shipping
+from storefront.actors import Actor
+from storefront.errors import LinesInvalid, NotPermitted, OrderNotFound
+from storefront.order_lifecycle import OrderState
+from storefront.roles import Permission
+from storefront.staff import accounts, sight
+from subway_campaign import decisions, listings
+
+
+@dataclass(frozen=True)
+class Refunded:
+    """An accepted refund; `is_new` is False for a replay."""
+
+    refund: str
+    amount_fen: int
+    is_new: bool
+
+
+def listing(
+    session: Session,
+    actor: Actor,
+    *,
+    state: OrderState | None = None,
+    q: str | None = None,
+    cursor: str | None = None,
+    limit: int = 20,
+) -> dict[str, Any]:
+    """Return a page of the orders in sight, newest first, without anybody's name or address."""
+    seen = sight.of(session, actor, Permission.READ_ORDERS)
+    page = order_views.staff_listing(session, state=state, q=q, cursor=cursor, limit=limit, products=seen.products)
+    for order in page["items"]:
+        _narrow(order, seen)
+        order["address"] = _coarse(order["address"])
+    return page
+
+
+def find(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
+    """Return one order in sight, with what is left to refund of each line.
+
+    Name, telephone and street are shown to those who may ship it, which is written down; others see them masked.
+    Raises `OrderNotFound`, also for an order that is out of sight.
+    """
+    order = _in_sight(session, actor, number, Permission.READ_ORDERS)
+    if accounts.allowed(actor, Permission.SHIP_ORDERS):
+        audit.record(session, actor, "order.address_seen", number, {}, now=now)
+    else:
+        order["address"] = _masked(order["address"])
+    return order
+
+
+def explain(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
+    """Return why an order was credited to whom (`explained`), with the `names` of placements and `titles` of lines.
+
+    Raises `OrderNotFound` when the order is out of sight, `UnknownConversion` before the campaign has heard of it.
+    """
+    seen = sight.of(session, actor, Permission.READ_ATTRIBUTION)
+    order = order_views.staff_find(session, number=number)
+    if not any(seen.sees(line["product"]) for line in order["lines"]):
+        raise OrderNotFound
+    explained = decisions.explain(session, order=number)
+    placed = [entry["placement"] for kind in ("touches", "ledger") for entry in explained.get(kind, ())]
+    return {
+        "explained": explained,
+        "names": listings.names(session, numbers=[*placed, explained.get("earned_via")]),
+        "titles": {line["line"]: line["title"] for line in order["lines"]},
+    }
+
+
+def ship(
+    session: Session,
+    actor: Actor,
+    *,
+    number: str,
+    carrier: str,
+    tracking_number: str,
+    lines: Sequence[int] | None = None,
+    consignment: int | None = None,
+    now: datetime,
+) -> dict[str, Any]:
+    """Send one `consignment`, or those that hold `lines` (None: all that are left and in sight); return the order.
+
+    Raises `OrderNotFound`, `NotPermitted` when a consignment holds goods out of sight, and what `shipping.ship` does.
+    """
+    seen = sight.of(session, actor, Permission.SHIP_ORDERS)
+    order = order_views.staff_find(session, number=number)
+    if consignment is not None:
+        lines = [line["line"] for line in order["lines"] if line["consignment"] == consignment]
+    sent = _consignments(order, seen, lines)
+    shipping.ship(session, number=number, carrier=carrier, tracking_number=tracking_number, lines=sent, now=now)
+    details = {"carrier": carrier, "tracking_number": tracking_number, "lines": sent}
+    audit.record(session, actor, "order.shipped", number, details, now=now)
+    return _in_sight(session, actor, number, Permission.SHIP_ORDERS)
+
+
+def refund(
+    session: Session,
+    actor: Actor,
+    *,
+    number: str,
+    lines: Mapping[int, int],
+    freight_fen: int,
+    reason: str,
+    key: str,
+    now: datetime,
+) -> Refunded:
+    """Ask for money of `lines` (number → fen) and of the freight to go back, once per `key`.
+
+    Raises `OrderNotFound`, `NotPermitted` for goods (or a freight shared with goods) out of sight, and what
+    `aftersales.request` does.
+    """
+    seen = sight.of(session, actor, Permission.REFUND_ORDERS)
+    order = order_views.staff_find(session, number=number)
+    touched = [line["product"] for line in order["lines"] if line["line"] in lines or freight_fen]
+    if not seen.covers(touched):
+        raise NotPermitted(permission=Permission.REFUND_ORDERS)
+    asked = aftersales.request(
+        session,
+        number=number,
+        lines=lines,
+        freight_fen=freight_fen,
+        reason=reason,
+        key=key,
+        asked_by=actor.username or "",
+        now=now,
+    )
+    if asked.is_new:
+        audit.record(
+            session,
+            actor,
+            "order.refund_requested",
+            number,
+            {"refund": asked.number, "amount_fen": asked.amount_fen, "freight_fen": freight_fen, "reason": reason},
+            now=now,
+        )
+    return Refunded(refund=asked.number, amount_fen=asked.amount_fen, is_new=asked.is_new)
+
+
+def _in_sight(session: Session, actor: Actor, number: str, permission: Permission) -> dict[str, Any]:
+    seen = sight.of(session, actor, permission)
+    order = order_views.staff_find(session, number=number)
+    _narrow(order, seen)
+    if not order["lines"]:
+        raise OrderNotFound
+    order_id = session.execute(text("SELECT id FROM orders WHERE number = :number"), {"number": number}).scalar_one()
+    left, order["freight_refundable_fen"] = aftersales.remaining(session, order_id)
+    for line in order["lines"]:
+        line["refundable_fen"] = left[line["line"]]
+    return order
+
+
+def _narrow(order: dict[str, Any], seen: sight.Sight) -> None:
+    """Take the goods that are out of sight out of an order, and say whether there were any."""
+    lines = [line for line in order["lines"] if seen.sees(line["product"])]
+    order["is_partial"] = len(lines) < len(order["lines"])
+    order["lines"] = lines
+    held = {line["consignment"] for line in lines}
+    order["consignments"] = [one for one in order["consignments"] if one["consignment"] in held]
+
+
+def _consignments(order: dict[str, Any], seen: sight.Sight, lines: Sequence[int] | None) -> list[int]:
+    """Return every line of the consignments that are meant, all of which must be in sight."""
+    open_ones = {one["consignment"] for one in order["consignments"] if not one["shipped_at"]}
+    by_line = {line["line"]: line for line in order["lines"]}
+    if lines is None:
+        meant = {line["consignment"] for line in order["lines"] if seen.sees(line["product"])} & open_ones
+    else:
+        unknown = [line for line in lines if line not in by_line or by_line[line]["consignment"] not in open_ones]
+        if unknown or not lines:
+            raise LinesInvalid(lines=sorted(unknown))
+        meant = {by_line[line]["consignment"] for line in lines}
+    sent = [line for line in order["lines"] if line["consignment"] in meant]
+    if not seen.covers(line["product"] for line in sent):
+        raise NotPermitted(permission=Permission.SHIP_ORDERS)
+    return [line["line"] for line in sent]
+
+
+def _coarse(address: Mapping[str, Any]) -> dict[str, Any]:
+    nobody = dict.fromkeys(("name", "phone", "detail"))
+    return nobody | {"region_code": address["region_code"], "region": address.get("region", "")}
+
+
+def _masked(address: Mapping[str, Any]) -> dict[str, Any]:
+    name, phone = str(address.get("name", "")), str(address.get("phone", ""))
+    return _coarse(address) | {
+        "name": name[:1] + "**",
+        "phone": f"{phone[:3]}****{phone[-4:]}" if len(phone) > 7 else "****",
+        "detail": "****",
+    }

@@ -1,0 +1,49 @@
+"""Which goods a member of staff may see and act on: the scope of a role, as the products that lie in it.
+
+Invariant: a scope only ever narrows; what is shop-wide (reports, inventory) asks for a role without any scope.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from catalog import products
+from storefront import roles
+from storefront.actors import Actor
+from storefront.errors import NotPermitted
+from storefront.roles import Permission, Scope
+from storefront.staff import accounts
+
+WHOLE = Scope()
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The slugs of the products in sight; None is every product."""
+
+    products: frozenset[str] | None
+
+    def covers(self, slugs: Iterable[str]) -> bool:
+        """Tell whether all of `slugs` are in sight."""
+        return self.products is None or self.products.issuperset(slugs)
+
+    def sees(self, slug: str) -> bool:
+        """Tell whether one product is in sight."""
+        return self.products is None or slug in self.products
+
+
+def of(session: Session, actor: Actor, permission: Permission) -> Sight:
+    """Return what `actor` may use `permission` on. Raises `NotPermitted` when that is nothing at all."""
+    accounts.require(actor, permission)
+    scopes = roles.scopes(actor.grants, permission)
+    if WHOLE in scopes:
+        return Sight(None)
+    found = [products.within(session, area=scope.area, supplier=scope.supplier) for scope in scopes]
+    return Sight(frozenset().union(*found))
+
+
+def require_whole(actor: Actor, permission: Permission) -> None:
+    """Raise `NotPermitted` unless `actor` holds `permission` over the whole shop."""
+    if not accounts.allowed(actor, permission, WHOLE):
+        raise NotPermitted(permission=permission)

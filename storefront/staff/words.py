@@ -1,0 +1,111 @@
+"""What staff read: the Chinese word for every state, level, reason and act, and how figures and instants are written.
+
+Invariant: pure; a word that is missing here shows itself as its own key, never as an error.
+"""
+
+from datetime import datetime
+
+from config import clock
+
+STATES = {
+    "pending": "待付款",
+    "paid": "待发货",
+    "shipped": "已发货",
+    "received": "已收货",
+    "cancelled": "已取消",
+    "refunded": "已退款",
+}
+CANCELLED_BY = {"shopper": "买家取消", "staff": "工作人员取消", "expiry": "超时未付款"}
+PAYMENTS = {"open": "未付款", "confirming": "确认中", "succeeded": "已收款", "closed": "已关闭"}
+CHANNELS = {"miniprogram": "小程序支付", "official": "公众号支付", "h5": "H5 支付", "native": "扫码支付"}
+LEVELS = {
+    "medium": "媒介",
+    "network": "线网",
+    "line": "线路",
+    "asset": "站点/车辆",
+    "car": "车厢",
+    "position": "点位",
+}
+MODELS = {"last": "末次触点", "first": "首次触点", "linear": "平均", "position": "首尾优先", "decay": "时间衰减"}
+VIEWS = {"cohort": "按销售日（退款记回销售当天）", "cash": "按发生日（退款记在退款当天）"}
+OUTCOMES = {"attributed": "已归因", "unattributed": "未归因", "excluded": "不计入"}
+REASONS = {
+    "eligible_touch": "有效扫码",
+    "no_touch": "没有扫码记录",
+    "expired_window": "扫码已超出归因窗口",
+    "shared_only": "只打开过转发的链接",
+    "late_touch_only": "下单之后才扫码",
+    "orphan_code": "扫码时该码未挂出",
+    "excluded_staff": "工作人员",
+    "excluded_crew": "乘务人员",
+    "excluded_test": "测试",
+    "unconfirmed": "页面没有真正打开",
+    "wechat_crawler": "微信爬虫",
+    "head": "只探测链接",
+    "prefetch": "浏览器预加载",
+    "trial": "体验版小程序",
+    "automation": "自动化访问",
+}
+TOUCHES = {
+    "scan": "扫码",
+    "scan_album": "相册识码",
+    "scan_longpress": "长按识码",
+    "share_open": "打开转发",
+    "typed": "手输编号",
+    "revisit": "再次打开",
+}
+ENTRIES = {"sale": "记入销售", "refund": "退款冲回", "supersede": "改判冲回"}
+ROLES = {"analyst": "分析", "campaign": "投放", "fulfilment": "发货", "finance": "财务", "admin": "管理员"}
+ACTS = {
+    "staff.added": "新建账号",
+    "staff.logged_in": "登录",
+    "staff.logged_out": "退出登录",
+    "staff.disabled": "停用账号",
+    "order.shipped": "发货",
+    "order.refund_requested": "申请退款",
+    "order.address_seen": "查看收货信息",
+    "placement.created": "新建点位",
+    "placement.renamed": "点位改名",
+    "codes.minted": "生成二维码",
+    "code.bound": "挂出二维码",
+    "phone.marked": "标记工作手机",
+    "phone.released": "取消工作手机",
+}
+WEEKDAYS = "一二三四五六日"
+
+
+def money(fen: int) -> str:
+    """Return an amount in fen as yuan with two decimals and thousands apart."""
+    sign, fen = ("-", -fen) if fen < 0 else ("", fen)
+    return f"{sign}{fen // 100:,}.{fen % 100:02d}"
+
+
+def count(number: int) -> str:
+    """Return a whole number with thousands apart."""
+    return f"{number:,}"
+
+
+def percent(rate: float | None) -> str:
+    """Return a rate between 0 and 1 as a percentage with one decimal, a dash when there is none."""
+    return "—" if rate is None else f"{rate * 100:.1f}%"
+
+
+def instant(at: datetime | str | None) -> str:
+    """Return an instant (or its RFC 3339 text) as day and minute by Beijing time."""
+    if not at:
+        return "—"
+    known = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return known.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M")
+
+
+def second(at: datetime | str | None) -> str:
+    """Return an instant down to the second, where the order of events within a minute matters."""
+    if not at:
+        return "—"
+    known = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return known.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def in_words(key: str | None, words: dict[str, str]) -> str:
+    """Return the word for `key`, or the key itself."""
+    return words.get(key or "", key or "—")
