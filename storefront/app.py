@@ -12,6 +12,7 @@ from payments.wechatpay import client as wechatpay
 from storefront import api as consumer_api
 from storefront import cli, documents, guard, health
 from storefront.h5 import views as h5
+from storefront.staff import faces
 
 
 def create_app(settings: Settings) -> Flask:
@@ -36,6 +37,7 @@ def create_app(settings: Settings) -> Flask:
     consumer_api.register(api, app)
     app.register_blueprint(health.blueprint)
     h5.install(app)
+    faces.register(api, app)
     documents.register(app)
     for command in (cli.migrate, cli.seed, cli.worker, cli.staff, cli.welcome):
         app.cli.add_command(command)

@@ -1,0 +1,14 @@
+"""The staff's pages under `/staff`: server-rendered, in Chinese, usable by keyboard and on a phone."""
+
+from flask import Flask
+
+from storefront.staff.pages import codes, entrance, frame, orders, phone, report, today, trail
+
+_NOUNS = (entrance, today, report, orders, codes, phone, trail)
+
+
+def install(app: Flask) -> None:
+    """Give `app` these pages; after the shop's own, whose error page stands everywhere else."""
+    frame.install(app)
+    for noun in _NOUNS:
+        app.register_blueprint(noun.blueprint)

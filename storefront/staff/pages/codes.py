@@ -1,0 +1,123 @@
+"""Codes on pages: the list by medium and line, one code with its history, what is printed, and hanging one up."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+
+from config import clock, database
+from config.errors import Conflict, Invalid, NotFound
+from storefront import guard
+from storefront.roles import Permission
+from storefront.staff import inventory
+from storefront.staff.inventory import Hanging
+from storefront.staff.pages import frame
+from subway_campaign.landing import Landing, LandingKind
+
+blueprint = Blueprint("staff_pages_codes", __name__, url_prefix=frame.ROOT, template_folder="../templates")
+
+# Four rows of three fill an A4 page; the sheet prints what the list shows.
+_PAGE = 24
+PRINTED = {"svg": "image/svg+xml", "png": "image/png"}
+
+
+@blueprint.get("/codes")
+@guard.staff(Permission.READ_PLACEMENTS)
+def listing() -> Response:
+    """Show a page of the codes in use."""
+    return _listing("staff/codes.html")
+
+
+@blueprint.get("/codes/sheet")
+@guard.staff(Permission.READ_PLACEMENTS)
+def sheet() -> Response:
+    """Show the same codes as a sheet of paper."""
+    return _listing("staff/sheet.html")
+
+
+@blueprint.get("/codes/<code>")
+@guard.staff(Permission.READ_PLACEMENTS)
+def show(code: str) -> Response:
+    """Show one code: what is printed, and where it hung."""
+    now = clock.now()
+    with database.transaction() as session:
+        seen = inventory.card(session, guard.actor(), code=code, now=now)
+    return frame.render("staff/code.html", here="codes", **seen)
+
+
+@blueprint.get("/codes/<code>/print")
+@guard.staff(Permission.READ_PLACEMENTS)
+def printed(code: str) -> Response:
+    """Return the code as a picture."""
+    kind = "png" if request.args.get("format") == "png" else "svg"
+    with database.transaction() as session:
+        picture = inventory.poster(session, guard.actor(), code=code, kind=kind)
+    return Response(picture, mimetype=PRINTED[kind])
+
+
+@blueprint.post("/codes/<code>/bindings")
+@guard.staff(Permission.WRITE_CODES)
+def bind(code: str) -> Response:
+    """Hang a code somewhere for a time."""
+    path, hanging = f"/codes/{code}", _hanging(request.form)
+    if hanging is None:
+        return frame.back(path, fault="form.binding")
+    try:
+        with database.transaction() as session:
+            inventory.bind(
+                session,
+                guard.actor(),
+                code=code,
+                placement=request.form.get("placement", "").strip().upper()[:100],
+                hanging=hanging,
+                now=clock.now(),
+            )
+    except (Conflict, Invalid, NotFound) as error:
+        return frame.refused(path, error)
+    return frame.back(path, done="bound")
+
+
+def _listing(template: str) -> Response:
+    asked = {name: request.args.get(name, "").strip()[:120] for name in ("under", "q")}
+    asked = {name: value for name, value in asked.items() if value}
+    cursor = request.args.get("cursor")
+    with database.transaction() as session:
+        seen = inventory.shelf(
+            session,
+            guard.actor(),
+            under=asked.get("under"),
+            q=asked.get("q"),
+            cursor=cursor,
+            limit=_PAGE,
+            now=clock.now(),
+        )
+    return frame.render(
+        template,
+        here="codes",
+        under=asked.get("under"),
+        q=asked.get("q"),
+        cursor=cursor,
+        first_query=urlencode(asked),
+        here_query=urlencode(asked | ({"cursor": cursor} if cursor else {})),
+        next_query=urlencode(asked | {"cursor": seen["page"]["next_cursor"] or ""}),
+        **seen,
+    )
+
+
+def _hanging(form: Any) -> Hanging | None:
+    slug, campaign = form.get("slug", "").strip()[:80], form.get("campaign", "").strip()[:80]
+    try:
+        since = _local(form.get("valid_from", ""))
+        until = _local(form["valid_until"]) if form.get("valid_until") else None
+        kind = LandingKind(form.get("kind", ""))
+    except ValueError:
+        return None
+    if not slug or not campaign:
+        return None
+    return Hanging(campaign=campaign, landing=Landing(kind, slug), valid_from=since, valid_until=until)
+
+
+def _local(typed: str) -> datetime:
+    """Return what a date field says, which is Beijing time without saying so. Raises `ValueError`."""
+    return datetime.fromisoformat(typed).replace(tzinfo=clock.SHANGHAI)

@@ -1,0 +1,178 @@
+"""How a staff page is put on the wire: its frame and menu, its words, its policy, its errors.
+
+Invariant: nothing is loaded from elsewhere and no script runs but the one file of ours; a menu shows only what its
+reader may open; what an address says is never printed as a message, only looked up.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+from flask import Flask, Response, g, redirect, render_template, request
+
+from config import http
+from config.errors import AppError
+from storefront import guard
+from storefront.actors import Actor
+from storefront.roles import Permission
+from storefront.staff import accounts, sight, words
+
+ROOT = "/staff"
+_FOLDER = Path(__file__).parent.parent / "static"
+ASSETS = {
+    name: ((_FOLDER / name).read_bytes(), kind)
+    for name, kind in {"staff.css": "text/css", "staff.js": "text/javascript"}.items()
+}
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+
+DONE = {
+    "shipped": "已记录发货。",
+    "refunded": "退款已提交给微信，到账后这里会显示“已退回”。",
+    "bound": "绑定已保存。",
+    "marked": "已标记：这台手机从现在起不计入报表。",
+    "released": "已取消标记：这台手机从现在起照常计入报表。",
+}
+FAULTS = {
+    "form.shipment": "请填写快递公司，以及 5 到 40 位的运单号。",
+    "form.amount": "退款金额要写成元，最多两位小数，并且至少退一项。",
+    "form.reason": "请填写退款原因。",
+    "form.binding": "请填完整绑定信息，时间要是有效的日期。",
+    "form.label": "请给手机起一个 1 到 40 个字的名字。",
+}
+_BY_STATUS = {
+    403: ("没有权限", "您的账号不能打开这一页。需要的话请联系管理员。"),
+    404: ("没有找到", "编号可能不完整，或者不在您的权限范围内。"),
+    429: ("请稍等一会儿", "操作太快了，过几秒再试。"),
+    500: ("页面出错了", "我们已经记录下来，数据没有受损。"),
+    503: ("服务正在恢复", "请过几秒刷新页面。"),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of the menu; `permission` None is for everybody, `is_whole` asks for a role without a scope."""
+
+    key: str
+    path: str
+    title: str
+    permission: Permission | None
+    is_whole: bool = False
+
+
+MENU = (
+    Item("today", "/staff/", "今日", None),
+    Item("report", "/staff/report", "点位报表", Permission.READ_REPORTS, is_whole=True),
+    Item("orders", "/staff/orders", "订单", Permission.READ_ORDERS),
+    Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, is_whole=True),
+    Item("phone", "/staff/phone", "本机", Permission.MARK_PHONES),
+    Item("trail", "/staff/audit", "操作记录", Permission.MANAGE_STAFF, is_whole=True),
+)
+
+
+def install(app: Flask) -> None:
+    """Give `app` the words of these pages, and their own face for errors below `/staff`."""
+    app.jinja_env.filters.update(
+        money=words.money,
+        count=words.count,
+        percent=words.percent,
+        instant=words.instant,
+        second=words.second,
+        plain=lambda fen: words.money(fen).replace(",", ""),
+        word=lambda key, kind: words.in_words(key, getattr(words, kind)),
+    )
+    elsewhere = app.config["ERROR_PAGE"]
+
+    def apologise(status: int, code: str, message: str) -> str:
+        if is_here():
+            return _sorry(status, message)
+        return str(elsewhere(status, code, message)) if elsewhere else message
+
+    app.config["ERROR_PAGE"] = apologise
+    app.after_request(_dress)
+
+
+def render(template: str, *, here: str = "", status: int = 200, **context: object) -> Response:
+    """Return a page with its frame; `here` is the menu's key of it."""
+    return Response(_markup(template, here=here, **context), status, mimetype="text/html")
+
+
+def asset(name: str) -> Response:
+    """Return the style or the script, to be kept for ever under an address that changes with it."""
+    body, kind = ASSETS[name]
+    response = Response(body, mimetype=kind)
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+def back(path: str, **query: str) -> Response:
+    """Send the browser on to `path` after a form, so that reloading the page sends nothing twice."""
+    target = f"{ROOT}{path}" + (f"?{urlencode(query)}" if query else "")
+    return redirect(target, 303)  # type: ignore[return-value]
+
+
+def refused(path: str, error: AppError) -> Response:
+    """Send the browser back to `path`, which then says why `error` refused the form."""
+    return back(path, fault=error.code)
+
+
+def is_here() -> bool:
+    """Tell whether the request at hand is for a staff page."""
+    return request.path == ROOT or request.path.startswith(f"{ROOT}/")
+
+
+def _markup(template: str, *, here: str, **context: object) -> str:
+    actor = _actor()
+    fault = request.args.get("fault", "")
+    known = AppError.codes.get(fault)
+    return render_template(
+        template,
+        here=here,
+        actor=actor,
+        menu=[item for item in MENU if actor and _may_open(actor, item)],
+        may=lambda permission: bool(actor and accounts.allowed(actor, Permission(permission))),
+        roles="、".join(dict.fromkeys(words.ROLES[grant.role] for grant in actor.grants)) if actor else "",
+        csrf_token=guard.csrf_token(of_staff=True),
+        style_url=_url("staff.css"),
+        script_url=_url("staff.js"),
+        done=DONE.get(request.args.get("done", "")),
+        fault=FAULTS.get(fault) or (known.message if known else None),
+        **context,
+    )
+
+
+def _actor() -> Actor | None:
+    found: Actor | None = g.get("actor")
+    return found if found and found.staff_id is not None else None
+
+
+def _may_open(actor: Actor, item: Item) -> bool:
+    if item.permission is None:
+        return True
+    return accounts.allowed(actor, item.permission, sight.WHOLE if item.is_whole else None)
+
+
+def _sorry(status: int, message: str) -> str:
+    if status == 401:
+        asked = request.full_path.rstrip("?") if request.method == "GET" else f"{ROOT}/"
+        return _markup("staff/login.html", here="", next=asked, username="", trouble=None)
+    title, detail = _BY_STATUS.get(status, (message, "请返回上一页再试。"))
+    return _markup(
+        "staff/sorry.html", here="", title=title, detail=detail, request_id=http.request_id() if status >= 500 else ""
+    )
+
+
+def _url(name: str) -> str:
+    return f"{ROOT}/{name}?v={hashlib.sha256(ASSETS[name][0]).hexdigest()[:12]}"
+
+
+def _dress(response: Response) -> Response:
+    if is_here():
+        if response.mimetype in {"text/html", "image/svg+xml"}:
+            response.headers["Content-Security-Policy"] = _POLICY
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

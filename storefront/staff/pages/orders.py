@@ -1,0 +1,186 @@
+"""Orders on pages: the list, one order, sending it, giving money back after a second look, and why it was credited."""
+
+import re
+import secrets
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, request
+
+from config import clock, database
+from config.errors import Conflict, Invalid
+from storefront import guard
+from storefront.order_lifecycle import OrderState
+from storefront.roles import Permission
+from storefront.staff import accounts, order_desk, words
+from storefront.staff.pages import frame
+
+blueprint = Blueprint("staff_pages_orders", __name__, url_prefix=frame.ROOT, template_folder="../templates")
+
+_YUAN = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?", re.ASCII)
+_TRACKING = re.compile(r"[0-9A-Za-z-]{5,40}", re.ASCII)
+_KEY = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
+_CARRIERS = ("顺丰速运", "中通快递", "圆通速递", "申通快递", "韵达速递", "邮政 EMS", "京东物流", "极兔速递", "德邦快递")
+_REFUNDABLE = {"paid", "shipped", "received"}
+
+
+@blueprint.get("/orders")
+@guard.staff(Permission.READ_ORDERS)
+def listing() -> Response:
+    """Show a page of orders, by state or by the beginning of a number."""
+    state = request.args.get("state")
+    state = state if state in set(OrderState) else None
+    q, cursor = request.args.get("q", "").strip()[:20] or None, request.args.get("cursor")
+    with database.transaction() as session:
+        page = order_desk.listing(
+            session, guard.actor(), state=OrderState(state) if state else None, q=q, cursor=cursor
+        )
+    chosen = {name: value for name, value in (("state", state), ("q", q)) if value}
+    return frame.render(
+        "staff/orders.html",
+        here="orders",
+        page=page,
+        state=state,
+        states=words.STATES,
+        q=q,
+        cursor=cursor,
+        first_query=urlencode(chosen),
+        next_query=urlencode(chosen | {"cursor": page["next_cursor"] or ""}),
+    )
+
+
+@blueprint.get("/orders/<number>")
+@guard.staff(Permission.READ_ORDERS)
+def show(number: str) -> Response:
+    """Show one order with what may be done to it."""
+    order = _find(number)
+    left_fen = sum(line["refundable_fen"] for line in order["lines"]) + order["freight_refundable_fen"]
+    may_refund = accounts.allowed(guard.actor(), Permission.REFUND_ORDERS)
+    can_refund = may_refund and order["state"] in _REFUNDABLE and left_fen > 0
+    return frame.render(
+        "staff/order.html", here="orders", order=order, carriers=_CARRIERS, left_fen=left_fen, can_refund=can_refund
+    )
+
+
+@blueprint.post("/orders/<number>/shipments")
+@guard.staff(Permission.SHIP_ORDERS)
+def ship(number: str) -> Response:
+    """Send one consignment of an order."""
+    path, form = f"/orders/{number}", request.form
+    carrier, tracking = form.get("carrier", "").strip()[:32], form.get("tracking_number", "").strip()
+    if not carrier or not _TRACKING.fullmatch(tracking) or not form.get("consignment", "").isdecimal():
+        return frame.back(path, fault="form.shipment")
+    try:
+        with database.transaction() as session:
+            order_desk.ship(
+                session,
+                guard.actor(),
+                number=number,
+                carrier=carrier,
+                tracking_number=tracking,
+                consignment=int(form["consignment"][:4]),
+                now=clock.now(),
+            )
+    except (Conflict, Invalid) as error:
+        return frame.refused(path, error)
+    return frame.back(path, done="shipped")
+
+
+@blueprint.get("/orders/<number>/refund")
+@guard.staff(Permission.REFUND_ORDERS)
+def review(number: str) -> Response:
+    """Show what would go back, with a form that sends it."""
+    order = _find(number)
+    asked, freight_fen = _amounts(order, request.args)
+    reason = request.args.get("reason", "").strip()[:80]
+    if asked is None or freight_fen is None or not (asked or freight_fen):
+        return frame.back(f"/orders/{number}", fault="form.amount")
+    if not reason:
+        return frame.back(f"/orders/{number}", fault="form.reason")
+    if freight_fen > order["freight_refundable_fen"] or any(
+        asked.get(line["line"], 0) > line["refundable_fen"] for line in order["lines"]
+    ):
+        return frame.back(f"/orders/{number}", fault="order.refund_exceeds_line")
+    return frame.render(
+        "staff/refund.html",
+        here="orders",
+        order=order,
+        items=[
+            {"line": line["line"], "title": f"{line['title']} {line['spec']}", "fen": asked[line["line"]]}
+            for line in order["lines"]
+            if line["line"] in asked
+        ],
+        freight_fen=freight_fen,
+        total_fen=sum(asked.values()) + freight_fen,
+        reason=reason,
+        key=secrets.token_urlsafe(16),
+    )
+
+
+@blueprint.post("/orders/<number>/refunds")
+@guard.staff(Permission.REFUND_ORDERS)
+def refund(number: str) -> Response:
+    """Give money back, once per reviewed form."""
+    path, form = f"/orders/{number}", request.form
+    lines = {int(name[4:]): _fen(form[name]) for name in form if re.fullmatch(r"line[1-9][0-9]{0,2}", name, re.ASCII)}
+    freight_fen, reason = _fen(form.get("freight", "0")), form.get("reason", "").strip()[:80]
+    if freight_fen is None or None in lines.values() or not _KEY.fullmatch(form.get("key", "")):
+        return frame.back(path, fault="form.amount")
+    if not reason:
+        return frame.back(path, fault="form.reason")
+    try:
+        with database.transaction() as session:
+            order_desk.refund(
+                session,
+                guard.actor(),
+                number=number,
+                lines={line: fen for line, fen in lines.items() if fen},
+                freight_fen=freight_fen,
+                reason=reason,
+                key=form["key"],
+                now=clock.now(),
+            )
+    except (Conflict, Invalid) as error:
+        return frame.refused(path, error)
+    return frame.back(path, done="refunded")
+
+
+@blueprint.get("/orders/<number>/attribution")
+@guard.staff(Permission.READ_ATTRIBUTION)
+def explain(number: str) -> Response:
+    """Say in words who was credited with an order, and why."""
+    with database.transaction() as session:
+        told = order_desk.explain(session, guard.actor(), number=number)
+    explained = told["explained"]
+    return frame.render(
+        "staff/attribution.html",
+        here="orders",
+        number=number,
+        e=explained,
+        names=told["names"],
+        titles=told["titles"],
+        places={touch["touch"]: touch["placement"] for touch in explained.get("touches", [])},
+        window_days=explained.get("params", {}).get("window_s", 0) // 86400,
+    )
+
+
+def _find(number: str) -> dict[str, Any]:
+    with database.transaction() as session:
+        return order_desk.find(session, guard.actor(), number=number, now=clock.now())
+
+
+def _amounts(order: dict[str, Any], form: Any) -> tuple[dict[int, int] | None, int | None]:
+    """Return line → fen and the freight as they were typed; None for what is no amount."""
+    if form.get("all") == "yes":
+        left = {line["line"]: line["refundable_fen"] for line in order["lines"] if line["refundable_fen"]}
+        return left, order["freight_refundable_fen"]
+    typed = {line["line"]: _fen(form.get(f"line{line['line']}", "")) for line in order["lines"]}
+    if None in typed.values():
+        return None, None
+    return {line: fen for line, fen in typed.items() if fen}, _fen(form.get("freight", ""))
+
+
+def _fen(yuan: str) -> int | None:
+    """Return what was typed in yuan as fen, nothing typed being nothing; None when it is no amount."""
+    match = _YUAN.fullmatch(yuan.strip() or "0")
+    return int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else None
