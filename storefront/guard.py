@@ -164,7 +164,7 @@ def visitor() -> UUID | None:
 
 def visitor_cookie_name() -> str:
     """Return the name of the cookie that scans set."""
-    return ("__Host-" if settings.current().is_public_https else "") + _VISITOR_COOKIE
+    return sessions.cookie_prefix() + _VISITOR_COOKIE
 
 
 def _identify(kind: str, permission: Permission | None) -> None:

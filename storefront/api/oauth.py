@@ -14,9 +14,6 @@ from storefront import errors, guard, login, sessions
 
 blueprint = Blueprint("oauth", __name__, url_prefix="/wechat/oauth", description="Official-account login for pages.")
 
-# Only the way back brings it along.
-_BROWSER_COOKIE = "hall_login"
-
 
 class Start(Schema):
     """Where to go after the login."""
@@ -41,9 +38,7 @@ def start(given: dict[str, Any]) -> Response:
     with database.transaction() as session:
         departure = login.start(session, next_path=given["next"], now=clock.now())
     response = _redirect(departure.url)
-    response.set_cookie(
-        _BROWSER_COOKIE, departure.browser, max_age=int(login.STATE_LIFETIME.total_seconds()), **_attributes()
-    )
+    response.set_cookie(**login.browser_cookie(departure))
     return response
 
 
@@ -59,20 +54,16 @@ def callback(given: dict[str, Any]) -> Response:
     logged_in = login.official(
         code=given["code"],
         state=given["state"],
-        browser=request.cookies.get(_BROWSER_COOKIE),
+        browser=request.cookies.get(login.browser_cookie_name()),
         visitor=guard.visitor(),
         previous=held.token if held else None,
         now=now,
     )
     response = _redirect(logged_in.next_path)
     response.set_cookie(**sessions.cookie(logged_in.opened, now=now))
-    response.delete_cookie(_BROWSER_COOKIE, **_attributes())
+    response.delete_cookie(login.browser_cookie_name(), **sessions.cookie_attributes())
     return response
 
 
 def _redirect(url: str) -> Response:
     return Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
-
-
-def _attributes() -> dict[str, Any]:
-    return {**sessions.cookie_attributes(), "path": blueprint.url_prefix}

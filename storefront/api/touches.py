@@ -22,10 +22,10 @@ blueprint = Blueprint("touches", __name__, url_prefix="/api/v1", description="La
 
 
 class LaunchQuery(Schema):
-    """The launch's query as WeChat gave it: `q` is still encoded, `scancode_time` counts seconds since 1970."""
+    """The launch's query as WeChat gave it: `q` is still encoded, `scancode_time` counts seconds, often in a string."""
 
     q = Text(high=1000)
-    scancode_time = Int(low=0)
+    scancode_time = Int(low=0, metadata={"in_query": True, "type": ["integer", "string"]})
     scene = Text(high=64)
 
 
@@ -33,7 +33,7 @@ class TouchGiven(Schema):
     """One launch. `visitor_token` is the one that an earlier answer gave."""
 
     id = fields.UUID(required=True)
-    scene = Int(required=True, low=0, high=99_999)
+    scene = Int(required=True, low=0, high=9999)
     query = fields.Nested(LaunchQuery, load_default=dict)
     client_at = fields.AwareDateTime(required=True, format="iso")
     sent_at = fields.AwareDateTime(required=True, format="iso")
