@@ -32,7 +32,7 @@ class CodeView:
 
 
 def mint(session: Session, *, count: int, now: datetime, rng: Random | None = None) -> list[str]:
-    """Make `count` new codes and return them. A draw that was printed before is drawn again."""
+    """Make `count` new codes and return them in no order. A draw that was printed before is drawn again."""
     database.require_transaction(session)
     rng = rng or SystemRandom()
     minted: set[str] = set()
@@ -48,7 +48,7 @@ def mint(session: Session, *, count: int, now: datetime, rng: Random | None = No
             ).scalars()
         )
         if len(minted) == count:
-            return sorted(minted)
+            return list(minted)
     raise RuntimeError("the random source repeats itself")
 
 
