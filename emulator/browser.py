@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urldefrag, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, urldefrag, urlencode, urljoin, urlsplit
 
 import orjson
 import requests
@@ -21,6 +21,8 @@ MOST_REDIRECTS = 10
 # What says "later", not "no".
 LATER = frozenset({429, 500, 502, 503, 504})
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
+# Where a page's script says that the page stands before a person.
+CONFIRMATION = "/api/v1/visits/confirmation"
 
 
 class GaveUp(Exception):
@@ -48,6 +50,7 @@ class Page:
     forms: list[Form] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
     pictures: list[str] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
     data: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -92,6 +95,7 @@ class Browser:
         self.csrf: str | None = None
         self.person = person
         self._patience = patience
+        self._cache: dict[str, bytes] = {}
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["User-Agent"] = user_agent
@@ -142,18 +146,23 @@ class Browser:
                 self._look_at(page)
                 return page
             url = self._as_person(urljoin(url, answer.headers["Location"]))
-            method, request = "GET", {"headers": {"Accept": "text/html", "Referer": answer.url}}
+            if answer.status_code not in (307, 308):
+                method, request = "GET", {"headers": {"Accept": "text/html", "Referer": answer.url}}
         raise GaveUp(f"{url} leads in circles")
 
     def _look_at(self, page: Page) -> None:
-        """Fetch what a real browser fetches with a page; a picture that fails hurts nobody."""
-        here = urlsplit(page.url).netloc
-        for picture in page.pictures:
-            if urlsplit(picture).netloc == here and urlsplit(picture).scheme in ("http", "https"):
+        """Fetch what a real browser fetches with a page, and confirm a visit if the page's script would."""
+        here = urlsplit(page.url)
+        for address in (*page.pictures, *page.scripts):
+            if urlsplit(address)[:2] == here[:2] and address not in self._cache:
                 try:
-                    self._session.get(picture, timeout=TIMEOUT_SECONDS, headers={"Referer": page.url})
+                    answer = self._session.get(address, timeout=TIMEOUT_SECONDS, headers={"Referer": page.url})
                 except requests.RequestException:
-                    continue
+                    continue  # What fails to load hurts nobody; it is tried again with the next page.
+                self._cache[address] = answer.content if address in page.scripts else b""
+        visit = dict(parse_qsl(here.query)).get("tk")
+        if visit and any(CONFIRMATION.encode() in self._cache.get(address, b"") for address in page.scripts):
+            self.call("POST", f"{CONFIRMATION}?{urlencode({'tk': visit})}")
 
     def _as_person(self, url: str) -> str:
         """Tell the emulated WeChat who holds this phone: the real one would know."""
@@ -210,6 +219,8 @@ class _Reader(HTMLParser):
         if tag == "form":
             self._form = Form(values.get("id", ""), values.get("action", ""))
             self._page.forms.append(self._form)
+        elif tag == "script" and values.get("src"):
+            self._page.scripts.append(urljoin(self._page.url, values["src"]))
         elif tag == "img" and values.get("loading") != "lazy" and values.get("src"):
             self._page.pictures.append(urljoin(self._page.url, values["src"]))
         elif tag == "a" and "href" in values:

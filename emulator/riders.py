@@ -111,19 +111,22 @@ class Rider:
 
     def order(self, phone: Browser, page: Page, *, placement: str | None, reason: str = "") -> tuple[Purchase, Page]:
         """Fill in the form of a product page and send it; inside WeChat this leads through its login and back."""
-        form = _order_form(page)
-        if form is None:
-            raise GaveUp(f"no order form on {page.url}")
         quantity = self.dice.choice((1, 1, 1, 2, 3))
-        answer = phone.submit(page, form, **self._filled(form), quantity=str(quantity), do="place")
-        if answer.status == 409:
-            raise SoldOut(page.url)
+        answer, goods_fen = page, 0
+        for _ in range(3):
+            # A page that has to show another sum first comes back with it, and wants a second tap.
+            form = _order_form(answer)
+            if form is None:
+                break
+            goods_fen = form.prices[form.fields["sku"]] * quantity
+            answer = phone.submit(answer, form, **self._filled(form), quantity=str(quantity), do="place")
+            if answer.status == 409:
+                raise SoldOut(page.url)
         if "login" in answer.links.values():
             answer = phone.open(next(link for link, name in answer.links.items() if name == "login"))
         if "order" not in answer.data.get("live", {}):
-            raise GaveUp(f"ordering led to {answer.status} {answer.url}")
-        number = answer.data["live"]["order"]
-        return self._note(phone, number, form.prices[form.fields["sku"]] * quantity, placement, reason), answer
+            raise GaveUp(f"ordering led to {answer.status} {answer.url}: {answer.text}")
+        return self._note(phone, answer.data["live"]["order"], goods_fen, placement, reason), answer
 
     def login(self, phone: Browser, *, visitor_token: str | None) -> None:
         """Log in to the mini-program; a code whose answer was lost is followed by a fresh one."""
@@ -144,7 +147,7 @@ class Rider:
             "scene": CAMERA_SCENE,
             "query": {
                 "q": quote(f"{self.ground.shop}/s/{spot.code}", safe=""),
-                "scancode_time": str(int(time.time())),
+                "scancode_time": int(time.time()),
             },
             "client_at": now,
             "sent_at": now,

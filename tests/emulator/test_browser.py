@@ -10,7 +10,8 @@ import pytest
 
 from emulator.browser import Browser, GaveUp
 
-PAGE = """<!doctype html><title>x</title><img src="/seen.gif"><img src="/later.gif" loading="lazy">
+PAGE = """<!doctype html><title>x</title><script src="/shop.js"></script>
+<img src="/seen.gif"><img src="/later.gif" loading="lazy">
 <a href="/p/1" id="go">go</a>
 <div id="live" data-order="D1" data-channel="h5"></div>
 <form id="order" action="/p/1/orders"><input name="csrf_token" value="c1">
@@ -41,12 +42,14 @@ def site() -> Iterator[Site]:
             if failure == "drop":
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
-            moves = {"/s/1": "/p/1", "/circle": "/circle"}
-            self.send_response(int(failure or (303 if self.path in moves else 200)))
+            moves = {"/s/1": "/p/1?tk=t1", "/circle": "/circle", "/p/1/orders": "/p/1/orders?again=1"}
+            moved = 307 if self.command == "POST" else 303
+            self.send_response(int(failure or (moved if self.path in moves else 200)))
             if self.path in moves:
                 self.send_header("Location", moves[self.path])
                 self.send_header("Set-Cookie", "visit=1; Path=/")
             content = b'{"ok": true}' if self.path.startswith("/api") else PAGE.encode()
+            content = b'fetch("/api/v1/visits/confirmation")' if self.path == "/shop.js" else content
             self.send_header("Content-Type", "application/json" if self.path.startswith("/api") else "text/html")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -82,15 +85,16 @@ def test_a_page_is_followed_read_and_its_pictures_fetched(site: Site, phone: Bro
     [form] = page.forms
     assert form.fields == {"csrf_token": "c1", "sku": "S2", "city": "340100", "detail": ""}
     assert (form.unticked, form.prices) == ({"consent": "v2"}, {"S1": 990, "S2": 1990})
-    assert [path for _, path, _, _ in site.seen] == ["/s/1", "/p/1", "/seen.gif"]
+    seen = [path for _, path, _, _ in site.seen]
+    assert seen == ["/s/1", "/p/1?tk=t1", "/seen.gif", "/shop.js", "/api/v1/visits/confirmation?tk=t1"]
     assert all(headers.get("Cookie") == "visit=1" for _, path, headers, _ in site.seen if path != "/s/1")
 
 
 def test_forms_and_calls_prove_their_origin(site: Site, phone: Browser) -> None:
     page = phone.open("/p/1")
     phone.submit(page, page.forms[0], detail="长江中路", **page.forms[0].unticked)
-    method, path, headers, body = site.seen[-2]
-    assert (method, path, headers["Origin"]) == ("POST", "/p/1/orders", site.url)
+    method, path, headers, body = site.seen[-1]
+    assert (method, path, headers["Origin"]) == ("POST", "/p/1/orders?again=1", site.url)
     assert b"consent=v2" in body
     assert phone.call("POST", "/api/x", {"a": 1}, key="k" * 8).json() == {"ok": True}
     _, _, headers, body = site.seen[-1]
