@@ -18,8 +18,8 @@ import requests
 PATIENCE_SECONDS = 90
 TIMEOUT_SECONDS = 20
 MOST_REDIRECTS = 10
-# What says "later", not "no".
-LATER = frozenset({429, 500, 502, 503, 504})
+# What says "later". A plain 500 says that the shop has a fault, which no waiting mends.
+LATER = frozenset({429, 502, 503, 504})
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
 # Where a page's script says that the page stands before a person.
 CONFIRMATION = "/api/v1/visits/confirmation"
@@ -71,7 +71,7 @@ class Page:
 
     @property
     def text(self) -> str:
-        """The beginning of the body, for a complaint."""
+        """The words of the body, for a complaint."""
         return " ".join(
             re.sub(r"<style.*?</style>|<[^>]*>", " ", self.body.decode(errors="replace"), flags=re.S).split()
         )[:300]
@@ -131,9 +131,10 @@ class Browser:
         if key:
             headers["Idempotency-Key"] = key
         answer = self._send(method, urljoin(self.base + "/", path), headers=headers, json=body)
-        if answer.status_code >= 300 and answer.status_code not in accept:
-            raise GaveUp(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
-        return Page(answer.url, answer.status_code, answer.content)
+        page = Page(answer.url, answer.status_code, answer.content)
+        if page.status >= 300 and page.status not in accept:
+            raise GaveUp(f"{method} {path} answered {page.status}: {page.text}")
+        return page
 
     def _follow(self, method: str, url: str, **request: Any) -> Page:
         for _ in range(MOST_REDIRECTS):
@@ -180,7 +181,7 @@ class Browser:
             else:
                 if answer.status_code not in LATER:
                     return answer
-                trouble = f"{answer.status_code} {answer.text[:200]}"
+                trouble = str(answer.status_code)
                 pause = max(pause, _retry_after(answer.headers))
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
