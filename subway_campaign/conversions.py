@@ -161,14 +161,13 @@ def refunded(
     ).first()
     if known is not None:
         return False
-    amounts = dict(lines) | ({FREIGHT_LINE: freight_fen} if freight_fen else {})
-    session.execute(
-        _REFUND,
-        [
-            {"refund": refund, "line_no": no, "order": order, "fen": fen, "refunded_at": refunded_at}
-            for no, fen in amounts.items()
-        ],
-    )
+    rows = [
+        {"refund": refund, "line_no": no, "order": order, "fen": fen, "refunded_at": refunded_at}
+        for no, fen in {**lines, FREIGHT_LINE: freight_fen}.items()
+        if fen
+    ]
+    if rows:
+        session.execute(_REFUND, rows)
     conversion = _find(session, order)
     if conversion is not None and conversion.paid_at is not None:
         _apply_parked(session, order)

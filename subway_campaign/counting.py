@@ -48,7 +48,8 @@ _SCANS = """
         FROM touches t
         LEFT JOIN touch_confirmations k ON k.touch_id = t.id
         LEFT JOIN excluded e ON e.visitor_id = t.visitor_id AND e.spans @> t.occurred_at
-        WHERE t.occurred_at >= :since AND t.occurred_at < :until AND t.kind IN ('scan', 'typed', 'scan_album')
+        WHERE t.occurred_at >= cast(:from AS timestamptz) - cast(:look_back AS interval) AND t.occurred_at < :until
+          AND t.kind IN ('scan', 'typed', 'scan_album')
     ), regulars AS (
         SELECT visitor_id FROM judged WHERE bar IS NULL AND visitor_id IS NOT NULL
         GROUP BY visitor_id HAVING count(*) > 1
@@ -104,7 +105,7 @@ def scans(session: Session, *, tree: str, period: dict[str, Any]) -> Counted:
     # A million scans are joined and hashed here; the default 4 MB would send every step to disk.
     session.execute(text("SET LOCAL work_mem = '64MB'"))
     counts, kept_out, late = session.execute(
-        text(tree + _SCANS), period | {"since": period["from"] - LOOK_BACK, "gap": SAME_SCAN}
+        text(tree + _SCANS), period | {"look_back": LOOK_BACK, "gap": SAME_SCAN}
     ).one()
     by_node: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for node, *figures in counts or ():

@@ -219,3 +219,33 @@ def test_a_payment_told_in_whole_seconds_may_seem_to_precede_its_order(world: Wo
     rider = world.scan("A", beijing(3, 4, 8, 0, 2)).visitor
     world.order("N1", rider, beijing(3, 4, 8, 0, 3), paid_at=beijing(3, 4, 8, 0, 1))
     assert world.credits("N1") == {"A": 9_900}
+
+
+def test_a_line_that_cost_nothing_gives_nothing_back(world: World) -> None:
+    rider = world.scan("A", beijing(3, 3)).visitor
+    world.order("N1", rider, beijing(3, 4), 6_000, 0)
+    world.refund("N1", "R1", beijing(3, 5), {1: 6_000, 2: 0})
+    world.refund("N1", "R2", beijing(3, 5), {2: 0})
+    assert world.credits("N1") == {"A": 0}
+    with database.transaction() as session:
+        assert set(session.execute(text("SELECT state FROM conversion_refunds")).scalars()) == {"applied"}
+
+
+def test_race_a_payment_and_its_refund_in_any_order(world: World) -> None:
+    rider = world.scan("A", beijing(3, 3)).visitor
+    for number in range(6):
+        order, ready = f"N{number}", threading.Barrier(3)
+        world.order(order, rider, beijing(3, 4), pay=False)
+        events = [
+            lambda order=order: world.pay(order, beijing(3, 4, 9), 9_900),
+            lambda order=order: world.refund(order, f"{order}a", beijing(3, 5), {1: 4_000}),
+            lambda order=order: world.refund(order, f"{order}b", beijing(3, 5), {1: 5_900}),
+        ]
+        threads = [
+            threading.Thread(target=lambda event=event, ready=ready: (ready.wait(), event())) for event in events
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert world.credits(order) == {"A": 0}

@@ -217,3 +217,9 @@ def test_a_bad_level_of_the_tree_loses_nothing(world: World) -> None:
     buyer = world.scan("C", beijing(3, 4)).visitor
     world.order("N1", buyer, beijing(3, 4, 9))
     assert row(report(level=Level.CAR), "METRO.HF.L1")["gross_fen"] == 9_900
+
+
+@pytest.mark.parametrize("days", [(date.min, date.max), (date.min, date(1, 1, 2)), (date(9999, 12, 30), date.max)])
+def test_the_ends_of_the_calendar_are_days_too(world: World, days: tuple[date, date]) -> None:
+    world.scan("A", beijing(3, 4))
+    assert report(*days)["total"]["scans"] == (days == (date.min, date.max))
