@@ -58,6 +58,11 @@ class Page:
         """The path of the page's address."""
         return urlsplit(self.url).path
 
+    @property
+    def csrf(self) -> str | None:
+        """The token with which the page's forms, and its script, prove where they come from."""
+        return next((form.fields["csrf_token"] for form in self.forms if form.fields.get("csrf_token")), None)
+
     def form(self, action: str) -> Form:
         """Return the form that leads to `action` (the end of its address). Raises GaveUp."""
         for form in self.forms:
@@ -141,9 +146,8 @@ class Browser:
             answer = self._send(method, url, **request)
             if not answer.is_redirect:
                 page = _read(answer)
-                self.csrf = next(
-                    (form.fields["csrf_token"] for form in page.forms if "csrf_token" in form.fields), None
-                )
+                if page.url.startswith(f"{self.base}/"):
+                    self.csrf = page.csrf or self.csrf
                 self._look_at(page)
                 return page
             url = self._as_person(urljoin(url, answer.headers["Location"]))

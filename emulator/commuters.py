@@ -25,6 +25,18 @@ from emulator.stories import STORIES, Story
 # So many placements share the commuters: enough to differ, few enough for a table that a person reads.
 MOST_SPOTS = 24
 ROWS_SHOWN = 30
+# A bad day at WeChat: everything that it is known to do to merchants, to one call or sending in ten.
+ROUGH: tuple[dict[str, Any], ...] = (
+    *({"fault": fault, "probability": 0.1} for fault in ("lost", "doubled", "forged_signature", "signtest")),
+    {"fault": "late", "probability": 0.1, "options": {"seconds": 5}},
+    {"fault": "wrong_amount", "probability": 0.05},
+    {"fault": "error", "probability": 0.05},
+    {"fault": "error", "probability": 0.05, "when": "after"},
+    {"fault": "reset", "probability": 0.05, "when": "after"},
+    {"fault": "limited", "probability": 0.2, "when": "after", "on": "refund"},
+    {"fault": "notify_first", "probability": 0.02},
+    {"fault": "errcode", "probability": 0.05, "options": {"errcode": -1}},
+)
 
 
 def simulate(arguments: list[str]) -> int:
@@ -54,11 +66,16 @@ def _simulate(options: argparse.Namespace) -> int:
     )
     today = datetime.now(UTC).date()
     before = staff.report(around=today)
+    wechat = Browser(ground.wechat)
+    if options.rough:
+        for rule in ROUGH:
+            wechat.call("POST", "/_control/faults", rule)
     stories = dice.choices(list(STORIES), weights=list(STORIES.values()), k=options.n)
     trips = _ride(ground, stories, workers=options.workers)
-    wechat = Browser(ground.wechat)
     _give_back(staff, wechat, trips, patience=options.patience)
     told, found = _settle(staff, wechat, trips, before=before, around=today, patience=options.patience)
+    if options.rough:
+        wechat.call("DELETE", "/_control/faults")
     return _tell(trips, found, told, spots)
 
 
@@ -175,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same stories (default %(default)s)")
     parser.add_argument("--workers", type=int, default=8, help="how many at a time (default %(default)s)")
     parser.add_argument("--patience", type=float, default=90, help="seconds to wait for the report (default 90)")
+    parser.add_argument("--rough", action="store_true", help="let WeChat have a bad day meanwhile")
     parser.add_argument("--account", type=Path, default=data / "desk-account.json", help="the desk's staff account")
     parser.add_argument("--staff-username")
     parser.add_argument("--staff-password", default=os.environ.get("STAFF_PASSWORD"))

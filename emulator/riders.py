@@ -44,11 +44,12 @@ class Purchase:
 
 @dataclass
 class Trip:
-    """What one commuter leaves behind: counted scans by placement, purchases, and whatever went wrong."""
+    """What one commuter leaves behind: scans that count and that do not, purchases, and whatever went wrong."""
 
     person: str
     story: str
     scans: set[tuple[int, str]] = field(default_factory=set)
+    kept_out: list[str] = field(default_factory=list)
     purchases: list[Purchase] = field(default_factory=list)
     trouble: str | None = None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from emulator.riders import Purchase, Trip
 
-COUNTS = ("scans", "visitors", "orders", "paid_orders")
+COUNTS = ("scans", "visitors", "carts", "orders", "paid_orders")
 MONEY = ("gross_fen", "refunded_fen", "net_fen")
 COMPARED = (*COUNTS, *MONEY)
 # An order that nobody paid stays open for half an hour, or is cancelled.
@@ -23,10 +23,11 @@ Figures = dict[str, int]
 
 @dataclass
 class Expectation:
-    """What the report must have gained: by placement, by reason of what nobody earned, and freight."""
+    """What the report must have gained: by placement, by reason of what nobody earned or nobody did, and freight."""
 
     rows: dict[str, Figures] = field(default_factory=lambda: defaultdict(lambda: dict.fromkeys(COMPARED, 0)))
     reasons: dict[str, Figures] = field(default_factory=lambda: defaultdict(lambda: dict.fromkeys(COMPARED, 0)))
+    kept_out: dict[str, Figures] = field(default_factory=lambda: defaultdict(lambda: dict.fromkeys(COMPARED, 0)))
     freight_fen: int = 0
     troubles: list[str] = field(default_factory=list)
 
@@ -48,6 +49,8 @@ def expect(trips: Iterable[Trip], books: Mapping[str, Any]) -> Expectation:
         for _, placement in trip.scans:
             expected.rows[placement]["scans"] += 1
             expected.rows[placement]["visitors"] += 1
+        for reason in trip.kept_out:
+            expected.kept_out[reason]["scans"] += 1
         for purchase in trip.purchases:
             _expect_purchase(expected, purchase, payments_of(purchase, paid))
     return expected
@@ -62,6 +65,8 @@ def payments_of(purchase: Purchase, paid: Mapping[str, Any]) -> list[dict[str, A
 def _expect_purchase(expected: Expectation, purchase: Purchase, payments: list[dict[str, Any]]) -> None:
     figures = expected.rows[purchase.placement] if purchase.placement else expected.reasons[purchase.reason]
     figures["orders"] += 1
+    # Whoever orders has had the goods in hand; what nobody earned belongs to no journey.
+    figures["carts"] += purchase.placement is not None
     if not payments:
         return
     if len(payments) > 1:
@@ -89,18 +94,25 @@ def _expect_purchase(expected: Expectation, purchase: Purchase, payments: list[d
 def gained(before: Mapping[str, Any], after: Mapping[str, Any]) -> Expectation:
     """Return what a report has gained between two readings, in the form of an expectation."""
     gain = Expectation(freight_fen=after["freight_fen"] - before["freight_fen"])
-    for name, key, side in (("rows", "placement", gain.rows), ("unattributed", "reason", gain.reasons)):
+    sides = (("rows", "placement", gain.rows), ("unattributed", "reason", gain.reasons))
+    for name, key, side in (*sides, ("excluded", "reason", gain.kept_out)):
         for report, sign in ((before, -1), (after, 1)):
             for row in report[name]:
                 for figure in COMPARED:
                     side[row[key]][figure] += sign * row.get(figure, 0)
+    for name in ("difference", "undecided"):
+        gain.troubles += [f"the report's own {name} is {after[name]}"] if any(after[name].values()) else []
     return gain
 
 
 def differences(expected: Expectation, found: Expectation) -> list[str]:
     """Return every figure in which the report is not what happened."""
-    told = list(expected.troubles)
-    for side, mine, theirs in (("", expected.rows, found.rows), ("nobody's: ", expected.reasons, found.reasons)):
+    told = [*expected.troubles, *found.troubles]
+    for side, mine, theirs in (
+        ("", expected.rows, found.rows),
+        ("nobody's: ", expected.reasons, found.reasons),
+        ("kept out: ", expected.kept_out, found.kept_out),
+    ):
         for key in sorted({*mine, *theirs}):
             told += [
                 f"{side}{key} {name}: expected {mine[key][name]}, reported {theirs[key][name]}"

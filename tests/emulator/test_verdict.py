@@ -8,9 +8,10 @@ import pytest
 from emulator import verdict
 from emulator.riders import Purchase, Trip
 
-ROW = {"placement": "METRO.L1", "name": "一号线", "scans": 40, "visitors": 30, "orders": 5, "paid_orders": 4,
-       "gross_fen": 10000, "refunded_fen": 0, "net_fen": 10000}  # fmt: skip
-BEFORE: dict[str, Any] = {"rows": [ROW], "unattributed": [], "freight_fen": 300}
+ROW = {"placement": "METRO.L1", "name": "一号线", "scans": 40, "visitors": 30, "carts": 5, "orders": 5,
+       "paid_orders": 4, "gross_fen": 10000, "refunded_fen": 0, "net_fen": 10000}  # fmt: skip
+QUIET = {"excluded": [], "difference": {"orders": 0, "net_fen": 0}, "undecided": {"orders": 0}}
+BEFORE: dict[str, Any] = {"rows": [ROW], "unattributed": [], "freight_fen": 300} | QUIET
 
 
 def purchase(number: str, placement: str | None = "METRO.L1", **more: Any) -> Purchase:
@@ -44,12 +45,12 @@ def books() -> dict[str, Any]:
 
 @pytest.fixture
 def after() -> dict[str, Any]:
-    grown = ROW | {"scans": 42, "visitors": 32, "orders": 8, "paid_orders": 6, "gross_fen": 20000,
+    grown = ROW | {"scans": 42, "visitors": 32, "carts": 8, "orders": 8, "paid_orders": 6, "gross_fen": 20000,
                    "refunded_fen": 1500, "net_fen": 18500}  # fmt: skip
     bus = dict.fromkeys(verdict.COMPARED, 0) | {"placement": "BUS.2", "name": "2 路", "scans": 1, "visitors": 1}
     shared = {"reason": "shared_only", "orders": 1, "paid_orders": 1, "gross_fen": 5000, "refunded_fen": 0,
               "net_fen": 5000}  # fmt: skip
-    return {"rows": [grown, bus], "unattributed": [shared], "freight_fen": 300 + 3 * 800 - 800}
+    return {"rows": [grown, bus], "unattributed": [shared], "freight_fen": 300 + 3 * 800 - 800} | QUIET
 
 
 def told(trips: list[Trip], books: dict[str, Any], after: dict[str, Any]) -> list[str]:
@@ -78,6 +79,18 @@ def test_credit_that_moved_is_noticed_on_both_sides(trips: list[Trip], books: An
 def test_freight_is_compared_apart(trips: list[Trip], books: Any, after: Any) -> None:
     after["freight_fen"] -= 1
     assert told(trips, books, after) == ["freight: expected 1600, reported 1599"]
+
+
+def test_what_is_kept_out_is_compared_too(trips: list[Trip], books: Any, after: Any) -> None:
+    trips[1].kept_out.append("wechat_crawler")
+    assert told(trips, books, after) == ["kept out: wechat_crawler scans: expected 1, reported 0"]
+    after["excluded"] = [{"reason": "wechat_crawler", "scans": 1}]
+    assert told(trips, books, after) == []
+
+
+def test_a_report_that_disagrees_with_its_own_sales_is_not_believed(trips: list[Trip], books: Any, after: Any) -> None:
+    after["difference"] = {"orders": 0, "net_fen": 1}
+    assert told(trips, books, after) == ["the report's own difference is {'orders': 0, 'net_fen': 1}"]
 
 
 def test_money_against_the_intention_is_trouble(trips: list[Trip], books: Any, after: Any) -> None:
