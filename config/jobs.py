@@ -15,6 +15,7 @@ import procrastinate
 from procrastinate.jobs import Job
 from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import clock, database, logs
@@ -84,6 +85,18 @@ async def revive(timestamp: int) -> None:
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_S):
         await app.job_manager.retry_job(job)
     await app.job_manager.prune_stalled_workers(DEAD_AFTER_S)
+
+
+_PURGE = text("""
+    DELETE FROM procrastinate_jobs j WHERE status IN ('failed', 'cancelled', 'aborted')
+    AND NOT EXISTS (SELECT FROM procrastinate_events e WHERE e.job_id = j.id AND e.at >= :before)
+    RETURNING j.id
+""")
+
+
+def purge(session: Session, *, before: datetime) -> int:
+    """Delete the jobs that ended without success before `before`; returns how many. Successful ones go at once."""
+    return len(session.execute(_PURGE, {"before": before}).all())
 
 
 async def _work() -> None:

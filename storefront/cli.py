@@ -1,7 +1,9 @@
-"""The commands: `flask --app wsgi migrate | seed | worker | staff add | staff code | welcome`."""
+"""The commands: `flask --app wsgi migrate | seed | worker | purge | staff add | staff code | welcome`."""
 
 import secrets
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Never
 
 import click
@@ -14,6 +16,7 @@ from tqdm import tqdm
 
 from config import clock, database, facts, jobs, settings
 from config.errors import AppError
+from storefront import purging
 from storefront.roles import Grant, Role, Scope
 from storefront.staff import accounts
 
@@ -36,13 +39,28 @@ def seed() -> None:
     # Seeding romanises Chinese, which takes 55 MB that no web worker should carry.
     from storefront import seeding
 
+    with _bars("Seeding") as progress:
+        seeding.seed(progress, now=clock.now())
+
+
+@click.command()
+@with_appcontext
+def purge() -> None:
+    """Delete what docs/privacy.md says is over; again, it changes nothing."""
+    with _bars("Purging") as progress:
+        purging.purge(now=clock.now(), progress=progress)
+
+
+@contextmanager
+def _bars(verb: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that shows how much of what is done, each on a bar of its own."""
     bars: dict[str, tqdm[Never]] = {}
 
     def progress(what: str, done: int, total: int) -> None:
-        bar = bars.setdefault(what, tqdm(total=total, desc=f"Seeding {what}", leave=True))
+        bar = bars.setdefault(what, tqdm(total=total, desc=f"{verb} {what}", leave=True))
         bar.update(done - bar.n)
 
-    seeding.seed(progress, now=clock.now())
+    yield progress
     for bar in bars.values():
         bar.close()
 

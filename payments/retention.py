@@ -1,0 +1,27 @@
+"""How long payments remember who paid (docs/privacy.md).
+
+Invariant: a payment that may still be sent again keeps its request word for word; what is kept for ever names amounts,
+numbers and instants, and no payer.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from config import database
+
+_FORGET = text("""
+    UPDATE payments SET request = request #- '{payer}' #- '{scene_info}' WHERE id IN (
+        SELECT id FROM payments
+        WHERE state <> 'open' AND coalesce(succeeded_at, closed_at) < :before
+          AND (request ? 'payer' OR request ? 'scene_info')
+        ORDER BY id LIMIT :at_most FOR UPDATE)
+    RETURNING id
+""")
+
+
+def forget_payers(session: Session, *, before: datetime, at_most: int) -> int:
+    """Drop the openid or the address of whoever paid from payments that ended before `before`; returns how many."""
+    database.require_transaction(session)
+    return len(session.execute(_FORGET, {"before": before, "at_most": at_most}).all())
