@@ -14,11 +14,10 @@ from config import database, jobs
 from payments import retention as payment_retention
 from storefront import login, sessions
 from storefront.staff import delays
+from subway_campaign import erasure
 from subway_campaign import retention as campaign_retention
 from subway_campaign.visits import COOKIE_LIFE
 
-# Who placed an order, and who carried a cookie, serve attribution, returns and the season's report; then they go.
-LINKS_LIVE = timedelta(days=180)
 # The goods and transaction records of a completed order are kept for three years (E-commerce Law, article 31).
 RECORDS_LIVE = timedelta(days=3 * 366)
 # Long after the last look at a closed payment; nothing sends its request again.
@@ -81,10 +80,10 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
         ),
         "guests' addresses": (timedelta(), _run(_FORGET_BOOKS)),
         "guests' carts": (timedelta(), _run(_FORGET_CARTS)),
-        "visitors of orders": (LINKS_LIVE, _run(_FORGET_VISITORS_OF_ORDERS)),
+        "visitors of orders": (erasure.LINK_LIFE, _run(_FORGET_VISITORS_OF_ORDERS)),
         "recipients of orders": (RECORDS_LIVE, _run(_FORGET_RECIPIENTS)),
         "links to orders": (timedelta(), _run(_FORGET_LINKS)),
-        "staff phones": (LINKS_LIVE, _run(_FORGET_PHONES)),
+        "staff phones": (erasure.LINK_LIFE, _run(_FORGET_PHONES)),
     }
     for what, (life, step) in steps.items():
         _repeat(step, now - life)
@@ -92,8 +91,7 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
     campaign_retention.forget_visitors(
         before=now - COOKIE_LIFE, progress=lambda done, total: tell("days of scans", done, total)
     )
-    with database.transaction() as session:
-        campaign_retention.unlink(session, before=now - LINKS_LIVE)
+    erasure.forget_old(now=now)
     tell("links to visitors", 1, 1)
 
 

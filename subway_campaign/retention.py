@@ -1,4 +1,4 @@
-"""How long riders are remembered (docs/privacy.md).
+"""How long the riders behind touches are remembered (docs/privacy.md); who they are to the shop is `erasure`'s.
 
 Invariant: forgetting changes no figure of any report: what two scans must share to be counted once, the visitor of a
 day and of a run of scans, they go on sharing under a new random name that nobody's cookie bears.
@@ -9,7 +9,6 @@ from datetime import datetime, time, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from config import clock, database
 from subway_campaign.attribution import SAME_SCAN
@@ -115,44 +114,3 @@ def _forget_day(day: datetime, cut: datetime) -> int:
 
 def _midnight(at: datetime) -> datetime:
     return datetime.combine(at.astimezone(clock.SHANGHAI).date(), time(), tzinfo=clock.SHANGHAI)
-
-
-# What still leads to a touch is what a report or a decision may need; everything else of that age goes.
-_UNLINK = (
-    """
-    DELETE FROM visitor_links l
-    WHERE coalesce(unlinked_at, linked_at) < :before
-      AND NOT EXISTS (SELECT FROM touches t WHERE t.visitor_id = l.visitor_id)
-    """,
-    """
-    DELETE FROM visitor_identities i
-    WHERE coalesce(unlinked_at, linked_at) < :before
-      AND NOT EXISTS (SELECT FROM visitor_links l WHERE l.person_id = i.person_id)
-      AND NOT EXISTS (SELECT FROM excluded_identities e WHERE e.person_id = i.person_id)
-    """,
-    """
-    DELETE FROM person_links p
-    WHERE linked_at < :before
-      AND NOT EXISTS (SELECT FROM visitor_links l WHERE l.person_id IN (p.person_id, p.same_as))
-      AND NOT EXISTS (SELECT FROM excluded_identities e WHERE e.person_id IN (p.person_id, p.same_as))
-    """,
-    """
-    DELETE FROM excluded_identities e
-    WHERE valid_until < :before AND visitor_id IS NOT NULL
-      AND NOT EXISTS (SELECT FROM touches t WHERE t.visitor_id = e.visitor_id)
-    """,
-    """
-    UPDATE conversions SET visitor_id = NULL, person_id = NULL
-    WHERE placed_at < :before AND (visitor_id IS NOT NULL OR person_id IS NOT NULL)
-    """,
-)
-
-
-def unlink(session: Session, *, before: datetime) -> int:
-    """Forget which person a cookie was, and who placed an order, where that is older than `before`; returns the rows.
-
-    A link that still leads to a remembered touch stays until that is forgotten. Decisions and credits keep the touches
-    and placements that they were made of (R27).
-    """
-    database.require_transaction(session)
-    return sum(session.execute(text(statement), {"before": before}).rowcount for statement in _UNLINK)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from config import database
-from subway_campaign import decisions, exclusions, reports, retention, touches, visitors
+from subway_campaign import decisions, erasure, exclusions, reports, retention, touches, visitors
 from subway_campaign.lifecycle import Exclusion, Level, View
 from subway_campaign.touches import Launch
 from tests.subway_campaign.conftest import World, beijing
@@ -35,11 +35,6 @@ def every_figure(
 def visitors_of_touches() -> list[UUID]:
     with database.transaction() as session:
         return list(session.execute(text("SELECT visitor_id FROM touches ORDER BY occurred_at, id")).scalars())
-
-
-def unlink(before: Any = LATER) -> int:
-    with database.transaction() as session:
-        return retention.unlink(session, before=before)
 
 
 def test_each_day_of_a_rider_gets_a_name_of_its_own_and_no_figure_moves(world: World) -> None:
@@ -101,7 +96,7 @@ def test_staff_phones_stay_out_of_the_figures_after_their_names_are_forgotten(wo
     before = every_figure()
     assert retention.forget_visitors(before=LATER) == 5
     assert every_figure() == before
-    unlink()
+    erasure.forget_old(now=LATER)
     assert every_figure() == before
 
 
@@ -114,28 +109,17 @@ def test_a_launch_that_was_forgotten_is_still_known_by_its_id(world: World) -> N
     assert again.visitor != made.visitor
 
 
-def test_links_go_when_no_remembered_touch_needs_them_and_a_login_makes_them_anew(world: World) -> None:
+def test_a_forgotten_touch_still_explains_its_order(world: World) -> None:
     rider, person = world.scan("A", beijing(3, 1)).visitor, uuid4()
-
-    def log_in(at: Any) -> None:
-        with database.transaction() as session:
-            visitors.link(session, visitor=rider, kind="oa_openid", app="wx1", value="U1", person=person, now=at)
-
-    log_in(beijing(3, 1, 9))
+    with database.transaction() as session:
+        visitors.link(session, visitor=rider, kind="oa_openid", app="wx1", value="U1", person=person, now=beijing(3, 1))
     world.order("N1", rider, beijing(3, 1, 10), person=person)
     before = every_figure()
-    # The scan is still remembered, so its link is too; only the order forgets who placed it.
-    assert unlink() == 1
     retention.forget_visitors(before=LATER)
-    assert unlink() == 2
-    assert unlink() == 0
+    erasure.forget_old(now=LATER)
     assert every_figure() == before
     with database.transaction() as session:
         assert decisions.explain(session, order="N1")["recomputed_equal"]
-    world.scan("B", beijing(8, 30), rider)
-    log_in(beijing(8, 31))
-    world.order("N2", None, beijing(8, 31), person=person)
-    assert world.credits("N2") == {"B": 9_900}
 
 
 SCANS = st.lists(
