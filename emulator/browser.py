@@ -4,6 +4,7 @@ A request is repeated only against silence and server trouble, so whoever sends 
 an Idempotency-Key or knows that the other side takes it once.
 """
 
+import contextlib
 import re
 import time
 from collections.abc import Mapping
@@ -158,13 +159,15 @@ class Browser:
     def _look_at(self, page: Page) -> None:
         """Fetch what a real browser fetches with a page, and confirm a visit if the page's script would."""
         here = urlsplit(page.url)
-        for address in (*page.pictures, *page.scripts):
+        for address in (*page.scripts, *page.pictures):
             if urlsplit(address)[:2] == here[:2] and address not in self._cache:
-                try:
-                    answer = self._session.get(address, timeout=TIMEOUT_SECONDS, headers={"Referer": page.url})
-                except requests.RequestException:
-                    continue  # What fails to load hurts nobody; it is tried again with the next page.
-                self._cache[address] = answer.content if address in page.scripts else b""
+                headers = {"Referer": page.url}
+                if address in page.scripts:
+                    self._cache[address] = self._send("GET", address, headers=headers).content
+                    continue
+                with contextlib.suppress(requests.RequestException):  # A picture that fails to load hurts nobody.
+                    self._session.get(address, timeout=TIMEOUT_SECONDS, headers=headers)
+                self._cache[address] = b""
         visit = dict(parse_qsl(here.query)).get("tk")
         if visit and any(CONFIRMATION.encode() in self._cache.get(address, b"") for address in page.scripts):
             self.call("POST", f"{CONFIRMATION}?{urlencode({'tk': visit})}")

@@ -86,7 +86,7 @@ def test_a_page_is_followed_read_and_its_pictures_fetched(site: Site, phone: Bro
     assert form.fields == {"csrf_token": "c1", "sku": "S2", "city": "340100", "detail": ""}
     assert (form.unticked, form.prices) == ({"consent": "v2"}, {"S1": 990, "S2": 1990})
     seen = [path for _, path, _, _ in site.seen]
-    assert seen == ["/s/1", "/p/1?tk=t1", "/seen.gif", "/shop.js", "/api/v1/visits/confirmation?tk=t1"]
+    assert seen == ["/s/1", "/p/1?tk=t1", "/shop.js", "/seen.gif", "/api/v1/visits/confirmation?tk=t1"]
     assert all(headers.get("Cookie") == "visit=1" for _, path, headers, _ in site.seen if path != "/s/1")
 
 
