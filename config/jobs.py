@@ -99,7 +99,8 @@ def purge(session: Session, *, before: datetime) -> int:
     return len(session.execute(_PURGE, {"before": before}).all())
 
 
-async def _work() -> None:
+async def _work(first: Callable[[], object]) -> None:
+    await asyncio.to_thread(first)
     connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=6)
     with app.replace_connector(connector) as connected:
         async with connected.open_async():
@@ -119,14 +120,14 @@ async def _work() -> None:
             )
 
 
-async def _work_until_told() -> None:
+async def _work_until_told(first: Callable[[], object]) -> None:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     pause_s = 0.5
     while not told.is_set():
-        work = asyncio.create_task(_work())
+        work = asyncio.create_task(_work(first))
         stop = asyncio.create_task(told.wait())
         started: datetime = clock.now()
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -140,7 +141,10 @@ async def _work_until_told() -> None:
         await asyncio.sleep(pause_s)
 
 
-def work() -> None:
-    """Run both queues until SIGTERM or SIGINT. A database that goes away is waited for, with growing pauses."""
+def work(*, first: Callable[[], object]) -> None:
+    """Run both queues until SIGTERM or SIGINT, calling `first` whenever they start.
+
+    A database that goes away is waited for, with growing pauses.
+    """
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
-    asyncio.run(_work_until_told())
+    asyncio.run(_work_until_told(first))

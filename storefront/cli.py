@@ -72,8 +72,7 @@ def worker() -> None:
     # Registers every reaction and every scheduled task; the web needs neither.
     from storefront import reactions, schedule  # noqa: F401
 
-    facts.sweep(now=clock.now())
-    jobs.work()
+    jobs.work(first=lambda: facts.sweep(now=clock.now()))
 
 
 staff = AppGroup("staff", help="Accounts of the people who work here.")

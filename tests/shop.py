@@ -32,7 +32,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(holds: Callable[[], Any], *, seconds: float = 20, what: str = "it") -> Any:
+def wait_until(holds: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:
     """Wait for something that another process does; fails by name when it does not."""
     until = time.monotonic() + seconds
     while not (found := holds()):
