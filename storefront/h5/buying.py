@@ -29,7 +29,6 @@ _SAID_ON_THE_PAGE = (
     catalog_errors.RegionInvalid,
     catalog_errors.QuantityInvalid,
     shop_errors.ConsentInvalid,
-    shop_errors.IdempotencyMismatch,
 )
 
 
@@ -61,20 +60,21 @@ def order(slug: str) -> AnyResponse:
     if buyer is None:
         return _become_guest()
     try:
-        return _place(buyer, shown, form, region)
-    except shop_errors.AddressInvalid as error:
-        said = {"region" if name == "region_code" else name: text for name, text in error.details["fields"].items()}
-        return _page(shown, replace(form, errors=said), region, notice=error.text, status=422)
-    except _SAID_ON_THE_PAGE as error:
-        return _page(shown, form, region, notice=_words(error), status=error.status)
+        bought = _buy(buyer, form, places.leaf(region))
+    except AppError as error:
+        return _refused(shown, form, region, error)
+    if isinstance(bought, checkout.Quote):
+        return _page(shown, form, region, notice="请核对应付金额，再点一次“微信支付”。")
+    target = f"/orders/{bought.number}?pay=1"
+    return redirect(callers.login_url(target) if callers.must_log_in(buyer) else target, 303)
 
 
-def _place(buyer: Actor, shown: Product, form: OrderForm, region: RegionChoices) -> AnyResponse:
-    delivery = addresses.check(name=form.name, phone=form.phone, region_code=places.leaf(region), detail=form.detail)
+def _buy(buyer: Actor, form: OrderForm, region_code: str) -> checkout.Placed | checkout.Quote:
+    delivery = addresses.check(name=form.name, phone=form.phone, region_code=region_code, detail=form.detail)
     assert buyer.shopper_id is not None
     assert buyer.person is not None
     with database.transaction() as session:
-        bought = purchase.buy(
+        return purchase.buy(
             session,
             shopper_id=buyer.shopper_id,
             person=buyer.person,
@@ -84,10 +84,19 @@ def _place(buyer: Actor, shown: Product, form: OrderForm, region: RegionChoices)
             seen_fen=form.seen_fen,
             now=clock.now(),
         )
-    if isinstance(bought, checkout.Quote):
-        return _page(shown, form, region, notice="请核对应付金额，再点一次“微信支付”。")
-    target = f"/orders/{bought.number}?pay=1"
-    return redirect(callers.login_url(target) if callers.must_log_in(buyer) else target, 303)
+
+
+def _refused(shown: Product, form: OrderForm, region: RegionChoices, error: AppError) -> Response:
+    """Show the form again with what is wrong with it; what no form of ours can run into is raised on."""
+    if isinstance(error, shop_errors.AddressInvalid):
+        said = {"region" if name == "region_code" else name: text for name, text in error.details["fields"].items()}
+        form = replace(form, errors=said)
+    elif isinstance(error, shop_errors.IdempotencyMismatch):
+        form = replace(form, key=forms.blank(shown).key)
+    elif not isinstance(error, _SAID_ON_THE_PAGE):
+        raise error
+    is_spent = isinstance(error, shop_errors.IdempotencyMismatch)
+    return _page(shown, form, region, notice=_words(error), is_spent=is_spent, status=error.status)
 
 
 def _become_guest() -> AnyResponse:
@@ -105,8 +114,17 @@ def _become_guest() -> AnyResponse:
     return response
 
 
-def _page(shown: Product, form: OrderForm, region: RegionChoices, *, notice: str = "", status: int = 200) -> Response:
-    page = ProductPage(product=shown, form=form, regions=region, quote=_quote(shown, form, region), notice=notice)
+def _page(
+    shown: Product,
+    form: OrderForm,
+    region: RegionChoices,
+    *,
+    notice: str = "",
+    is_spent: bool = False,
+    status: int = 200,
+) -> Response:
+    quote = _quote(shown, form, region)
+    page = ProductPage(product=shown, form=form, regions=region, quote=quote, notice=notice, is_spent=is_spent)
     return pages.render("h5/product.html", status=status, page=page, consent=purchase.offered_consent())
 
 
@@ -141,5 +159,5 @@ def _words(error: AppError) -> str:
     if isinstance(error, catalog_errors.NotDeliverable):
         return f"{error.details['region']}暂不配送，请换一个收货地区。"
     if isinstance(error, shop_errors.IdempotencyMismatch):
-        return "这张表单刚才已经下过单，请到“订单”里查看；要再买一单，请重新打开商品页。"
+        return "刚才已经下过一单，请先到“订单”里查看。如果要再买一单，请再点一次“微信支付”。"
     return error.text

@@ -184,13 +184,14 @@ class OrderForm:
 
 @dataclass(frozen=True)
 class ProductPage:
-    """The landing of a scan: one page from product to payment."""
+    """The landing of a scan: one page from product to payment. `is_spent`: the key that was sent is another order's."""
 
     product: Product
     form: OrderForm
     regions: RegionChoices
     quote: Quote
     notice: str = ""
+    is_spent: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ than `bits_per_second` over all connections together.
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _CHUNK = 1460
 
@@ -52,17 +52,18 @@ class _Line:
         self._down = _Pipe(bits_per_second, round_trip_seconds / 2)
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        ends = [writer]
+        # Only the end of the line cancels; the stream's own callback would print that as a fault.
+        with suppress(asyncio.CancelledError):
             await asyncio.sleep(self._round_trip_seconds)
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+            ends.append(far_writer)
             await asyncio.gather(
                 self._up.carry(reader, far_writer), self._down.carry(far_reader, writer), return_exceptions=True
             )
-        except asyncio.CancelledError:
-            # Only the end of the line cancels; the stream's own callback would print this as a fault.
-            return
-        finally:
-            writer.close()
+        for end in ends:
+            end.close()
+        await asyncio.gather(*(end.wait_closed() for end in ends), return_exceptions=True)
 
 
 @contextmanager

@@ -48,6 +48,14 @@
     if (box) box.classList.toggle("bad", Boolean(message));
   }
 
+  /* The key of a form that was sent and not yet answered: whoever comes back and sends again gets the same order.
+     Storage may be forbidden; then the key in the page alone does its work. */
+  const unanswered = {
+    recall(slot) { try { return sessionStorage.getItem(slot); } catch (error) { return null; } },
+    keep(slot, key) { try { sessionStorage.setItem(slot, key); } catch (error) { /* as said above */ } },
+    forget() { try { sessionStorage.clear(); } catch (error) { /* as said above */ } },
+  };
+
   /* ---- the product page ---- */
   function product(form) {
     const pay = one("#pay");
@@ -156,6 +164,8 @@
     }
 
     form.noValidate = true;
+    if ("spent" in form.dataset) unanswered.forget();
+    form.elements.key.value = unanswered.recall(location.pathname) || form.elements.key.value;
     steps.forEach((step) => {
       step.hidden = false;
       step.addEventListener("click", () => {
@@ -181,6 +191,7 @@
         return;
       }
       sending = true;
+      unanswered.keep(location.pathname, form.elements.key.value);
       busy(pay, true);
       setTimeout(() => { if (sending) one("#bar-note").textContent = "网络较慢，仍在提交…"; }, SLOW_MS);
       /* The key in the form makes a second attempt the same order, so letting go is safe. */
@@ -198,6 +209,7 @@
     let timer = 0;
     let ticker = 0;
     let paying = false;
+    unanswered.forget();
 
     function say(message) {
       const line = one("#said");

@@ -162,8 +162,10 @@ def test_another_body_under_a_used_key_is_pointed_to_the_order(browser: Browser)
     browser.send(f"/p/{PEAR}/orders", form)
     answer = browser.send(f"/p/{PEAR}/orders", {**form, "detail": "黄山路 100 号"})
     assert answer.status_code == 409
-    assert "已经下过单" in read(answer)
+    assert "已经下过一单" in read(answer)
     assert len(orders()) == 1
+    again = browser.send(f"/p/{PEAR}/orders", {**form, "detail": "黄山路 100 号", "key": hidden(read(answer))["key"]})
+    assert again.status_code == 303
 
 
 def test_goods_on_display_only_have_no_form_and_take_no_order(browser: Browser) -> None:
