@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from catalog import halls, products
+from catalog import halls, names, products
 from storefront import audit
 from storefront.actors import Actor
 from storefront.errors import LandingUnknown, ListCursorInvalid
@@ -83,8 +83,10 @@ def codes(
     """Return a page of the codes in use, by placement, with the link that each carries."""
     sight.require_whole(actor, Permission.READ_PLACEMENTS)
     rows = listings.hanging(session, now=now, under=under, q=q, after=_position(cursor), limit=limit + 1)
+    items = [_code(row) for row in rows[:limit]]
+    _name_landings(session, items)
     return {
-        "items": [_code(row) for row in rows[:limit]],
+        "items": items,
         "next_cursor": " ".join(rows[limit - 1].position) if len(rows) > limit else None,
     }
 
@@ -93,6 +95,7 @@ def find(session: Session, actor: Actor, *, code: str) -> dict[str, Any]:
     """Return one code with its link and everywhere it hung, newest first. Raises `UnknownCode`."""
     sight.require_whole(actor, Permission.READ_PLACEMENTS)
     view = bindings.find(session, code=code)
+    _name_landings(session, view.bindings)
     return {
         "code": view.slug,
         "url": posters.link(view.slug),
@@ -194,6 +197,16 @@ def _bind(session: Session, code: str, placement: str, hanging: Hanging) -> None
         valid_until=hanging.valid_until,
         creative=hanging.creative,
     )
+
+
+def _name_landings(session: Session, items: Sequence[dict[str, Any]]) -> None:
+    """Give every landing, which knows its slug only, the `name` that people call it by."""
+    landings = [item["landing"] for item in items if item["landing"]]
+    for kind, called in ((LandingKind.PRODUCT, names.products), (LandingKind.HALL, names.halls)):
+        of_kind = [landing for landing in landings if landing["kind"] == kind]
+        found = called(session, [landing["slug"] for landing in of_kind])
+        for landing in of_kind:
+            landing["name"] = found.get(landing["slug"])
 
 
 def _position(cursor: str | None) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from catalog import names
 from storefront import aftersales, audit, order_views, shipping
 from storefront.actors import Actor
 from storefront.errors import LinesInvalid, NotPermitted, OrderNotFound
@@ -48,14 +49,15 @@ def listing(
     return page
 
 
-def find(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
+def find(session: Session, actor: Actor, *, number: str, now: datetime, with_address: bool = True) -> dict[str, Any]:
     """Return one order in sight, with what is left to refund of each line.
 
-    Name, telephone and street are shown to those who may ship it, which is written down; others see them masked.
+    Name, telephone and street are shown to those who may ship it, which is written down; others, and pages that do
+    not need them, see them masked.
     Raises `OrderNotFound`, also for an order that is out of sight.
     """
     order = _in_sight(session, actor, number, Permission.READ_ORDERS)
-    if accounts.allowed(actor, Permission.SHIP_ORDERS):
+    if with_address and accounts.allowed(actor, Permission.SHIP_ORDERS):
         audit.record(session, actor, "order.address_seen", number, {}, now=now)
     else:
         order["address"] = _masked(order["address"])
@@ -159,6 +161,9 @@ def _in_sight(session: Session, actor: Actor, number: str, permission: Permissio
     left, order["freight_refundable_fen"] = aftersales.remaining(session, order_id)
     for line in order["lines"]:
         line["refundable_fen"] = left[line["line"]]
+    called = names.warehouses(session, [one["ship_from"] for one in order["consignments"]])
+    for one in order["consignments"]:
+        one["warehouse"] = called.get(one["ship_from"], one["ship_from"])
     return order
 
 

@@ -3,7 +3,9 @@
 Invariant: pure; a word that is missing here shows itself as its own key, never as an error.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from config import clock
 
@@ -71,6 +73,24 @@ ACTS = {
     "phone.marked": "标记工作手机",
     "phone.released": "取消工作手机",
 }
+DETAILS = {
+    "amount_fen": "金额",
+    "carrier": "快递",
+    "count": "数量",
+    "freight_fen": "其中运费",
+    "label": "名称",
+    "landing": "打开",
+    "level": "层级",
+    "lines": "商品行",
+    "name": "名称",
+    "network": "网络",
+    "placement": "点位",
+    "placements": "点位",
+    "reason": "原因",
+    "refund": "退款号",
+    "roles": "角色",
+    "tracking_number": "运单号",
+}
 WEEKDAYS = "一二三四五六日"
 
 
@@ -104,6 +124,20 @@ def second(at: datetime | str | None) -> str:
         return "—"
     known = datetime.fromisoformat(at) if isinstance(at, str) else at
     return known.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def details(values: Mapping[str, Any]) -> str:
+    """Return the details of an entry of the audit trail as a sentence."""
+    return "；".join(f"{DETAILS.get(name, name)} {_said(name, value)}" for name, value in values.items() if value)
+
+
+def _said(name: str, value: Any) -> str:
+    if name.endswith("_fen"):
+        return f"¥{money(value)}"
+    if isinstance(value, Mapping):
+        return " ".join(str(part) for part in value.values())
+    parts = value if isinstance(value, list) else [value]
+    return "、".join({"level": LEVELS, "roles": ROLES}.get(name, {}).get(str(part), str(part)) for part in parts)
 
 
 def in_words(key: str | None, words: dict[str, str]) -> str:

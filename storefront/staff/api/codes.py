@@ -112,14 +112,15 @@ class Code(Answer):
 
 
 _URL = "HTTPS://HALL.EXAMPLE/S/7K3M9X2P"
+_LANDING = {"kind": "product", "slug": "dangshansuli", "name": "砀山酥梨"}
 _LISTED = {
     "code": "7K3M9X2P",
     "url": _URL,
-    "placement": "METRO.HF.L1.S01.LB1",
-    "placement_name": "1号线合肥火车站站 灯箱1",
+    "placement": "METRO.HF.L1.S04.LB1",
+    "placement_name": "1号线合肥火车站 灯箱1",
     "level": "position",
     "campaign": "XFFP2020",
-    "landing": {"kind": "product", "slug": "dangshansuli"},
+    "landing": _LANDING,
     "valid_from": "2026-11-22T00:00:00+08:00",
     "valid_until": None,
 }
@@ -129,7 +130,13 @@ _EXAMPLE = {
     "minted_at": "2026-11-21T04:00:00+00:00",
     "retired_at": None,
     "bindings": [
-        {**BINDING_EXAMPLE, "placement_name": "1号线合肥火车站站 灯箱1", "creative": None, "valid_until": None}
+        {
+            **BINDING_EXAMPLE,
+            "landing": _LANDING,
+            "placement_name": "1号线合肥火车站 灯箱1",
+            "creative": None,
+            "valid_until": None,
+        }
     ],
 }
 
@@ -149,11 +156,11 @@ def listing(wanted: dict[str, Any]) -> Response:
 
 @blueprint.post("/codes")
 @guard.staff(Permission.WRITE_CODES)
-@blueprint.arguments(CodesWanted, example={"placements": ["METRO.HF.L1.S01.LB1"]})
+@blueprint.arguments(CodesWanted, example={"placements": ["METRO.HF.L1.S04.LB1"]})
 @blueprint.alt_response(
     201,
     schema=MintedCodes,
-    example={"items": [{"code": "7K3M9X2P", "url": _URL, "placement": "METRO.HF.L1.S01.LB1", "bound": False}]},
+    example={"items": [{"code": "7K3M9X2P", "url": _URL, "placement": "METRO.HF.L1.S04.LB1", "bound": False}]},
     success=True,
 )
 @blueprint.refuses(

@@ -13,7 +13,7 @@ from config.schemas import Blueprint, Int, PageArgs, Pattern, Schema, Text, page
 from payments import errors as payment_errors
 from storefront import errors, guard
 from storefront.api.order_shapes import EXAMPLE as ORDER_EXAMPLE
-from storefront.api.order_shapes import Order, OrderLine
+from storefront.api.order_shapes import Consignment, Order, OrderLine
 from storefront.api.orders import Key
 from storefront.api.shapes import Answer, Instant, said
 from storefront.order_lifecycle import OrderState
@@ -86,6 +86,12 @@ class StaffOrderLine(OrderLine):
     refundable_fen = fields.Integer()
 
 
+class StaffConsignment(Consignment):
+    """What ships together; `warehouse` is what people call `ship_from`."""
+
+    warehouse = fields.String()
+
+
 class StaffDestination(Answer):
     """Where it goes. Lists name the region only; name, telephone and street are masked for who does not ship."""
 
@@ -109,6 +115,7 @@ class StaffOrder(StaffOrderSummary):
     """An order with what may still be refunded."""
 
     lines = fields.List(fields.Nested(StaffOrderLine))
+    consignments = fields.List(fields.Nested(StaffConsignment))
     freight_refundable_fen = fields.Integer()
 
 
@@ -184,6 +191,17 @@ _EXAMPLE = {
     **_SUMMARY,
     "address": ORDER_EXAMPLE["address"],
     "lines": [_LINE],
+    "consignments": [
+        {
+            "consignment": 1,
+            "ship_from": "suzhou",
+            "warehouse": "宿州发货仓",
+            "freight_fen": 0,
+            "carrier": None,
+            "tracking_number": None,
+            "shipped_at": None,
+        }
+    ],
     "freight_refundable_fen": 0,
 }
 _ACCEPTED = {"order": "2611214815162342", "refund": "R7K3M9X2P4QWE", "amount_fen": 2990}

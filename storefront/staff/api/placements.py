@@ -56,10 +56,10 @@ class Placement(Answer):
 
 
 _EXAMPLE = {
-    "number": "METRO.HF.L1.S01.LB1",
-    "parent": "METRO.HF.L1.S01",
+    "number": "METRO.HF.L1.S04.LB1",
+    "parent": "METRO.HF.L1.S04",
     "level": "position",
-    "name": "1号线合肥火车站站 灯箱1",
+    "name": "1号线合肥火车站 灯箱1",
     "meta": {"illustrative": True},
     "codes": ["7K3M9X2P"],
 }
@@ -81,7 +81,7 @@ def listing(wanted: dict[str, Any]) -> Response:
 @guard.staff(Permission.WRITE_PLACEMENTS)
 @blueprint.arguments(
     PlacementWanted,
-    example={"parent": "METRO.HF.L1.S01", "level": "position", "label": "LB2", "name": "1号线合肥火车站站 灯箱2"},
+    example={"parent": "METRO.HF.L1.S04", "level": "position", "label": "LB2", "name": "1号线合肥火车站 灯箱2"},
 )
 @blueprint.alt_response(201, schema=Placement, example=_EXAMPLE, success=True)
 @blueprint.refuses(errors.UnknownPlacement, errors.PlacementTaken)
@@ -94,7 +94,7 @@ def create(given: dict[str, Any]) -> Response:
 
 @blueprint.patch("/placements/<node:number>")
 @guard.staff(Permission.WRITE_PLACEMENTS)
-@blueprint.arguments(PlacementName, example={"name": "1号线合肥火车站站 东口灯箱"})
+@blueprint.arguments(PlacementName, example={"name": "1号线合肥火车站 东口灯箱"})
 @blueprint.alt_response(200, schema=Placement, example=_EXAMPLE, success=True)
 @blueprint.refuses(errors.UnknownPlacement)
 def rename(given: dict[str, Any], number: str) -> Response:

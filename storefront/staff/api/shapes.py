@@ -68,14 +68,15 @@ class BindingWanted(HangingWanted):
 
 
 class LandingShown(Answer):
-    """What a scan opens."""
+    """What a scan opens; `name` is null once it is gone."""
 
     kind = fields.String(validate=validate.OneOf([kind.value for kind in LandingKind]))
     slug = fields.String()
+    name = fields.String(allow_none=True)
 
 
 BINDING_EXAMPLE = {
-    "placement": "METRO.HF.L1.S01.LB1",
+    "placement": "METRO.HF.L1.S04.LB1",
     "campaign": "XFFP2020",
     "landing": {"kind": "product", "slug": "dangshansuli"},
     "valid_from": "2026-11-22T00:00:00+08:00",

@@ -82,6 +82,7 @@ def install(app: Flask) -> None:
         percent=words.percent,
         instant=words.instant,
         second=words.second,
+        details=words.details,
         plain=lambda fen: words.money(fen).replace(",", ""),
         word=lambda key, kind: words.in_words(key, getattr(words, kind)),
     )

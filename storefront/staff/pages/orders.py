@@ -53,7 +53,7 @@ def listing() -> Response:
 @guard.staff(Permission.READ_ORDERS)
 def show(number: str) -> Response:
     """Show one order with what may be done to it."""
-    order = _find(number)
+    order = _find(number, with_address=True)
     left_fen = sum(line["refundable_fen"] for line in order["lines"]) + order["freight_refundable_fen"]
     may_refund = accounts.allowed(guard.actor(), Permission.REFUND_ORDERS)
     can_refund = may_refund and order["state"] in _REFUNDABLE and left_fen > 0
@@ -90,7 +90,7 @@ def ship(number: str) -> Response:
 @guard.staff(Permission.REFUND_ORDERS)
 def review(number: str) -> Response:
     """Show what would go back, with a form that sends it."""
-    order = _find(number)
+    order = _find(number, with_address=False)
     asked, freight_fen = _amounts(order, request.args)
     reason = request.args.get("reason", "").strip()[:80]
     if asked is None or freight_fen is None or not (asked or freight_fen):
@@ -164,9 +164,9 @@ def explain(number: str) -> Response:
     )
 
 
-def _find(number: str) -> dict[str, Any]:
+def _find(number: str, *, with_address: bool) -> dict[str, Any]:
     with database.transaction() as session:
-        return order_desk.find(session, guard.actor(), number=number, now=clock.now())
+        return order_desk.find(session, guard.actor(), number=number, now=clock.now(), with_address=with_address)
 
 
 def _amounts(order: dict[str, Any], form: Any) -> tuple[dict[int, int] | None, int | None]:
