@@ -201,8 +201,8 @@ def find(code: str) -> Response:
         "200": {
             "description": "The code as a picture.",
             "content": {
-                "image/svg+xml": {"schema": {"type": "string"}},
-                "image/png": {"schema": {"type": "string", "format": "binary"}},
+                "image/svg+xml": {"schema": {"type": "string"}, "example": '<svg xmlns="http://www.w3.org/2000/svg"/>'},
+                "image/png": {"schema": {"type": "string", "format": "binary"}, "example": "PNG"},
             },
         }
     }

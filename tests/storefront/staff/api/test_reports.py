@@ -1,0 +1,98 @@
+"""The placement report over HTTP: to the fen what the shop sold."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from config import clock, database
+from storefront import aftersales, orders
+from storefront.roles import Role
+from tests.storefront.api.conftest import code_of
+from tests.storefront.staff.conftest import Clerk, Counter
+
+
+def today() -> str:
+    day = clock.now().astimezone(clock.SHANGHAI).date()
+    return f"from={day - timedelta(days=1)}&to={day + timedelta(days=2)}"
+
+
+@pytest.fixture
+def analyst(counter: Counter) -> Clerk:
+    return counter.hire(Role.ANALYST)
+
+
+def give_back(counter: Counter, number: str, fen: int) -> None:
+    with database.transaction() as session:
+        asked = aftersales.request(
+            session, number=number, lines={1: fen}, reason="坏果", key=f"key-{fen:08}", asked_by="wang", now=clock.now()
+        )
+    counter.finish_refund(asked.number)
+
+
+@pytest.mark.parametrize("view", ["cohort", "cash"])
+@pytest.mark.parametrize("level", ["medium", "position"])
+def test_the_report_equals_the_sales(
+    counter: Counter, analyst: Clerk, codes: dict[str, str], level: str, view: str
+) -> None:
+    spot = next(number for number in codes if ".T01." in number)
+    counter.buy(key="before-scan")
+    counter.scan(codes[spot])
+    number = counter.buy(key="after-scan0")
+    give_back(counter, number, 100)
+    report = analyst.get(f"/reports/placements?{today()}&level={level}&view={view}").get_json()
+    assert report["difference"] == dict.fromkeys(("orders", "gross_fen", "refunded_fen", "net_fen", "freight_fen"), 0)
+    assert report["undecided"]["orders"] == 0
+    assert report["total"]["gross_fen"] == report["sales"]["goods_fen"] > 0
+    assert report["total"]["refunded_fen"] == 100
+    [row] = report["rows"]
+    assert row["placement"] == (spot if level == "position" else "METRO")
+    assert (row["scans"], row["paid_orders"]) == (1, 1)
+    assert [entry["reason"] for entry in report["unattributed"]] == ["no_touch"]
+    parts = [row, *report["unattributed"], *report["excluded"]]
+    for figure in ("gross_fen", "refunded_fen", "net_fen", "paid_orders"):
+        assert sum(part[figure] for part in parts) == report["total"][figure]
+
+
+def test_what_is_still_on_its_way_is_undecided_and_no_difference(counter: Counter, analyst: Clerk) -> None:
+    number = counter.desk.place()
+    payment = counter.desk.open(number)
+    counter.desk.wechat.pay(payment)
+    order, now = counter.desk.order(number), clock.now()
+    with database.transaction() as session:
+        orders.settle(session, number=number, payment=payment, amount_fen=order["payable_fen"], paid_at=now, now=now)
+    report = analyst.get(f"/reports/placements?{today()}").get_json()
+    assert report["undecided"]["orders"] == 1
+    assert report["undecided"]["gross_fen"] == order["goods_fen"]
+    assert report["total"]["paid_orders"] == 0
+    assert not any(report["difference"].values())
+    counter.desk.drain()
+    report = analyst.get(f"/reports/placements?{today()}").get_json()
+    assert report["undecided"]["orders"] == 0
+    assert report["total"]["gross_fen"] == order["goods_fen"]
+    assert not any(report["difference"].values())
+
+
+def test_a_lost_credit_shows_as_a_difference(counter: Counter, analyst: Clerk) -> None:
+    counter.buy()
+    database.statement("DELETE FROM credits")
+    report = analyst.get(f"/reports/placements?{today()}").get_json()
+    assert report["difference"]["gross_fen"] == report["sales"]["goods_fen"] > 0
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", (422, "request.invalid")),
+        ("from=2026-11-02&to=2026-11-02", (422, "campaign.impossible_period")),
+        ("from=2026-11-03&to=2026-11-02", (422, "campaign.impossible_period")),
+        ("from=2020-01-01&to=2026-11-02", (422, "staff.period_too_long")),
+        ("from=0001-01-01&to=0001-01-02", (422, "request.invalid")),
+        ("from=20261101&to=20261102", (422, "request.invalid")),
+        ("from=2026-11-01&to=2026-11-02&model=magic", (422, "request.invalid")),
+        ("from=2026-11-01&to=2026-11-02&level=shelf", (422, "request.invalid")),
+        ("from=2026-11-01&to=2026-11-02&q=1", (422, "request.invalid")),
+    ],
+)
+def test_an_impossible_report_is_refused(clerk: Callable[..., Clerk], query: str, expected: tuple[int, str]) -> None:
+    assert code_of(clerk(Role.ANALYST).get(f"/reports/placements?{query}")) == expected

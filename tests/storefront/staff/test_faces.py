@@ -1,0 +1,131 @@
+"""Each role at each route: what its permissions open is open, everything else is refused."""
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from storefront.roles import PERMISSIONS, Grant, Permission, Role, Scope
+from tests.storefront.api.conftest import Caller, shopper  # noqa: F401 - fixture
+from tests.storefront.staff.conftest import Clerk, hire
+
+API, PAGES = "/api/staff/v1", "/staff"
+
+# Every guarded route of the staff's side and the permission it asks for; a new route must be written down here.
+ROUTES: dict[tuple[str, str], Permission | None] = {
+    ("DELETE", f"{API}/sessions/current"): None,
+    ("GET", f"{API}/placements"): Permission.READ_PLACEMENTS,
+    ("POST", f"{API}/placements"): Permission.WRITE_PLACEMENTS,
+    ("PATCH", f"{API}/placements/X1"): Permission.WRITE_PLACEMENTS,
+    ("GET", f"{API}/codes"): Permission.READ_PLACEMENTS,
+    ("POST", f"{API}/codes"): Permission.WRITE_CODES,
+    ("GET", f"{API}/codes/X1"): Permission.READ_PLACEMENTS,
+    ("GET", f"{API}/codes/X1/print"): Permission.READ_PLACEMENTS,
+    ("POST", f"{API}/codes/X1/bindings"): Permission.WRITE_CODES,
+    ("GET", f"{API}/reports/placements"): Permission.READ_REPORTS,
+    ("GET", f"{API}/orders"): Permission.READ_ORDERS,
+    ("GET", f"{API}/orders/X1"): Permission.READ_ORDERS,
+    ("GET", f"{API}/orders/X1/attribution"): Permission.READ_ATTRIBUTION,
+    ("POST", f"{API}/orders/X1/refunds"): Permission.REFUND_ORDERS,
+    ("POST", f"{API}/orders/X1/shipments"): Permission.SHIP_ORDERS,
+    ("GET", PAGES): None,
+    ("GET", f"{PAGES}/"): None,
+    ("POST", f"{PAGES}/logout"): None,
+    ("GET", f"{PAGES}/report"): Permission.READ_REPORTS,
+    ("GET", f"{PAGES}/report.csv"): Permission.READ_REPORTS,
+    ("GET", f"{PAGES}/orders"): Permission.READ_ORDERS,
+    ("GET", f"{PAGES}/orders/X1"): Permission.READ_ORDERS,
+    ("POST", f"{PAGES}/orders/X1/shipments"): Permission.SHIP_ORDERS,
+    ("GET", f"{PAGES}/orders/X1/refund"): Permission.REFUND_ORDERS,
+    ("POST", f"{PAGES}/orders/X1/refunds"): Permission.REFUND_ORDERS,
+    ("GET", f"{PAGES}/orders/X1/attribution"): Permission.READ_ATTRIBUTION,
+    ("GET", f"{PAGES}/codes"): Permission.READ_PLACEMENTS,
+    ("GET", f"{PAGES}/codes/sheet"): Permission.READ_PLACEMENTS,
+    ("GET", f"{PAGES}/codes/X1"): Permission.READ_PLACEMENTS,
+    ("GET", f"{PAGES}/codes/X1/print"): Permission.READ_PLACEMENTS,
+    ("POST", f"{PAGES}/codes/X1/bindings"): Permission.WRITE_CODES,
+    ("GET", f"{PAGES}/phone"): Permission.MARK_PHONES,
+    ("POST", f"{PAGES}/phone/mark"): Permission.MARK_PHONES,
+    ("POST", f"{PAGES}/phone/release"): Permission.MARK_PHONES,
+    ("GET", f"{PAGES}/audit"): Permission.MANAGE_STAFF,
+}
+PUBLIC = {("POST", f"{API}/sessions"), ("GET", f"{PAGES}/login"), ("POST", f"{PAGES}/login"), ("GET", f"{PAGES}/X1")}
+# Ends the session that the rest of the walk needs.
+LEAVING = {("DELETE", f"{API}/sessions/current"), ("POST", f"{PAGES}/logout")}
+BODIES: dict[str, Any] = {
+    f"{API}/placements": {"level": "medium", "label": "X9", "name": "试"},
+    f"{API}/placements/X1": {"name": "试"},
+    f"{API}/codes": {"count": 1},
+}
+
+
+def send(clerk: Clerk, method: str, path: str) -> tuple[int, str]:
+    if path.startswith(API):
+        answer = clerk.client.open(
+            path, method=method, json=BODIES.get(path, {}), headers={"Authorization": f"Bearer {clerk.token}"}
+        )
+        body = answer.get_json(silent=True) or {}
+        return answer.status_code, body.get("error", {}).get("code", "")
+    tail = path.removeprefix(PAGES)
+    answer = clerk.open(tail) if method == "GET" else clerk.send(tail)
+    return answer.status_code, "staff.not_permitted" if answer.status_code == 403 else ""
+
+
+def test_every_route_is_written_down(app: Flask) -> None:
+    known = {
+        (method, re.sub(r"<[^>]+>", "X1", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if rule.rule == PAGES or rule.rule.startswith((f"{API}/", f"{PAGES}/"))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert known == ROUTES.keys() | PUBLIC
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_opens_what_it_may_and_nothing_else(app: Flask, db: None, role: Role) -> None:
+    clerk = hire(app, Grant(role=role))
+    for (method, path), permission in ROUTES.items():
+        if (method, path) in LEAVING:
+            continue
+        status, code = send(clerk, method, path)
+        if permission is None or permission in PERMISSIONS[role]:
+            assert status not in {401, 403}, f"{role} may {method} {path}, but got {status}"
+        else:
+            assert (status, code) == (403, "staff.not_permitted"), f"{role} may not {method} {path}"
+
+
+def test_a_shopper_opens_nothing_of_it(app: Flask, shopper: Caller) -> None:  # noqa: F811
+    for method, path in ROUTES:
+        if path.startswith(API):
+            answer = shopper.client.open(path, method=method, json={}, headers=shopper.headers)
+            assert answer.status_code == 403, f"{method} {path}"
+
+
+# What is shop-wide has no part that a scope could cover.
+SHOP_WIDE = [
+    ("GET", f"{API}/placements"),
+    ("GET", f"{API}/codes"),
+    ("POST", f"{API}/codes"),
+    ("GET", f"{PAGES}/report"),
+    ("GET", f"{PAGES}/codes"),
+    ("GET", f"{PAGES}/audit"),
+]
+
+
+@pytest.mark.parametrize("scope", [Scope(area="3413"), Scope(supplier="S1")])
+def test_a_scope_narrows_even_an_administrator(app: Flask, db: None, scope: Scope) -> None:
+    clerk = hire(app, Grant(role=Role.ADMIN, scope=scope))
+    for method, path in SHOP_WIDE:
+        assert send(clerk, method, path) == (403, "staff.not_permitted"), f"{method} {path}"
+    report = clerk.get("/reports/placements?from=2026-11-01&to=2026-11-02")
+    assert report.status_code == 403
+    assert clerk.get("/orders").get_json() == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_the_menu_shows_only_what_opens(app: Flask, db: None, role: Role) -> None:
+    clerk = hire(app, Grant(role=role))
+    page = clerk.open("/").get_data(as_text=True)
+    for path in re.findall(r'<a href="(/staff/[a-z]*)"', page.split("</nav>")[0]):
+        assert clerk.client.get(path, headers={"Accept": "text/html"}).status_code == 200, path
