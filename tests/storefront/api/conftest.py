@@ -13,11 +13,12 @@ from config import clock, database
 from config.settings import Settings
 from storefront import sessions, shoppers
 from storefront.actors import ActorKind, WeChatIdentity
+from tests.payments.conftest import emulator, inbox, wechat, writer  # noqa: F401 - fixtures
 
 ADDRESS = {"name": "王小明", "phone": "13800001234", "region_code": "340102", "detail": "明光路 1 号"}
 
-# What no field of any body may hold, and what only looks like it.
-HOSTILE_TEXTS = ["", "\x00", "a\x00b", "\x1b[2J", "x" * 5000, "'; DROP TABLE orders; --", "\u202e"]
+# What no text of an address may be.
+HOSTILE_TEXTS = ("", "\x00", "a\x00b", "\x1b[2J", "x" * 5000, "\u202e")
 
 
 @dataclass

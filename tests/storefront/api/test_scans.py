@@ -1,6 +1,5 @@
 """Printed codes as phones, crawlers and curious people meet them."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -77,13 +76,11 @@ def test_a_scan_is_written_down_and_leads_to_its_product(client: FlaskClient, po
     assert str(network).startswith("203.0.113.0"), "an address is never kept"
 
 
-@pytest.mark.parametrize("spell", [str.upper, str.lower, str.swapcase])
-@pytest.mark.parametrize("prefix", ["/s/", "/S/"])
-def test_a_code_is_read_in_any_spelling(
-    client: FlaskClient, poster: str, spell: Callable[[str], str], prefix: str
-) -> None:
+def test_a_code_is_read_in_any_spelling(client: FlaskClient, poster: str) -> None:
     misread = poster.replace("1", "I", 1).replace("0", "O", 1)
-    assert client.get(prefix + spell(misread)).status_code == 303
+    for slug in (misread.upper(), misread.lower(), misread.capitalize()):
+        for prefix in ("/s/", "/S/"):
+            assert client.get(prefix + slug).status_code == 303, prefix + slug
 
 
 def test_the_capital_and_the_small_letter_are_one_route(client: FlaskClient) -> None:
@@ -114,11 +111,11 @@ def test_a_forwarded_link_is_a_share_of_its_opener(client: FlaskClient, poster: 
     assert kinds == [("scan", visitor_of(client)), ("share_open", visitor_of(friend))]
 
 
-@pytest.mark.parametrize("token", ["", "x", "A" * 54, "é"])
-def test_a_forged_token_confirms_nothing(client: FlaskClient, poster: str, token: str) -> None:
+def test_a_forged_token_confirms_nothing(client: FlaskClient, poster: str) -> None:
     client.get(f"/s/{poster}")
     stranger = client.application.test_client()
-    assert stranger.post("/api/v1/visits/confirmation", query_string={"tk": token}).status_code == 204
+    for token in ("", "x", "A" * 54, "é"):
+        assert stranger.post("/api/v1/visits/confirmation", query_string={"tk": token}).status_code == 204
     assert [row[2] for row in touches()] == [False]
 
 
