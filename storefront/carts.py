@@ -6,6 +6,7 @@ line that cannot be bought now stays, marked.
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -15,6 +16,8 @@ from catalog import products
 from catalog.pricing import PricedLine
 from storefront.errors import CartFull, CartLineNotFound
 from storefront.shopper_models import CartLine, Shopper
+from subway_campaign import journeys
+from subway_campaign.lifecycle import Stage
 
 # Far more than a household buys at once; a bound keeps the page and the quote one statement short.
 MOST_LINES = 100
@@ -29,8 +32,19 @@ class CartView:
     goods_fen: int
 
 
-def put(session: Session, *, shopper_id: int, sku: str, quantity: int, now: datetime) -> CartView:
+def put(
+    session: Session,
+    *,
+    shopper_id: int,
+    sku: str,
+    quantity: int,
+    now: datetime,
+    visitor: UUID | None = None,
+    person: UUID | None = None,
+) -> CartView:
     """Make the cart hold `quantity` pieces of `sku`, whatever it held before, and return the cart.
+
+    `visitor` and `person` tell the campaign whose journey reached a cart.
 
     More than is in stock may be put in: the line is shown as unavailable. Raises the catalog's `SkuUnknown`,
     `QuantityInvalid` and `NotForSale`, and `CartFull` for one SKU too many.
@@ -45,6 +59,7 @@ def put(session: Session, *, shopper_id: int, sku: str, quantity: int, now: date
         .values(shopper_id=shopper_id, sku=sku, quantity=quantity, added_at=now)
         .on_conflict_do_update(index_elements=[CartLine.shopper_id, CartLine.sku], set_={"quantity": quantity})
     )
+    journeys.reach(session, visitor=visitor, person=person, stage=Stage.CART, now=now)
     return view(session, shopper_id=shopper_id)
 
 

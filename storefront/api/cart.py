@@ -53,7 +53,15 @@ def find() -> Response:
 def put(wanted: dict[str, Any], sku: str) -> Response:
     """Make the cart hold so many pieces of a SKU. More than is left may be put in: the line is then marked."""
     with database.transaction() as session:
-        view = carts.put(session, shopper_id=guard.shopper_id(), sku=sku, quantity=wanted["quantity"], now=clock.now())
+        view = carts.put(
+            session,
+            shopper_id=guard.shopper_id(),
+            sku=sku,
+            quantity=wanted["quantity"],
+            visitor=guard.visitor(),
+            person=guard.actor().person,
+            now=clock.now(),
+        )
     return _shown(view)
 
 

@@ -21,6 +21,14 @@ MAX_QUERY = 40
 blueprint = Blueprint("h5_browse", __name__, template_folder="templates")
 
 
+@blueprint.before_request
+def _came_back() -> None:
+    """Confirm the scans of a browser that comes back with its cookie: its page's own word may have been lost (R6)."""
+    visitor = guard.visitor()
+    if visitor is not None and "tk" not in request.args and request.method == "GET":
+        visits.seen(visitor=visitor, now=clock.now())
+
+
 @blueprint.get("/")
 @guard.public
 def home() -> Response:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +15,9 @@ from catalog import products, stock
 from config import database
 from storefront import carts, login, sessions, shoppers
 from storefront.errors import CartFull, CartLineNotFound
+from subway_campaign import seeding as campaign
+from subway_campaign import visits
+from subway_campaign.landing import Landing, LandingKind
 from tests.emulator.conftest import Wechat
 from tests.storefront.conftest import NOW
 
@@ -193,3 +197,14 @@ def test_the_cart_of_a_guest_follows_the_login(skus: list[str], desk: Wechat) ->
     with database.transaction() as session:
         assert quantities(session, shopper) == {skus[0]: 4}
         assert quantities(session, guest) == {}
+
+
+def test_a_cart_is_a_stage_of_the_journey_that_led_to_it(guest: int, skus: list[str]) -> None:
+    visitor = uuid4()
+    landing = [Landing(kind=LandingKind.PRODUCT, slug="anything")]
+    campaign.seed(lambda what, done, total: None, now=NOW - timedelta(days=1), landings=landing)
+    [(slug,)] = database.statement("SELECT slug FROM codes ORDER BY slug LIMIT 1")
+    visits.open(slug=slug, visitor=visitor, now=NOW - timedelta(minutes=5))
+    with database.transaction() as session:
+        carts.put(session, shopper_id=guest, sku=skus[0], quantity=1, visitor=visitor, now=NOW)
+    assert database.statement("SELECT stage FROM journey_stages ORDER BY stage") == [("cart",), ("view",)]
