@@ -67,13 +67,14 @@ def _simulate(options: argparse.Namespace) -> int:
     today = datetime.now(UTC).date()
     before = staff.report(around=today)
     wechat = Browser(ground.wechat)
+    books = _books(wechat)
     if options.rough:
         for rule in ROUGH:
             wechat.call("POST", "/_control/faults", rule)
     stories = dice.choices(list(STORIES), weights=list(STORIES.values()), k=options.n)
     trips = _ride(ground, stories, workers=options.workers)
     _give_back(staff, wechat, trips, patience=options.patience)
-    told, found = _settle(staff, wechat, trips, before=before, around=today, patience=options.patience)
+    told, found = _settle(staff, wechat, trips, before=before, books=books, around=today, patience=options.patience)
     if options.rough:
         wechat.call("DELETE", "/_control/faults")
     return _tell(trips, found, told, spots)
@@ -103,7 +104,7 @@ def _one_ride(ground: Ground, number: int, story: Story) -> Trip:
 
 def _give_back(staff: Staff, wechat: Browser, trips: list[Trip], *, patience: float) -> None:
     """Have staff refund what is to be refunded, each once its order is paid."""
-    paid = _paid(wechat)
+    paid = _claimed(staff, wechat, trips)
     due = [
         purchase
         for trip in trips
@@ -121,15 +122,24 @@ def _give_back(staff: Staff, wechat: Browser, trips: list[Trip], *, patience: fl
 
 
 def _settle(
-    staff: Staff, wechat: Browser, trips: list[Trip], *, before: dict[str, Any], around: date, patience: float
+    staff: Staff,
+    wechat: Browser,
+    trips: list[Trip],
+    *,
+    before: dict[str, Any],
+    books: dict[str, Any],
+    around: date,
+    patience: float,
 ) -> tuple[list[str], verdict.Expectation]:
     """Read the books and the report until they agree or patience ends; returns the differences and the gain."""
     deadline = time.monotonic() + patience
     with tqdm(desc="report", unit=" looks") as looks:
         while True:
-            expected = verdict.expect(trips, _books(wechat))
+            _claimed(staff, wechat, trips)
+            books_now = _books(wechat)
+            expected = verdict.expect(trips, books_now)
             found = verdict.gained(before, staff.report(around=around))
-            told = verdict.differences(expected, found)
+            told = verdict.differences(expected, found) + verdict.unclaimed(trips, books, books_now)
             looks.update()
             if not told or time.monotonic() > deadline:
                 return told + _order_differences(staff, wechat, trips), found
@@ -137,7 +147,7 @@ def _settle(
 
 
 def _order_differences(staff: Staff, wechat: Browser, trips: list[Trip]) -> list[str]:
-    paid = _paid(wechat)
+    paid = verdict.payments_by_number(_books(wechat))
     told = []
     for trip in trips:
         for purchase in trip.purchases:
@@ -165,9 +175,18 @@ def _books(wechat: Browser) -> dict[str, Any]:
     return dict(wechat.call("GET", "/_control/books").json())
 
 
-def _paid(wechat: Browser) -> dict[str, Any]:
-    orders = _books(wechat)["orders"]
-    return {prepay_id: order for order in orders if order["paid_at"] for prepay_id in order["prepay_ids"]}
+def _claimed(staff: Staff, wechat: Browser, trips: list[Trip]) -> dict[str, Any]:
+    """Return the payments by number, having asked the shop what paid the orders whose sheet nobody saw.
+
+    The shop's claim is only a number: the emulator's books say whether it was paid, and how much.
+    """
+    paid = verdict.payments_by_number(_books(wechat))
+    for trip in trips:
+        for purchase in trip.purchases:
+            if not verdict.payments_of(purchase, paid):
+                claim = staff.order(purchase.number)["payment"]["transaction_id"]
+                purchase.payments |= {claim} if claim else set()
+    return paid
 
 
 def _wait_for_money(staff: Staff, number: str, patience: float) -> None:

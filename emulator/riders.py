@@ -5,12 +5,13 @@ A rider notes an intention before acting on it; whether money moved is not the r
 
 import itertools
 import random
+import re
 import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from emulator.browser import Browser, Form, GaveUp, Page
 from emulator.staff import Spot
@@ -21,6 +22,7 @@ API = "/api/v1"
 # 合肥市庐阳区: where everybody of a simulation lives.
 PROVINCE, CITY, COUNTY = "340000", "340100", "340103"
 CAMERA_SCENE = 1011
+PREPAY_ID = re.compile(r"prepay_id=(\w+)")
 
 
 class SoldOut(Exception):
@@ -29,13 +31,16 @@ class SoldOut(Exception):
 
 @dataclass
 class Purchase:
-    """One order as its rider meant it: which placement should earn it, what it should cost, what becomes of it."""
+    """One order as its rider meant it: who should earn it, what it should cost, and what becomes of it.
+
+    `payments` are WeChat's numbers (prepay or transaction ids) by which its money is found in the emulator's books.
+    """
 
     number: str
     placement: str | None
     reason: str
     goods_fen: int
-    prepay_ids: set[str] = field(default_factory=set)
+    payments: set[str] = field(default_factory=set)
     lines: dict[int, int] = field(default_factory=dict)
     freight_fen: int = 0
     refund_lines: dict[int, int] = field(default_factory=dict)
@@ -123,11 +128,20 @@ class Rider:
             answer = phone.submit(answer, form, **self._filled(form), quantity=str(quantity), do="place")
             if answer.status == 409:
                 raise SoldOut(page.url)
-        if "login" in answer.links.values():
-            answer = phone.open(next(link for link, name in answer.links.items() if name == "login"))
-        if "order" not in answer.data.get("live", {}):
-            raise GaveUp(f"ordering led to {answer.status} {answer.url}: {answer.text}")
+        answer = self._find_order(phone, answer)
         return self._note(phone, answer.data["live"]["order"], goods_fen, placement, reason), answer
+
+    def _find_order(self, phone: Browser, page: Page) -> Page:
+        """Return the page of the order just sent; a login that broke off is begun again from 我的订单."""
+        for _ in range(4):
+            if "login" in page.links.values():
+                page = phone.open(next(link for link, name in page.links.items() if name == "login"))
+            if "order" in page.data.get("live", {}):
+                return page
+            orders = phone.open("/orders")
+            mine = [link for link in orders.links_to("/orders/") if urlsplit(link).path != "/orders/"]
+            page = phone.open(mine[0]) if mine else orders
+        raise GaveUp(f"ordering led to {page.status} {page.url}: {page.text}")
 
     def login(self, phone: Browser, *, visitor_token: str | None) -> None:
         """Log in to the mini-program; a code whose answer was lost is followed by a fresh one."""
@@ -183,10 +197,11 @@ class Rider:
             who = self._wechat(phone).call("GET", f"/_control/people/{quote(self.trip.person)}").json()
             appid = who["miniprogram_appid" if channel == "miniprogram" else "official_appid"]
             sheet = phone.open(f"{self.ground.wechat}/cashier?{urlencode({'appId': appid} | client)}")
-        form = next((form for form in sheet.forms if form.action == "/cashier/pay"), None)
-        if form is None:
+        purchase.payments |= set(PREPAY_ID.findall(client.get("h5_url", "") + client.get("package", "")))
+        if sheet.status == 400 and "已支付" in sheet.text:
+            return None
+        if not any(form.action == "/cashier/pay" for form in sheet.forms):
             raise GaveUp(f"no sheet at {sheet.url}: {sheet.text}")
-        purchase.prepay_ids.add(form.fields["prepay_id"])
         return sheet
 
     def tap(self, phone: Browser, sheet: Page | None, button: str) -> None:

@@ -61,7 +61,10 @@ def abandons(rider: Rider) -> None:
     rider.tap(phone, rider.sheet(phone, purchase, "h5"), "cancel")
     if rider.dice.random() < 0.5:
         page = phone.open(page.path)
-        phone.submit(page, page.form(f"/{purchase.number}/cancellation"))
+        for form in page.forms:
+            # There is none when the money came after all, which happens on a bad day.
+            if form.action.endswith("/cancellation"):
+                phone.submit(page, form)
 
 
 def shares(rider: Rider) -> None:

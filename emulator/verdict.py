@@ -4,7 +4,7 @@ Everything is compared as a difference between two reports, so that a shop that 
 """
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,9 +41,7 @@ class Expectation:
 
 def expect(trips: Iterable[Trip], books: Mapping[str, Any]) -> Expectation:
     """Work out what the report must have gained. A payment that contradicts its order's intention is a trouble."""
-    paid = {
-        prepay_id: payment for payment in books["orders"] if payment["paid_at"] for prepay_id in payment["prepay_ids"]
-    }
+    paid = payments_by_number(books)
     expected = Expectation()
     for trip in trips:
         for _, placement in trip.scans:
@@ -56,10 +54,37 @@ def expect(trips: Iterable[Trip], books: Mapping[str, Any]) -> Expectation:
     return expected
 
 
-def payments_of(purchase: Purchase, paid: Mapping[str, Any]) -> list[dict[str, Any]]:
+def payments_by_number(books: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the payments that the emulator took, by each of their prepay ids and by their transaction's id."""
+    return {
+        number: payment
+        for payment in books["orders"]
+        if payment["paid_at"]
+        for number in (*payment["prepay_ids"], payment["transaction_id"])
+    }
+
+
+def payments_of(purchase: Purchase, paid: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the payments that the emulator took for an order, each once."""
-    found = {paid[each]["out_trade_no"]: paid[each] for each in purchase.prepay_ids if each in paid}
+    found = {paid[each]["out_trade_no"]: paid[each] for each in purchase.payments if each in paid}
     return list(found.values())
+
+
+def unclaimed(trips: Iterable[Trip], before: Mapping[str, Any], books: Mapping[str, Any]) -> list[str]:
+    """Return what money came in meanwhile that belongs to no order, or to more than one."""
+    known, paid = payments_by_number(before), payments_by_number(books)
+    claims = Counter(
+        payment["out_trade_no"]
+        for trip in trips
+        for purchase in trip.purchases
+        for payment in payments_of(purchase, paid)
+    )
+    came = {each["out_trade_no"]: each["total_fen"] for each in paid.values() if each["transaction_id"] not in known}
+    return [
+        f"payment {number} of {fen} fen belongs to {claims[number]} orders"
+        for number, fen in came.items()
+        if claims[number] != 1
+    ]
 
 
 def _expect_purchase(expected: Expectation, purchase: Purchase, payments: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ BEFORE: dict[str, Any] = {"rows": [ROW], "unattributed": [], "freight_fen": 300}
 
 
 def purchase(number: str, placement: str | None = "METRO.L1", **more: Any) -> Purchase:
-    values = {"prepay_ids": {f"wx{number}"}, "lines": {1: 5000}, "freight_fen": 800} | more
+    values = {"payments": {f"wx{number}"}, "lines": {1: 5000}, "freight_fen": 800} | more
     return Purchase(number, placement, "" if placement else "shared_only", 5000, **values)
 
 
@@ -23,6 +23,7 @@ def payment(number: str, *, paid: bool = True, refunded: int = 0, total: int = 5
     return {
         "out_trade_no": f"P{number}",
         "prepay_ids": [f"wx{number}", f"wx{number}-again"],
+        "transaction_id": f"4200{number}" if paid else None,
         "paid_at": "2026-11-21T00:00:00Z" if paid else None,
         "total_fen": total,
         "refunded_fen": refunded,
@@ -99,11 +100,20 @@ def test_money_against_the_intention_is_trouble(trips: list[Trip], books: Any, a
     assert "5700 were taken" in told(trips, cheaper, after)[0]
     twice = copy.deepcopy(books)
     twice["orders"].append(payment("1") | {"out_trade_no": "P1-again", "prepay_ids": ["wx-other"]})
-    trips[0].purchases[0].prepay_ids.add("wx-other")
+    trips[0].purchases[0].payments.add("wx-other")
     assert told(trips, twice, after) == ["order 1 was paid 2 times"]
     kept = copy.deepcopy(books)
     kept["orders"][2]["refunded_fen"] = 0
     assert "2300 fen were to go back, 0 did" in told(trips, kept, after)[0]
+
+
+def test_every_payment_belongs_to_one_order(trips: list[Trip], books: Any) -> None:
+    assert verdict.unclaimed(trips, {"orders": []}, books) == []
+    trips[1].purchases[1].payments = set()
+    assert verdict.unclaimed(trips, {"orders": []}, books) == ["payment P4 of 5800 fen belongs to 0 orders"]
+    assert verdict.unclaimed(trips, books, books) == []
+    trips[1].purchases[1].payments = {"42001"}
+    assert "payment P1 of 5800 fen belongs to 2 orders" in verdict.unclaimed(trips, {"orders": []}, books)
 
 
 @pytest.mark.parametrize(
