@@ -60,7 +60,7 @@ def order(slug: str) -> AnyResponse:
     if buyer is None:
         return _become_guest()
     try:
-        bought = _buy(buyer, form, places.leaf(region))
+        bought = _buy(buyer, shown, form, places.leaf(region))
     except AppError as error:
         return _refused(shown, form, region, error)
     if isinstance(bought, checkout.Quote):
@@ -69,7 +69,7 @@ def order(slug: str) -> AnyResponse:
     return redirect(callers.login_url(target) if callers.must_log_in(buyer) else target, 303)
 
 
-def _buy(buyer: Actor, form: OrderForm, region_code: str) -> checkout.Placed | checkout.Quote:
+def _buy(buyer: Actor, shown: Product, form: OrderForm, region_code: str) -> checkout.Placed | checkout.Quote:
     delivery = addresses.check(name=form.name, phone=form.phone, region_code=region_code, detail=form.detail)
     assert buyer.shopper_id is not None
     assert buyer.person is not None
@@ -81,7 +81,7 @@ def _buy(buyer: Actor, form: OrderForm, region_code: str) -> checkout.Placed | c
             visitor=guard.visitor(),
             form=form,
             delivery=delivery,
-            seen_fen=form.seen_fen,
+            declared=forms.declared(shown, form),
             now=clock.now(),
         )
 

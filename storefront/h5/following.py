@@ -16,14 +16,20 @@ from config import clock, database, settings
 from config.errors import AppError
 from payments import collect
 from payments.lifecycle import Channel
-from storefront import checkout, errors, guard, order_links, order_views, orders
+from storefront import checkout, declarations, errors, guard, order_links, order_views, orders
 from storefront.actors import ActorKind
+from storefront.declaration_models import DeclarationKind
 from storefront.h5 import callers, formats, pages, progress
 from storefront.h5.viewmodels import Consignment, OrderCard, OrderLine, OrderPage, OrdersPage, Progress
 
 blueprint = Blueprint("h5_following", __name__)
 
 PAGE = 10
+DECLARED = {
+    DeclarationKind.RETURNS_SEALED: "拆封后不适用七日无理由退货",
+    DeclarationKind.RETURNS_PERISHABLE: "鲜活易腐，不适用七日无理由退货",
+    DeclarationKind.ADULT: "已年满十八周岁",
+}
 
 
 @blueprint.get("/orders")
@@ -125,8 +131,10 @@ def _page(number: str, *, notice: str = "", link_url: str = "", status: int = 20
     buyer = guard.actor()
     with database.transaction() as session:
         found = order_views.find(session, shopper_id=guard.shopper_id(), number=number)
+        declared = declarations.listing(session, order=number)
     page = replace(
         _shown(found),
+        declared=tuple(DECLARED[kind] for kind in declared),
         starts_paying="pay" in request.args,
         login_url=callers.login_url(f"/orders/{number}?pay=1") if callers.must_log_in(buyer) else "",
         notice=notice,

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
+from storefront.declaration_models import DeclarationKind
 from storefront.h5.viewmodels import OrderForm, Product
 
 MAX_QUANTITY = 99
@@ -15,6 +16,10 @@ MAX_QUANTITY = 99
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}")
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+_RETURNS = {
+    "sealed_only": DeclarationKind.RETURNS_SEALED,
+    "excluded_perishable": DeclarationKind.RETURNS_PERISHABLE,
+}
 _LENGTHS = {"name": 32, "detail": 120, "remark": 100}
 
 
@@ -60,3 +65,13 @@ def judge(product: Product, form: OrderForm, *, is_region_whole: bool) -> dict[s
         "consent": "" if form.consent else "同意后才能下单",
     }
     return {name: fault for name, fault in faults.items() if fault}
+
+
+def declared(product: Product, form: OrderForm) -> tuple[DeclarationKind, ...]:
+    """Return what the ticked boxes of a form confirm, as far as these goods ask for it."""
+    kinds = []
+    if form.has_confirmed_returns and product.return_class in _RETURNS:
+        kinds.append(_RETURNS[product.return_class])
+    if form.has_declared_adult and product.needs_adult:
+        kinds.append(DeclarationKind.ADULT)
+    return tuple(kinds)

@@ -4,14 +4,16 @@ Invariant: an order is placed only at the sum that its shopper saw, with consent
 in the transaction that places it.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from storefront import checkout, consents
+from storefront import checkout, consents, declarations
 from storefront.addresses import Delivery
+from storefront.declaration_models import DeclarationKind
 from storefront.errors import ConsentInvalid
 from storefront.h5.viewmodels import OrderForm
 
@@ -29,22 +31,23 @@ def buy(
     visitor: UUID | None,
     form: OrderForm,
     delivery: Delivery,
-    seen_fen: int,
+    declared: Sequence[DeclarationKind],
     now: datetime,
 ) -> checkout.Placed | checkout.Quote:
-    """Place the order of a form, or return the quote that its shopper has yet to see, with nothing written.
+    """Place the order of a form with what was declared for it, or return the quote that its shopper has yet to see.
 
-    Raises `ConsentInvalid` for texts that are no longer shown, and what `checkout.place` refuses.
+    Nothing is written with a quote. Raises `ConsentInvalid` for texts that are no longer shown, and what
+    `checkout.place` refuses.
     """
     lines = {form.sku: form.quantity}
     quote = checkout.quote(session, lines=lines, region_code=delivery.region_code)
-    if quote.payable_fen != seen_fen:
+    if quote.payable_fen != form.seen_fen:
         return quote
     if form.consent != offered_consent():
         raise ConsentInvalid(documents=consents.VERSIONS)
     for document, version in consents.VERSIONS.items():
         consents.give(session, shopper_id=shopper_id, document=document, version=version, now=now)
-    return checkout.place(
+    placed = checkout.place(
         session,
         shopper_id=shopper_id,
         person=person,
@@ -55,3 +58,5 @@ def buy(
         remark=form.remark,
         now=now,
     )
+    declarations.record(session, order=placed.number, kinds=declared, now=now)
+    return placed

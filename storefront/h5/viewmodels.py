@@ -259,6 +259,7 @@ class OrderPage:
     starts_paying: bool = False
     login_url: str = ""
     notice: str = ""
+    declared: tuple[str, ...] = ()
     can_link: bool = False
     link_url: str = ""
 

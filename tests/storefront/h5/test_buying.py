@@ -102,6 +102,13 @@ def test_consent_is_recorded_with_the_versions_that_were_shown(browser: Browser)
     assert dict(rows) == consents.VERSIONS
 
 
+def test_what_was_confirmed_about_returns_is_kept_with_the_order(browser: Browser) -> None:
+    number = browser.buy(PEAR)
+    rows = database.statement("SELECT d.kind FROM order_declarations d JOIN orders o ON o.id = d.order_id")
+    assert rows == [("returns_perishable",)]
+    assert "鲜活易腐，不适用七日无理由退货" in browser.get(f"/orders/{number}")
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

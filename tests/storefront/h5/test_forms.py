@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from storefront.declaration_models import DeclarationKind
 from storefront.h5 import forms, shelves
 from tests.storefront.h5.test_shelves import found
 
@@ -80,3 +81,12 @@ def test_hostile_input_becomes_ordinary_text_or_nothing() -> None:
     assert len(form.name) <= 32
     assert form.key != "<script>"
     assert form.sku == "AH001B"
+
+
+def test_only_what_the_goods_ask_for_is_declared() -> None:
+    ticked = forms.read(PRODUCT, {**TYPED, "adult": "yes"})
+    assert forms.declared(PRODUCT, ticked) == (DeclarationKind.RETURNS_PERISHABLE,)
+    sealed = replace(PRODUCT, return_class="sealed_only", needs_adult=True)
+    assert forms.declared(sealed, ticked) == (DeclarationKind.RETURNS_SEALED, DeclarationKind.ADULT)
+    assert forms.declared(replace(PRODUCT, return_class="allowed"), ticked) == ()
+    assert forms.declared(PRODUCT, replace(ticked, has_confirmed_returns=False)) == ()
