@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from catalog import names
 from storefront import aftersales, audit, order_views, shipping
 from storefront.actors import Actor
-from storefront.errors import LinesInvalid, NotPermitted, OrderNotFound
+from storefront.errors import NotPermitted, OrderNotFound
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
 from storefront.staff import accounts, sight
@@ -57,7 +57,7 @@ def find(session: Session, actor: Actor, *, number: str, now: datetime, with_add
     Raises `OrderNotFound`, also for an order that is out of sight.
     """
     order = _in_sight(session, actor, number, Permission.READ_ORDERS)
-    if with_address and accounts.allowed(actor, Permission.SHIP_ORDERS):
+    if with_address and _ships(session, actor, order):
         audit.record(session, actor, "order.address_seen", number, {}, now=now)
     else:
         order["address"] = _masked(order["address"])
@@ -69,10 +69,7 @@ def explain(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
 
     Raises `OrderNotFound` when the order is out of sight, `UnknownConversion` before the campaign has heard of it.
     """
-    seen = sight.of(session, actor, Permission.READ_ATTRIBUTION)
-    order = order_views.staff_find(session, number=number)
-    if not any(seen.sees(line["product"]) for line in order["lines"]):
-        raise OrderNotFound
+    order, _ = _seen(session, actor, number, Permission.READ_ATTRIBUTION)
     explained = decisions.explain(session, order=number)
     placed = [entry["placement"] for kind in ("touches", "ledger") for entry in explained.get(kind, ())]
     return {
@@ -97,11 +94,10 @@ def ship(
 
     Raises `OrderNotFound`, `NotPermitted` when a consignment holds goods out of sight, and what `shipping.ship` does.
     """
-    seen = sight.of(session, actor, Permission.SHIP_ORDERS)
-    order = order_views.staff_find(session, number=number)
+    order, seen = _seen(session, actor, number, Permission.SHIP_ORDERS)
     if consignment is not None:
         lines = [line["line"] for line in order["lines"] if line["consignment"] == consignment]
-    sent = _consignments(order, seen, lines)
+    sent = _sent(order, seen, lines)
     shipping.ship(session, number=number, carrier=carrier, tracking_number=tracking_number, lines=sent, now=now)
     details = {"carrier": carrier, "tracking_number": tracking_number, "lines": sent}
     audit.record(session, actor, "order.shipped", number, details, now=now)
@@ -124,8 +120,7 @@ def refund(
     Raises `OrderNotFound`, `NotPermitted` for goods (or a freight shared with goods) out of sight, and what
     `aftersales.request` does.
     """
-    seen = sight.of(session, actor, Permission.REFUND_ORDERS)
-    order = order_views.staff_find(session, number=number)
+    order, seen = _seen(session, actor, number, Permission.REFUND_ORDERS)
     touched = [line["product"] for line in order["lines"] if line["line"] in lines or freight_fen]
     if not seen.covers(touched):
         raise NotPermitted(permission=Permission.REFUND_ORDERS)
@@ -151,12 +146,19 @@ def refund(
     return Refunded(refund=asked.number, amount_fen=asked.amount_fen, is_new=asked.is_new)
 
 
-def _in_sight(session: Session, actor: Actor, number: str, permission: Permission) -> dict[str, Any]:
+def _seen(session: Session, actor: Actor, number: str, permission: Permission) -> tuple[dict[str, Any], sight.Sight]:
+    """Return a whole order of which at least one line is in sight, and what is. Raises `OrderNotFound`."""
     seen = sight.of(session, actor, permission)
     order = order_views.staff_find(session, number=number)
-    _narrow(order, seen)
-    if not order["lines"]:
+    if not any(seen.sees(line["product"]) for line in order["lines"]):
         raise OrderNotFound
+    return order, seen
+
+
+def _in_sight(session: Session, actor: Actor, number: str, permission: Permission) -> dict[str, Any]:
+    """Return the part of an order that is in sight, with what may still be refunded and where it ships from."""
+    order, seen = _seen(session, actor, number, permission)
+    _narrow(order, seen)
     order_id = session.execute(text("SELECT id FROM orders WHERE number = :number"), {"number": number}).scalar_one()
     left, order["freight_refundable_fen"] = aftersales.remaining(session, order_id)
     for line in order["lines"]:
@@ -165,6 +167,14 @@ def _in_sight(session: Session, actor: Actor, number: str, permission: Permissio
     for one in order["consignments"]:
         one["warehouse"] = called.get(one["ship_from"], one["ship_from"])
     return order
+
+
+def _ships(session: Session, actor: Actor, order: dict[str, Any]) -> bool:
+    """Tell whether it is the actor's work to send something of this order."""
+    if not accounts.allowed(actor, Permission.SHIP_ORDERS):
+        return False
+    mine = sight.of(session, actor, Permission.SHIP_ORDERS)
+    return any(mine.sees(line["product"]) for line in order["lines"])
 
 
 def _narrow(order: dict[str, Any], seen: sight.Sight) -> None:
@@ -176,21 +186,19 @@ def _narrow(order: dict[str, Any], seen: sight.Sight) -> None:
     order["consignments"] = [one for one in order["consignments"] if one["consignment"] in held]
 
 
-def _consignments(order: dict[str, Any], seen: sight.Sight, lines: Sequence[int] | None) -> list[int]:
-    """Return every line of the consignments that are meant, all of which must be in sight."""
-    open_ones = {one["consignment"] for one in order["consignments"] if not one["shipped_at"]}
-    by_line = {line["line"]: line for line in order["lines"]}
+def _sent(order: dict[str, Any], seen: sight.Sight, lines: Sequence[int] | None) -> list[int] | None:
+    """Return the lines to send, None for all that are left; whoever sends part of a consignment must see all of it."""
     if lines is None:
-        meant = {line["consignment"] for line in order["lines"] if seen.sees(line["product"])} & open_ones
-    else:
-        unknown = [line for line in lines if line not in by_line or by_line[line]["consignment"] not in open_ones]
-        if unknown or not lines:
-            raise LinesInvalid(lines=sorted(unknown))
-        meant = {by_line[line]["consignment"] for line in lines}
-    sent = [line for line in order["lines"] if line["consignment"] in meant]
-    if not seen.covers(line["product"] for line in sent):
+        if seen.covers(line["product"] for line in order["lines"]):
+            return None
+        open_ones = {one["consignment"] for one in order["consignments"] if not one["shipped_at"]}
+        lines = [
+            line["line"] for line in order["lines"] if line["consignment"] in open_ones and seen.sees(line["product"])
+        ]
+    meant = {line["consignment"] for line in order["lines"] if line["line"] in lines}
+    if not seen.covers(line["product"] for line in order["lines"] if line["consignment"] in meant):
         raise NotPermitted(permission=Permission.SHIP_ORDERS)
-    return [line["line"] for line in sent]
+    return list(lines)
 
 
 def _coarse(address: Mapping[str, Any]) -> dict[str, Any]:
