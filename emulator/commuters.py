@@ -9,7 +9,9 @@ import os
 import random
 import secrets
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from emulator.stories import STORIES, Story
 # So many placements share the commuters: enough to differ, few enough for a table that a person reads.
 MOST_SPOTS = 24
 ROWS_SHOWN = 30
-# A bad day at WeChat: everything that it is known to do to merchants, to one call or sending in ten.
+# A bad day at WeChat: everything that it is known to do to merchants, all at once.
 ROUGH: tuple[dict[str, Any], ...] = (
     *({"fault": fault, "probability": 0.1} for fault in ("lost", "doubled", "forged_signature", "signtest")),
     {"fault": "late", "probability": 0.1, "options": {"seconds": 5}},
@@ -68,16 +70,22 @@ def _simulate(options: argparse.Namespace) -> int:
     before = staff.report(around=today)
     wechat = Browser(ground.wechat)
     books = _books(wechat)
-    if options.rough:
-        for rule in ROUGH:
-            wechat.call("POST", "/_control/faults", rule)
     stories = dice.choices(list(STORIES), weights=list(STORIES.values()), k=options.n)
-    trips = _ride(ground, stories, workers=options.workers)
-    _give_back(staff, wechat, trips, patience=options.patience)
-    told, found = _settle(staff, wechat, trips, before=before, books=books, around=today, patience=options.patience)
-    if options.rough:
-        wechat.call("DELETE", "/_control/faults")
+    with _a_bad_day(wechat) if options.rough else nullcontext():
+        trips = _ride(ground, stories, workers=options.workers)
+        _give_back(staff, wechat, trips, patience=options.patience)
+        told, found = _settle(staff, wechat, trips, before=before, books=books, around=today, patience=options.patience)
     return _tell(trips, found, told, spots)
+
+
+@contextmanager
+def _a_bad_day(wechat: Browser) -> Iterator[None]:
+    for rule in ROUGH:
+        wechat.call("POST", "/_control/faults", rule)
+    try:
+        yield
+    finally:
+        wechat.call("DELETE", "/_control/faults")
 
 
 def _ride(ground: Ground, stories: list[Story], *, workers: int) -> list[Trip]:

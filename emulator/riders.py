@@ -19,8 +19,9 @@ from emulator.staff import Spot
 IN_WECHAT = "Mozilla/5.0 (Linux; Android 12) AppleWebKit/537.36 Chrome/120 Mobile MicroMessenger/8.0.50 NetType/4G"
 OUTSIDE = "Mozilla/5.0 (Linux; Android 12) AppleWebKit/537.36 Chrome/120 Mobile Safari/537.36"
 API = "/api/v1"
-# 合肥市庐阳区: where everybody of a simulation lives.
+# Where everybody of a simulation lives: 合肥市庐阳区.
 PROVINCE, CITY, COUNTY = "340000", "340100", "340103"
+RECIPIENT = {"name": "李明", "phone": "13812345678", "detail": "长江中路 1 号"}
 CAMERA_SCENE = 1011
 PREPAY_ID = re.compile(r"prepay_id=(\w+)")
 
@@ -78,12 +79,13 @@ class Rider:
         self.number = number
         self.dice = random.Random(f"{ground.seed} {number}")
         self.trip = Trip(person=f"乘客 {ground.run}-{number}", story=story)
+        self._wechat = Browser(ground.wechat)
         self._phones: list[Browser] = []
         self._keys = itertools.count(1)
 
     def go_home(self) -> None:
         """Put every phone away."""
-        for phone in self._phones:
+        for phone in (self._wechat, *self._phones):
             phone.close()
 
     def phone(self, user_agent: str = OUTSIDE, *, person: str | None = None) -> Browser:
@@ -125,28 +127,17 @@ class Rider:
             if form is None:
                 break
             goods_fen = form.prices[form.fields["sku"]] * quantity
-            answer = phone.submit(answer, form, **self._filled(form), quantity=str(quantity), do="place")
+            filled = form.unticked | RECIPIENT | {"province": PROVINCE, "city": CITY, "county": COUNTY}
+            answer = phone.submit(answer, form, **filled, quantity=str(quantity), do="place")
             if answer.status == 409:
                 raise SoldOut(page.url)
         answer = self._find_order(phone, answer)
         return self._note(phone, answer.data["live"]["order"], goods_fen, placement, reason), answer
 
-    def _find_order(self, phone: Browser, page: Page) -> Page:
-        """Return the page of the order just sent; a login that broke off is begun again from 我的订单."""
-        for _ in range(4):
-            if "login" in page.links.values():
-                page = phone.open(next(link for link, name in page.links.items() if name == "login"))
-            if "order" in page.data.get("live", {}):
-                return page
-            orders = phone.open("/orders")
-            mine = [link for link in orders.links_to("/orders/") if urlsplit(link).path != "/orders/"]
-            page = phone.open(mine[0]) if mine else orders
-        raise GaveUp(f"ordering led to {page.status} {page.url}: {page.text}")
-
     def login(self, phone: Browser, *, visitor_token: str | None) -> None:
         """Log in to the mini-program; a code whose answer was lost is followed by a fresh one."""
         for _ in range(3):
-            issued = self._wechat(phone).call("POST", "/_control/js_codes", {"person": self.trip.person}).json()
+            issued = self._wechat.call("POST", "/_control/js_codes", {"person": self.trip.person}).json()
             body = issued | ({"visitor_token": visitor_token} if visitor_token else {})
             answer = phone.call("POST", f"{API}/sessions/miniprogram", body, accept=(401,))
             if answer.status != 401:
@@ -178,8 +169,8 @@ class Rider:
         if not skus:
             raise SoldOut(product)
         sku, quantity = self.dice.choice(skus), self.dice.choice((1, 1, 2))
-        address = {"name": "李明", "phone": "13812345678", "region_code": COUNTY, "detail": "长江中路 1 号"}
-        body = {"lines": [{"sku": sku["number"], "quantity": quantity}], "address": address}
+        lines = [{"sku": sku["number"], "quantity": quantity}]
+        body = {"lines": lines, "address": RECIPIENT | {"region_code": COUNTY}}
         placed = phone.call("POST", f"{API}/orders", body, key=self._key(), accept=(409,))
         if placed.status == 409:
             raise SoldOut(placed.text)
@@ -194,7 +185,7 @@ class Rider:
         if "h5_url" in client:
             sheet = phone.open(client["h5_url"], referer=f"{self.ground.shop}/")
         else:
-            who = self._wechat(phone).call("GET", f"/_control/people/{quote(self.trip.person)}").json()
+            who = self._wechat.call("GET", f"/_control/people/{quote(self.trip.person)}").json()
             appid = who["miniprogram_appid" if channel == "miniprogram" else "official_appid"]
             sheet = phone.open(f"{self.ground.wechat}/cashier?{urlencode({'appId': appid} | client)}")
         purchase.payments |= set(PREPAY_ID.findall(client.get("h5_url", "") + client.get("package", "")))
@@ -210,6 +201,18 @@ class Rider:
             form = sheet.form("/cashier/pay")
             phone.submit(sheet, Form(form.id, f"/cashier/{button}", form.fields))
 
+    def _find_order(self, phone: Browser, page: Page) -> Page:
+        """Return the page of the order just sent; a login that broke off is begun again from 我的订单."""
+        for _ in range(4):
+            if "login" in page.links.values():
+                page = phone.open(next(link for link, name in page.links.items() if name == "login"))
+            if "order" in page.data.get("live", {}):
+                return page
+            orders = phone.open("/orders")
+            mine = [link for link in orders.links_to("/orders/") if urlsplit(link).path != "/orders/"]
+            page = phone.open(mine[0]) if mine else orders
+        raise GaveUp(f"ordering led to {page.status} {page.url}: {page.text}")
+
     def _count(self, phone: Browser, spot: Spot) -> None:
         """Note a scan; the same phone at the same code within half an hour is the same scan."""
         self.trip.scans.add((self._phones.index(phone), spot.placement))
@@ -217,10 +220,6 @@ class Rider:
     def _key(self) -> str:
         """Return a name for something that must happen once: new in every run, whatever the seed."""
         return f"sim-{self.ground.run}-{self.number}-{next(self._keys)}"
-
-    def _filled(self, form: Form) -> dict[str, str]:
-        address = {"name": "李明", "phone": "13812345678", "detail": "长江中路 1 号"}
-        return form.unticked | address | {"province": PROVINCE, "city": CITY, "county": COUNTY}
 
     def _note(self, phone: Browser, number: str, goods_fen: int, placement: str | None, reason: str) -> Purchase:
         """Keep an order beside what it was meant to be; its lines are needed to give money back later."""
@@ -230,11 +229,6 @@ class Rider:
         purchase.lines = {line["line"]: line["amount_fen"] for line in order["lines"]}
         purchase.freight_fen = order["freight_fen"]
         return purchase
-
-    def _wechat(self, phone: Browser) -> Browser:
-        wechat = Browser(self.ground.wechat, person=phone.person)
-        self._phones.append(wechat)
-        return wechat
 
 
 def _order_form(page: Page) -> Form | None:

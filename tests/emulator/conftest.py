@@ -35,7 +35,7 @@ class Wechat:
     settings: dict[str, str]
 
     def control(self, method: str, path: str, **told: Any) -> Any:
-        answer = requests.request(method, f"{self.url}/_control{path}", json=told or None, timeout=10)
+        answer = requests.request(method, f"{self.url}/_control{path}", json=told or None, timeout=30)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
@@ -54,12 +54,12 @@ class Shop:
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
-    def wait_for(self, count: int, seconds: float = 5) -> list[tuple[dict[str, str], bytes]]:
+    def wait_for(self, count: int, seconds: float = 30) -> list[tuple[dict[str, str], bytes]]:
         wait_until(lambda: len(self.received) >= count, seconds)
         return self.received
 
 
-def wait_until(is_so: Callable[[], object], seconds: float = 5) -> None:
+def wait_until(is_so: Callable[[], object], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it never came to pass"

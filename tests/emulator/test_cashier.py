@@ -14,11 +14,11 @@ FROM_SHOP = {"Referer": "http://127.0.0.1:8000/"}
 
 
 def see(url: str, **more: Any) -> requests.Response:
-    return requests.get(url, timeout=5, allow_redirects=False, **more)
+    return requests.get(url, timeout=30, allow_redirects=False, **more)
 
 
 def tap(wechat: Wechat, button: str, **form: str) -> requests.Response:
-    return requests.post(f"{wechat.url}/cashier/{button}", data=form, timeout=5, allow_redirects=False)
+    return requests.post(f"{wechat.url}/cashier/{button}", data=form, timeout=30, allow_redirects=False)
 
 
 def prepay_id(sheet: str) -> str:

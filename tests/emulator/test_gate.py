@@ -41,7 +41,7 @@ def call(wechat: Wechat, target: str, *, body: bytes | None = None, tamper: str 
     target = target.format(mchid=wechat.settings["WECHATPAY_MCHID"])
     method = "GET" if body is None else "POST"
     headers = authorize(wechat, method, target + tamper, body or b"", **claims)
-    return requests.request(method, wechat.url + target, data=body, headers=headers, timeout=5)
+    return requests.request(method, wechat.url + target, data=body, headers=headers, timeout=30)
 
 
 def test_an_honest_call_by_hand_is_let_in_and_answered_signed(wechat: Wechat) -> None:
@@ -60,10 +60,10 @@ def test_an_honest_call_by_hand_is_let_in_and_answered_signed(wechat: Wechat) ->
 )
 def test_no_readable_authorization(wechat: Wechat, header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
-    answer = requests.post(wechat.url + PREPAY, data=b"{}", headers=headers, timeout=5)
+    answer = requests.post(wechat.url + PREPAY, data=b"{}", headers=headers, timeout=30)
     assert (answer.status_code, answer.json()) == (401, {"code": "SIGN_ERROR", "message": "签名信息错误，验签失败"})
     assert "Request-ID" not in answer.headers
-    answer = requests.get(wechat.url + REFUND, headers=headers, timeout=5)
+    answer = requests.get(wechat.url + REFUND, headers=headers, timeout=30)
     assert answer.json()["message"].startswith("Http头Authorization值格式错误")
     assert not [name for name in answer.headers if name.startswith("Wechatpay-")]
 
@@ -71,9 +71,9 @@ def test_no_readable_authorization(wechat: Wechat, header: str | None) -> None:
 @pytest.mark.parametrize("absent", ["User-Agent", "Accept"])
 def test_refunds_and_certificates_want_agent_and_accept_before_all(wechat: Wechat, absent: str) -> None:
     headers = {absent: SKIP_HEADER if absent == "User-Agent" else None}
-    answer = requests.get(wechat.url + REFUND, headers=headers, timeout=5)
+    answer = requests.get(wechat.url + REFUND, headers=headers, timeout=30)
     assert (answer.status_code, answer.json()["message"]) == (400, "Http头缺少Accept或User-Agent")
-    assert requests.get(wechat.url + PREPAY + "/x", headers=headers, timeout=5).status_code == 404
+    assert requests.get(wechat.url + PREPAY + "/x", headers=headers, timeout=30).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_the_raw_target_is_what_is_signed(wechat: Wechat) -> None:
     # A needless escape and a leading "&" mean the same resource but are other bytes; most clients would tidy them up.
     known = wechat.settings
     target = f"/v3/pay/transactions/out-trade-no/NOBODY%2D01?&mchid={known['WECHATPAY_MCHID']}"
-    connection = http.client.HTTPConnection(wechat.url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(wechat.url.removeprefix("http://"), timeout=30)
     for sent, status in ((target, 404), (target.replace("%2D", "-"), 401)):
         connection.request("GET", sent, headers=authorize(wechat, "GET", target, b""))
         answer = connection.getresponse()

@@ -25,7 +25,7 @@ def start(directory: Path) -> Iterator[tuple[Start, int]]:
         command = [sys.executable, "-m", "emulator", "--dir", str(directory), "--port", str(port), "--speed", "100"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         running.append(process)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while True:
             try:
                 requests.get(f"http://127.0.0.1:{port}/_control", timeout=1)

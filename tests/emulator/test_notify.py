@@ -83,12 +83,14 @@ def test_after_fifteen_sendings_it_gives_up(wechat: Wechat, shop: Shop, paid: An
 
 def test_lost_and_late_and_doubled(wechat: Wechat, shop: Shop, paid: Any) -> None:
     wechat.control("POST", "/faults", fault="lost", match="LOST-0001")
-    wechat.control("POST", "/faults", fault="late", match="LATE-0001", options={"seconds": 300})
+    wechat.control("POST", "/faults", fault="late", match="LATE-0001", options={"seconds": 10**8})
+    wechat.control("POST", "/faults", fault="late", match="LATE-0002", options={"seconds": 300})
     wechat.control("POST", "/faults", fault="doubled", match="TWICE-001")
     paid("LOST-0001", wait=True)
     assert wechat.order("LOST-0001")["notifications"][0]["state"] == "lost"
     paid("LATE-0001", wait=True)
     assert shop.received == []
+    paid("LATE-0002", wait=True)
     shop.wait_for(1)
     paid("TWICE-001")
     shop.wait_for(3)
@@ -113,7 +115,7 @@ def test_well_signed_at_the_wrong_time(wechat: Wechat, shop: Shop, paid: Any, fa
     paid()
     delivery = shop.wait_for(1)[0]
     assert is_well_signed(wechat, delivery)
-    assert abs(int(delivery[0]["Wechatpay-Timestamp"]) - time.time() - shift) < 5
+    assert abs(int(delivery[0]["Wechatpay-Timestamp"]) - time.time() - shift) < 60
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from tests.emulator.conftest import Till, Wechat
 
 
 def connect(wechat: Wechat) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection(wechat.url.removeprefix("http://"), timeout=10)
+    return http.client.HTTPConnection(wechat.url.removeprefix("http://"), timeout=30)
 
 
 def test_one_connection_carries_many_requests(wechat: Wechat) -> None:
@@ -57,7 +57,7 @@ def test_fifty_at_once(pos: Till, wechat: Wechat) -> None:
 )
 def test_what_is_no_request(wechat: Wechat, raw: bytes, status: bytes) -> None:
     host, port = wechat.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=5) as wire:
+    with socket.create_connection((host, int(port)), timeout=30) as wire:
         wire.sendall(raw)
         assert status in wire.recv(65536)
     assert wechat.control("GET", "/books")["orders"] == []

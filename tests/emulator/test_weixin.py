@@ -13,13 +13,13 @@ from tests.emulator.conftest import Wechat
 
 
 def get(wechat: Wechat, path: str, **query: str) -> dict[str, Any]:
-    answer = requests.get(wechat.url + path, params=query, timeout=5)
+    answer = requests.get(wechat.url + path, params=query, timeout=30)
     assert answer.status_code == 200
     return dict(answer.json())
 
 
 def post(wechat: Wechat, path: str, body: Any, token: str = "") -> dict[str, Any]:
-    answer = requests.post(wechat.url + path, params={"access_token": token}, json=body, timeout=5)
+    answer = requests.post(wechat.url + path, params={"access_token": token}, json=body, timeout=30)
     assert answer.status_code == 200
     return dict(answer.json())
 
@@ -90,7 +90,7 @@ def test_stable_tokens_stay_and_plain_tokens_replace(wechat: Wechat) -> None:
     wechat.control("DELETE", "/tokens")
     assert post(wechat, "/wxa/sec/order/is_trade_managed", {}, new)["errcode"] == 40001
     assert stable_token(wechat)["access_token"] != forced
-    assert requests.get(f"{wechat.url}/cgi-bin/stable_token", timeout=5).json()["errcode"] == 43002
+    assert requests.get(f"{wechat.url}/cgi-bin/stable_token", timeout=30).json()["errcode"] == 43002
 
 
 def test_oauth_sends_the_browser_back_with_a_code(wechat: Wechat) -> None:
