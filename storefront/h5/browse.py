@@ -117,21 +117,6 @@ def plate(name: str) -> Response:
     return pages.plate(name)
 
 
-@blueprint.get("/h5/visit.svg")
-@guard.public
-def visit() -> Response:
-    """Confirm the scan that led to a page, for browsers without a script: an empty picture that such a page asks for.
-
-    Only a browser that brings its cookie is heard; whoever fetches pictures without one is no rider.
-    """
-    visitor = guard.visitor()
-    if visitor is not None:
-        visits.confirm(token=request.args.get("tk", ""), visitor=visitor, now=clock.now())
-    response = Response('<svg xmlns="http://www.w3.org/2000/svg"/>', mimetype="image/svg+xml")
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 def _is_city(hall: shelves.Json) -> bool:
     return bool(hall["kind"] == "local" and hall["region"]["level"] == "prefecture")
 

@@ -99,7 +99,6 @@ def _markup(template: str, **context: object) -> str:
         csp_nonce=g.csp_nonce,
         script_url=SCRIPT_URL,
         csrf_token=guard.csrf_token(),
-        visit=request.args.get("tk", ""),
         **context,
     )
 
