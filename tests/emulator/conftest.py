@@ -2,7 +2,6 @@
 
 import http.server
 import json
-import shutil
 import socket
 import threading
 import time
@@ -67,29 +66,22 @@ def wait_until(is_so: Callable[[], object], seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope="session")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("identity")
-    keys.load(directory)
-    return directory
+def identity(tmp_path_factory: pytest.TempPathFactory) -> keys.Keys:
+    """One identity for all: making and checking RSA keys is what takes time here."""
+    return keys.load(tmp_path_factory.mktemp("identity"))
 
 
 @pytest.fixture
-def directory(identity: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(identity, tmp_path / "wechat"))
-
-
-@pytest.fixture
-def wechat(directory: Path) -> Iterator[Wechat]:
-    """A desk served in this process; its retries are a thousand times faster than WeChat's."""
+def wechat(identity: keys.Keys, tmp_path: Path) -> Iterator[Wechat]:
+    """A desk served in this process, with books of its own; its retries are a thousand times faster than WeChat's."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    who = keys.load(directory)
-    desk = furnish(who.directory, who, Options(public_url=url, refund_seconds=50), speed=1000)
+    desk = furnish(tmp_path, identity, Options(public_url=url, refund_seconds=50), speed=1000)
     server = Server("127.0.0.1", port, create_app(desk))
     till.resume(desk)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
     thread.start()
-    yield Wechat(url, who.settings(api_url=url, public_url=url))
+    yield Wechat(url, identity.settings(api_url=url, public_url=url))
     server.shutdown()
     thread.join()
     server.server_close()
@@ -121,21 +113,25 @@ def shop() -> Iterator[Shop]:
     server.server_close()
 
 
-def client_of(known: dict[str, str], shop: Shop) -> WeChatPay:
+def client_of(known: dict[str, str]) -> WeChatPay:
     """The community's client library, plugged in by the settings alone."""
-    client = WeChatPay(
+    return WeChatPay(
         wechatpay_type=WeChatPayType.JSAPI,
         mchid=known["WECHATPAY_MCHID"],
         private_key=Path(known["WECHATPAY_MERCHANT_KEY_FILE"]).read_text(),
         cert_serial_no=known["WECHATPAY_MERCHANT_SERIAL"],
         appid=known["WECHAT_OFFICIAL_APPID"],
         apiv3_key=known["WECHATPAY_APIV3_KEY"],
-        notify_url=f"{shop.url}/wechatpay/notifications/payments",
         public_key=Path(known["WECHATPAY_PUBLIC_KEY_FILE"]).read_text(),
         public_key_id=known["WECHATPAY_PUBLIC_KEY_ID"],
-        timeout=(3, 10),
+        timeout=(3, 30),
     )
-    client._core._gate_way = known["WECHATPAY_BASE_URL"]
+
+
+def at(client: WeChatPay, wechat: Wechat, shop: Shop) -> WeChatPay:
+    """Point the client library at a desk, and the desk's notifications at a shop."""
+    client._core._gate_way = wechat.url
+    client._notify_url = f"{shop.url}/wechatpay/notifications/payments"
     return client
 
 
@@ -183,6 +179,11 @@ class Till:
         return status, json.loads(body)
 
 
+@pytest.fixture(scope="session")
+def client(identity: keys.Keys) -> WeChatPay:
+    return client_of(identity.settings(api_url="", public_url=""))
+
+
 @pytest.fixture
-def pos(wechat: Wechat, shop: Shop) -> Till:
-    return Till(client_of(wechat.settings, shop), wechat)
+def pos(client: WeChatPay, wechat: Wechat, shop: Shop) -> Till:
+    return Till(at(client, wechat, shop), wechat)

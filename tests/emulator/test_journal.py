@@ -1,6 +1,7 @@
 """A desk that is killed: its books come back, and what it owed is done."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,17 @@ from pathlib import Path
 import pytest
 import requests
 
+from emulator import keys
 from emulator.journal import Journal
-from tests.emulator.conftest import Shop, Till, Wechat, client_of, free_port, wait_until
+from tests.emulator.conftest import Shop, Till, Wechat, at, client_of, free_port, wait_until
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def directory(identity: keys.Keys, tmp_path: Path) -> Path:
+    """A desk's directory that processes may be started on, with the identity of all tests."""
+    return Path(shutil.copytree(identity.directory, tmp_path / "desk"))
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def start(directory: Path) -> Iterator[tuple[Start, int]]:
         while True:
             try:
                 requests.get(f"http://127.0.0.1:{port}/_control", timeout=1)
-            except requests.ConnectionError:
+            except requests.RequestException:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
             else:
@@ -42,9 +50,9 @@ def start(directory: Path) -> Iterator[tuple[Start, int]]:
         process.wait()
 
 
-def test_a_directory_has_one_keeper(wechat: Wechat, directory: Path) -> None:
+def test_a_directory_has_one_keeper(wechat: Wechat, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="another emulator"):
-        Journal(directory / "journal.jsonl")
+        Journal(tmp_path / "journal.jsonl")
 
 
 def test_books_survive_sigkill_and_what_is_owed_is_delivered(
@@ -56,7 +64,7 @@ def test_books_survive_sigkill_and_what_is_owed_is_delivered(
     assert len(settings) == 13
     assert len(settings["WECHATPAY_APIV3_KEY"]) == 32
     wechat = Wechat(f"http://127.0.0.1:{port}", settings)
-    pos = Till(client_of(settings, shop), wechat)
+    pos = Till(at(client_of(settings), wechat, shop), wechat)
     shop.answers[:] = [500] * 3
     pos.prepay("KILL-0001")
     wechat.control("POST", "/pay", out_trade_no="KILL-0001", wait=True)
