@@ -1,7 +1,7 @@
 """How long payments remember who paid (docs/privacy.md).
 
-Invariant: a payment that may still be sent again keeps its request word for word; what is kept for ever names amounts,
-numbers and instants, and no payer.
+Invariant: a payment that may still be sent again keeps its request word for word; what is kept beyond that names
+amounts, numbers and instants, and no payer.
 """
 
 from datetime import datetime
@@ -25,3 +25,18 @@ def forget_payers(session: Session, *, before: datetime, at_most: int) -> int:
     """Drop the openid or the address of whoever paid from payments that ended before `before`; returns how many."""
     database.require_transaction(session)
     return len(session.execute(_FORGET, {"before": before, "at_most": at_most}).all())
+
+
+_FORGET_IGNORED = text("""
+    UPDATE payment_notifications SET content = '{}' WHERE id IN (
+        SELECT id FROM payment_notifications
+        WHERE outcome = 'ignored' AND received_at < :before AND content <> '{}'
+        ORDER BY id LIMIT :at_most FOR UPDATE)
+    RETURNING id
+""")
+
+
+def forget_ignored(session: Session, *, before: datetime, at_most: int) -> int:
+    """Empty notifications of unknown kinds that came before `before`, whatever they said; returns how many."""
+    database.require_transaction(session)
+    return len(session.execute(_FORGET_IGNORED, {"before": before, "at_most": at_most}).all())

@@ -22,6 +22,8 @@ from subway_campaign.visits import COOKIE_LIFE
 RECORDS_LIVE = timedelta(days=3 * 366)
 # Long after the last look at a closed payment; nothing sends its request again.
 PAYERS_LIVE = timedelta(days=7)
+# Long enough for a person to learn what a new kind of event means; nobody knows what it may hold.
+UNKNOWN_LIVE = timedelta(days=30)
 FAILED_JOBS_LIVE = timedelta(days=30)
 AT_ONCE = 500
 
@@ -77,6 +79,10 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
         "payers": (
             PAYERS_LIVE,
             lambda session, before: payment_retention.forget_payers(session, before=before, at_most=AT_ONCE),
+        ),
+        "unknown notifications": (
+            UNKNOWN_LIVE,
+            lambda session, before: payment_retention.forget_ignored(session, before=before, at_most=AT_ONCE),
         ),
         "guests' addresses": (timedelta(), _run(_FORGET_BOOKS)),
         "guests' carts": (timedelta(), _run(_FORGET_CARTS)),

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from config import database
 from payments import collect, refunds, retention
 from payments.lifecycle import Channel
-from tests.payments.conftest import Buyer, rows
+from tests.payments.conftest import Buyer, change, rows
 
 DAY = timedelta(days=1)
 
@@ -40,3 +40,19 @@ def test_a_payment_that_forgot_its_payer_can_still_be_refunded(buyer: Buyer, now
         refund = refunds.request(session, reference="O1", amount_fen=5990, reason="退货", key="k1", now=now)
     refunds.send(number=refund.number, now=now)
     assert [row["state"] for row in rows("SELECT state FROM payment_refunds")] in (["processing"], ["succeeded"])
+
+
+def test_what_an_unknown_notification_said_is_emptied(db: None, now: datetime) -> None:
+    for name, outcome in (("n1", "ignored"), ("n2", "applied")):
+        change(
+            "INSERT INTO payment_notifications (notification_id, event_type, content, outcome, received_at)"
+            " VALUES (:name, 'NEW.KIND', '{\"payer\": \"oABC\"}', :outcome, :now)",
+            name=name, outcome=outcome, now=now,
+        )  # fmt: skip
+    for before, emptied in ((now, 0), (now + DAY, 1), (now + DAY, 0)):
+        with database.transaction() as session:
+            assert retention.forget_ignored(session, before=before, at_most=10) == emptied
+    assert [row["content"] for row in rows("SELECT content FROM payment_notifications ORDER BY notification_id")] == [
+        {},
+        {"payer": "oABC"},
+    ]
