@@ -2,7 +2,8 @@
 
 Invariant: for one data directory there is at most one PostgreSQL and one Redis, alive while any user is. Each user
 holds a shared lock on `users.lock`, which the kernel drops when the process dies, so no count can go stale. Only the
-two wheels' binaries are used; their Python wrappers break when processes share them or die (docs/decisions/engines.md).
+two wheels' binaries are used; their Python wrappers break when processes share them or die
+(docs/decisions/0001-embedded-engines.md).
 """
 
 import atexit

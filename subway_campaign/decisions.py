@@ -232,7 +232,7 @@ def _credit(row: Any) -> dict[str, Any]:
     }
 
 
-# Each verdict on a touch: the rule of docs/decisions.md that it comes from, and what staff read.
+# Each verdict on a touch: the rule of docs/attribution.md that it comes from, and what staff read.
 RULES = {
     "eligible": ("R7", "有效触点：在下单前的归因窗口内扫码"),
     "wechat_crawler": ("R5", "微信爬虫或机器人访问，不计"),
