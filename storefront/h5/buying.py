@@ -5,6 +5,7 @@ sent, because its key is a hidden field and a guest exists before the order does
 """
 
 from dataclasses import replace
+from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
@@ -43,6 +44,13 @@ def product(slug: str) -> Response:
         form = replace(form, name=known.name, phone=known.phone, detail=known.detail)
         region = places.choose(places.trace(known.region_code))
     return _page(shown, form, region)
+
+
+@blueprint.get("/p/<slug>/orders")
+@guard.public
+def reopened(slug: str) -> AnyResponse:
+    """Lead whoever reloads or shares the address of a form that came back to the product."""
+    return redirect(f"/p/{quote(slug)}", 302)
 
 
 @blueprint.post("/p/<slug>/orders")
@@ -123,8 +131,14 @@ def _page(
     is_spent: bool = False,
     status: int = 200,
 ) -> Response:
-    quote = _quote(shown, form, region)
-    page = ProductPage(product=shown, form=form, regions=region, quote=quote, notice=notice, is_spent=is_spent)
+    page = ProductPage(
+        product=shown,
+        form=form,
+        regions=region,
+        quote=_quote(shown, form, region),
+        notice=notice,
+        is_spent=is_spent,
+    )
     return pages.render("h5/product.html", status=status, page=page, consent=purchase.offered_consent())
 
 
@@ -137,10 +151,10 @@ def _quote(shown: Product, form: OrderForm, region: RegionChoices) -> Quote:
         return Quote(goods_fen, None)
     try:
         with database.transaction() as session:
-            quote = checkout.quote(session, lines={form.sku: quantity}, region_code=region_code)
+            priced = checkout.quote(session, lines={form.sku: quantity}, region_code=region_code)
     except AppError as error:
         return Quote(goods_fen, None, _words(error))
-    return Quote(quote.goods_fen, quote.freight_fen)
+    return Quote(priced.goods_fen, priced.freight_fen)
 
 
 def _default_address(buyer: Actor | None) -> addresses.Delivery | None:

@@ -62,6 +62,7 @@
     const quantity = one("#quantity", form);
     const steps = all("[data-step]", form);
     const selects = all("[data-regions] select", form);
+    const slot = form.getAttribute("action");
     let asked = 0;
     let timer = 0;
     let refused = !one("#refused").hidden;
@@ -86,7 +87,7 @@
       refused = Boolean(message);
       one("#refused").textContent = message;
       one("#refused").hidden = !message;
-      if (message) one("#freight").textContent = "不能配送";
+      if (message) one("#freight").textContent = "—";
     }
 
     async function quote() {
@@ -111,7 +112,7 @@
         form.seen.value = sum.payable_fen;
       } catch (error) {
         if (mine !== asked) return;
-        if (error.refused) refuse(error.message);
+        if (error.status === 409 || error.status === 422) refuse(error.message);
         else one("#freight").textContent = "网络不稳，提交时确认";
       }
     }
@@ -145,7 +146,8 @@
     function check() {
       const faults = {};
       if (!spec()) faults.sku = "请选择规格";
-      if (!(Number(quantity.value) >= 1 && Number(quantity.value) <= 99)) faults.quantity = "数量在 1 到 99 之间";
+      const count = Number(quantity.value);
+      if (!Number.isInteger(count) || count < 1 || count > 99) faults.quantity = "数量在 1 到 99 之间";
       if (!form.elements.name.value.trim()) faults.name = "请填写收货人";
       if (!/^1[3-9][0-9]{9}$/.test(form.phone.value.trim())) faults.phone = "请填写 11 位手机号";
       if (!isComplete()) faults.region = "请选到最后一级地区";
@@ -165,7 +167,7 @@
 
     form.noValidate = true;
     if ("spent" in form.dataset) unanswered.forget();
-    form.elements.key.value = unanswered.recall(location.pathname) || form.elements.key.value;
+    form.elements.key.value = unanswered.recall(slot) || form.elements.key.value;
     steps.forEach((step) => {
       step.hidden = false;
       step.addEventListener("click", () => {
@@ -191,7 +193,7 @@
         return;
       }
       sending = true;
-      unanswered.keep(location.pathname, form.elements.key.value);
+      unanswered.keep(slot, form.elements.key.value);
       busy(pay, true);
       setTimeout(() => { if (sending) one("#bar-note").textContent = "网络较慢，仍在提交…"; }, SLOW_MS);
       /* The key in the form makes a second attempt the same order, so letting go is safe. */

@@ -212,6 +212,11 @@ def test_an_unknown_product_is_a_page_with_a_way_on(browser: Browser) -> None:
     assert browser.post("/p/nothing/orders", {}).status_code == 404
 
 
+def test_the_address_of_a_form_that_came_back_can_be_reloaded(browser: Browser) -> None:
+    answer = browser.client.get(f"/p/{PEAR}/orders?again=1", base_url=browser.base_url)
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"/p/{PEAR}")
+
+
 def test_a_second_sku_has_its_own_price(browser: Browser) -> None:
     shown = browser.get(f"/p/{PEAR}")
     second = re.findall(r'name="sku" value="([^"]+)"', shown)[1]
