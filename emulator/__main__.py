@@ -66,10 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=9000)
     parser.add_argument("--public-url", help="how browsers reach it (default http://127.0.0.1:PORT)")
     parser.add_argument("--write-settings", action="store_true", help="write DIR/settings.env and end")
-    parser.add_argument("--merchant-name", default="线上地方馆", help="whom the payer reads")
+    parser.add_argument("--merchant-name", default=Options.merchant_name, help="whom the payer reads")
     parser.add_argument("--allow-host", action="append", default=[], help="one more host that the shop may be at")
     parser.add_argument("--speed", type=float, default=1.0, help="shorten retries and refunds by this factor")
-    parser.add_argument("--refund-seconds", type=float, default=2.0, help="how long a refund takes at speed 1")
+    parser.add_argument(
+        "--refund-seconds", type=float, default=Options.refund_seconds, help="how long a refund takes at speed 1"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the faults' dice")
     return parser
 

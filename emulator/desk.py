@@ -25,7 +25,7 @@ class Options:
     """What the command line decides."""
 
     public_url: str
-    merchant_name: str = "线上地方馆"
+    merchant_name: str = "安徽地方馆"
     refund_seconds: float = 2.0
     allowed_hosts: frozenset[str] = frozenset()
 
