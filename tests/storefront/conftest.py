@@ -22,7 +22,7 @@ from config import settings as process_settings
 from config.settings import Settings
 from storefront import checkout, shoppers
 from storefront.app import create_app
-from tests.emulator.conftest import Wechat, directory, identity, wechat  # noqa: F401 - fixtures
+from tests.emulator.conftest import Wechat, identity, wechat  # noqa: F401 - fixtures
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 
