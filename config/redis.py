@@ -13,16 +13,18 @@ from config import logs, settings
 
 # A Redis that is down must not cost every request a connection timeout: leave it alone for this long.
 RETRY_AFTER_S = 2.0
+# Asking before every use would double its cost; whoever is disappointed within this time treats it as "no cache".
+TRUST_S = 1.0
 
 _pool: dict[str, redis.Redis] = {}
-_down_until = 0.0
+_down_until: dict[str, float] = {}
+_up_until: dict[str, float] = {}
 
 
 def shared() -> redis.Redis | None:
-    """Return a connected client, or None when Redis is not configured or does not answer."""
-    global _down_until
-    url = settings.current().redis_url
-    if url is None or time.monotonic() < _down_until:
+    """Return a client that answered within the last second, or None when Redis is not configured or does not."""
+    url, now = settings.current().redis_url, time.monotonic()
+    if url is None or now < _down_until.get(url, 0.0):
         return None
     client = _pool.get(url)
     if client is None:
@@ -30,10 +32,13 @@ def shared() -> redis.Redis | None:
         client = _pool[url] = redis.Redis.from_url(
             url, socket_timeout=0.5, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 0)
         )
+    if now < _up_until.get(url, 0.0):
+        return client
     try:
         client.ping()
     except redis.RedisError as error:
-        _down_until = time.monotonic() + RETRY_AFTER_S
+        _down_until[url] = time.monotonic() + RETRY_AFTER_S
         logs.get(__name__).warning("redis.unavailable", reason=type(error).__name__)
         return None
+    _up_until[url] = now + TRUST_S
     return client

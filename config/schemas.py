@@ -146,6 +146,10 @@ class Blueprint(SmorestBlueprint):
         # A private list of flask-smorest's; tests/contracts hold that it still works.
         self._prepare_doc_cbks.append(self._declare_errors)
 
+    def arguments(self, schema: Any, **options: Any) -> Any:
+        """Take a schema as flask-smorest does, but build it once: webargs would copy every field of a class anew."""
+        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+
     @staticmethod
     def refuses(*refusals: type[AppError]) -> Callable[[View], View]:
         """Declare the refusals of ours that an operation may answer, each an example under its status."""

@@ -21,8 +21,8 @@ def create_app(settings: Settings) -> Flask:
     logs.configure(settings.log_level)
     database.configure(settings.database_url)
     app = Flask("storefront", static_folder=None)
+    # No SECRET_KEY for Flask: its own session cookie is not used, and signing machinery would cost every request.
     app.config.update(
-        SECRET_KEY=settings.secret_key,
         API_TITLE="Local Hall",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",

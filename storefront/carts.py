@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -73,7 +73,11 @@ def remove(session: Session, *, shopper_id: int, sku: str) -> CartView:
 
 def clear(session: Session, *, shopper_id: int, skus: list[str]) -> None:
     """Take out what has been ordered; what is not there is passed over."""
-    session.execute(delete(CartLine).where(CartLine.shopper_id == shopper_id, CartLine.sku.in_(skus)))
+    # Part of every checkout, so it is plain SQL: the ORM would cost more than the statement.
+    session.execute(_CLEAR, {"shopper_id": shopper_id, "skus": skus})
+
+
+_CLEAR = text("DELETE FROM cart_lines WHERE shopper_id = :shopper_id AND sku = ANY(:skus)")
 
 
 def view(session: Session, *, shopper_id: int) -> CartView:

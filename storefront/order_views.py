@@ -43,12 +43,15 @@ _VIEW = """
 """
 
 
-def find(session: Session, *, shopper_id: int, number: str) -> dict[str, Any]:
-    """Return a shopper's own order as the API shows it. Raises `OrderNotFound`, also for somebody else's."""
+def find(session: Session, *, shopper_id: int, number: str, is_new: bool = False) -> dict[str, Any]:
+    """Return a shopper's own order as the API shows it. Raises `OrderNotFound`, also for somebody else's.
+
+    No payment is looked up for one that `is_new`, placed in this very transaction.
+    """
     row = session.execute(text(_VIEW + " WHERE o.number = :number"), {"number": number}).mappings().first()
     if row is None or row["shopper_id"] != shopper_id:
         raise errors.OrderNotFound
-    return _for_shopper(session, row)
+    return _for_shopper(session, row, is_new=is_new)
 
 
 def listing(
@@ -147,8 +150,8 @@ def _common(row: Any) -> dict[str, Any]:
     }
 
 
-def _for_shopper(session: Session, row: Any) -> dict[str, Any]:
-    view = collect.current(session, reference=row["number"])
+def _for_shopper(session: Session, row: Any, *, is_new: bool = False) -> dict[str, Any]:
+    view = None if is_new else collect.current(session, reference=row["number"])
     return {**_common(row), "payment": {"state": _payment_state(view, OrderState(row["state"]))}}
 
 

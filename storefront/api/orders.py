@@ -129,7 +129,7 @@ def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
             remark=given["remark"],
             now=clock.now(),
         )
-        order = order_views.find(session, shopper_id=shopper_id, number=placed.number)
+        order = order_views.find(session, shopper_id=shopper_id, number=placed.number, is_new=placed.is_new)
     return said(order, 201 if placed.is_new else 200)
 
 

@@ -75,9 +75,11 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def bodies(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The JSON that an operation may answer, by status; a picture needs no example."""
     for status, response in operation["responses"].items():
-        for media in response.get("content", {}).values():
-            yield status, media
+        for kind, media in response.get("content", {}).items():
+            if kind == "application/json":
+                yield status, media
 
 
 def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,9 @@ import pytest
 
 from catalog import products
 from config import clock, database
+from subway_campaign.landing import Landing, LandingKind
 from tests.storefront.api.conftest import Caller, code_of
+from tests.storefront.api.test_scans import hang
 
 pytestmark = pytest.mark.usefixtures("app", "seeded")
 
@@ -78,3 +80,12 @@ def test_a_cart_shows_today_s_price(shopper: Caller) -> None:
     with database.transaction() as session:
         products.reprice(session, sku=SKU, price_fen=1, now=clock.now())
     assert shopper.get("/cart").get_json()["goods_fen"] == 1
+
+
+def test_the_advert_that_led_here_has_come_as_far_as_a_cart(browser: Caller) -> None:
+    poster = hang(Landing(LandingKind.PRODUCT, "dangshansuli"))
+    browser.client.get(f"/s/{poster}")
+    assert database.statement("SELECT count(*) FROM journey_stages") == [(0,)]
+    for quantity in (1, 2):
+        assert browser.put(f"/cart/lines/{SKU}", {"quantity": quantity}).status_code == 200
+    assert database.statement("SELECT stage FROM journey_stages ORDER BY 1") == [("cart",), ("view",)]
