@@ -11,10 +11,13 @@ from urllib.parse import urlencode
 
 from flask import Flask, Response, g, redirect, render_template, request
 
-from config import http
+from catalog import regions
+from catalog.errors import RegionInvalid
+from config import clock, http
 from config.errors import AppError
-from storefront import guard
+from storefront import guard, sessions
 from storefront.actors import Actor
+from storefront.errors import SessionRequired
 from storefront.roles import Permission
 from storefront.staff import accounts, sight, words
 
@@ -137,6 +140,7 @@ def _markup(template: str, *, here: str, **context: object) -> str:
         menu=[item for item in MENU if actor and _may_open(actor, item)],
         may=lambda permission: bool(actor and accounts.allowed(actor, Permission(permission))),
         roles="、".join(dict.fromkeys(words.ROLES[grant.role] for grant in actor.grants)) if actor else "",
+        scope=_scope(actor) if actor else "",
         csrf_token=guard.csrf_token(of_staff=True),
         style_url=_url("staff.css"),
         script_url=_url("staff.js"),
@@ -151,6 +155,32 @@ def _actor() -> Actor | None:
     return found if found and found.staff_id is not None else None
 
 
+def _recognise() -> None:
+    """Let an error page show its reader's menu, although the guard let nobody in or was never asked."""
+    try:
+        found = guard.presented(of_staff=True)
+        g.actor = sessions.verify(found.token, now=clock.now()) if found else None
+    except SessionRequired:
+        g.actor = None
+
+
+def _scope(actor: Actor) -> str:
+    """Return in words what the reader's roles are narrowed to; nothing when one of them is not."""
+    scopes = [grant.scope for grant in actor.grants]
+    if sight.WHOLE in scopes:
+        return ""
+    areas = [_region(scope.area) for scope in scopes if scope.area]
+    suppliers = [f"供应商 {scope.supplier}" for scope in scopes if scope.supplier]
+    return "、".join(dict.fromkeys([*areas, *suppliers]))
+
+
+def _region(area: str) -> str:
+    try:
+        return regions.find(area.ljust(6, "0")).name
+    except RegionInvalid:
+        return f"地区 {area}"
+
+
 def _may_open(actor: Actor, item: Item) -> bool:
     if item.permission is None:
         return True
@@ -161,6 +191,8 @@ def _sorry(status: int, message: str) -> str:
     if status == 401:
         asked = request.full_path.rstrip("?") if request.method == "GET" else f"{ROOT}/"
         return _markup("staff/login.html", here="", next=asked, username="", trouble=None)
+    if status in {403, 404}:
+        _recognise()
     title, detail = _BY_STATUS.get(status, (message, "请返回上一页再试。"))
     return _markup(
         "staff/sorry.html", here="", title=title, detail=detail, request_id=http.request_id() if status >= 500 else ""

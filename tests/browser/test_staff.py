@@ -1,0 +1,109 @@
+"""The staff's pages in a real browser: by keyboard at a desk, by thumb on a phone, with a real sale behind them."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pyotp
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Phone, orders_of
+from tests.shop import ROOT, Shop
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
+
+PASSWORD = "correct horse battery"
+PATHS = ("/", "/report", "/orders", "/codes", "/codes/sheet", "/phone", "/audit")
+
+# A link within a sentence is exempt; so is one that a whole row of text surrounds.
+SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, input, select")]
+  .filter((e) => e.checkVisibility() && !e.closest(".skip, p, dd") && e.type !== "hidden" && e.type !== "checkbox")
+  .map((e) => [e.getBoundingClientRect(), e])
+  .filter(([box]) => box.height < 44 || box.width < 44)
+  .map(([box, e]) => `${e.outerHTML.slice(0, 80)} ${Math.round(box.width)}x${Math.round(box.height)}`)"""
+
+
+def employ(shop: Shop, username: str, *roles: str) -> pyotp.TOTP | None:
+    """Add an account as an operator does; returns what makes its one-time codes, if its roles need them."""
+    flask = [sys.executable, "-m", "flask", "--app", "wsgi", "staff", "add", username]
+    wanted = [word for role in roles for word in ("--role", role)]
+    told = subprocess.run(
+        [*flask, *wanted], cwd=ROOT, env=shop.environment, input=PASSWORD, text=True, check=True, capture_output=True
+    ).stdout
+    uri = next((line for line in told.splitlines() if line.startswith("otpauth://")), None)
+    return pyotp.TOTP(pyotp.parse_uri(uri).secret) if uri else None
+
+
+def enter(page: Page, shop: Shop, username: str, totp: pyotp.TOTP | None) -> None:
+    """Log in without touching the mouse."""
+    page.goto(f"{shop.url}/staff/")
+    page.keyboard.type(username)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Tab")
+    if totp is not None:
+        page.keyboard.type(totp.now())
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("今日")
+
+
+@pytest.fixture
+def desk_page(chromium: Browser, shop: Shop) -> Iterator[Page]:
+    """A page on a desk; what a person downloads or prints stays there."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="zh-CN", timezone_id="Asia/Shanghai")
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()
+
+
+def buy(phone: Callable[..., Phone], shop: Shop, name: str) -> str:
+    rider = phone()
+    rider.scan()
+    rider.fill(name)
+    rider.wait_for_sum()
+    rider.page.tap("#pay")
+    rider.page.wait_for_url("**/checkmweb?**")
+    rider.page.tap("button.pay")
+    rider.page.wait_for_url("**/orders/*")
+    rider.expect_headline("已支付")
+    [(number, _)] = orders_of(shop, name)
+    return number
+
+
+def test_a_sale_is_seen_sent_refunded_and_explained(phone: Callable[..., Phone], desk_page: Page, shop: Shop) -> None:
+    number = buy(phone, shop, "工作台的客人")
+    page = desk_page
+    enter(page, shop, "quan.neng", employ(shop, "quan.neng", "admin"))
+    expect(page.locator(".verdict b")).to_have_text("一致")
+    page.click(f"text={number}")
+    page.fill("[name=carrier]", "中通快递")
+    page.fill("[name=tracking_number]", "73111222333444")
+    page.click("text=确认发货")
+    expect(page.locator("[role=status]")).to_contain_text("已记录发货")
+    page.fill("[name=line1]", "0.50")
+    page.fill("[name=reason]", "坏果包赔")
+    page.click("text=下一步：核对")
+    page.click("text=确认退款 ¥0.50")
+    expect(page.locator("[role=status]")).to_contain_text("退款已提交")
+    page.click("text=这笔订单归谁")
+    expect(page.locator("main")).to_contain_text("主题列车")
+    for _ in range(40):
+        page.goto(f"{shop.url}/staff/orders/{number}")
+        if page.locator("text=已退回").count():
+            break
+        page.wait_for_timeout(500)
+    page.goto(f"{shop.url}/staff/report")
+    expect(page.locator(".verdict b")).to_have_text("一致")
+    expect(page.locator("main")).to_contain_text("0.50")
+
+
+def test_pages_fit_the_phone_and_the_thumb(phone: Callable[..., Phone], shop: Shop) -> None:
+    number = buy(phone, shop, "手机上的客人")
+    page = phone(width=390).page
+    enter(page, shop, "shou.ji", employ(shop, "shou.ji", "admin"))
+    code = shop.train_code()
+    for path in (*PATHS, f"/orders/{number}", f"/orders/{number}/attribution", f"/codes/{code}"):
+        page.goto(f"{shop.url}/staff{path}")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, path
+        assert page.evaluate(SMALL_TARGETS) == [], path
