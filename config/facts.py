@@ -111,9 +111,9 @@ def on(fact: Fact, *, queue: str = jobs.DEFAULT) -> Callable[[Callable[..., None
     return _register(fact, queue, outside=False)
 
 
-def on_outside(fact: Fact, *, queue: str = jobs.DEFAULT) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register `function(occurrence)`, which calls the network and must therefore be idempotent by itself."""
-    return _register(fact, queue, outside=True)
+def on_outside(fact: Fact) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register `function(occurrence)`, which calls the network: idempotent by itself, in slots of its own."""
+    return _register(fact, jobs.WIRE, outside=True)
 
 
 def _register(fact: Fact, queue: str, *, outside: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import procrastinate
-from procrastinate.jobs import Job
+from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import text
@@ -20,22 +20,24 @@ from sqlalchemy.orm import Session
 
 from config import clock, database, logs
 
-MONEY, DEFAULT = "money", "default"
-# Reactions call WeChat with timeouts of 10 s; two slots keep money moving while one call hangs.
-SLOTS = {MONEY: 2, DEFAULT: 2}
+# What talks to WeChat has slots of its own: a call may hang for 13 s, and neither money nor credit waits for it.
+MONEY, DEFAULT, WIRE = "money", "default", "wire"
+SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3}
 ALARM_AFTER_TRIES = 10
 # A worker that has not shown a heartbeat for this long is dead, and its jobs are put back.
 DEAD_AFTER_S = 30
 
 _manager = JobManager(procrastinate.SyncPsycopgConnector())
 app = procrastinate.App(connector=procrastinate.PsycopgConnector())
+_log = logs.get(__name__)
 
 
 class BackOff(BaseRetryStrategy):
     """Try for ever, 2, 4, 8 … seconds apart up to five minutes; raise an alarm at the tenth failure."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
-        """Return when to run `job` again."""
+        """Return when to run `job` again, and say what went wrong."""
+        _log.warning("job.failed", job=job.id, task=job.task_name, args=job.task_kwargs, exc_info=exception)
         if job.attempts + 1 == ALARM_AFTER_TRIES:
             logs.alarm("jobs.keeps_failing", job=job.id, task=job.task_name, args=job.task_kwargs)
         delay_s = min(2 ** min(job.attempts + 1, 9), 300)
@@ -65,12 +67,16 @@ def every(cron: str, *, name: str, queue: str = DEFAULT) -> Callable[[Callable[.
     """Run `function(now=)` on a cron schedule (six fields: seconds last).
 
     A missed tick is skipped, not caught up: the function must do whatever is due, not whatever happened at that
-    tick. A failure waits for the next tick.
+    tick. A failure is logged and waits for the next tick.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         def tick(timestamp: int) -> None:
-            function(now=clock.now())
+            try:
+                function(now=clock.now())
+            except Exception:
+                _log.exception("tick.failed", task=name)
+                raise
 
         app.periodic(cron=cron)(app.task(name=name, queue=queue, queueing_lock=name)(tick))
         return function
@@ -81,9 +87,15 @@ def every(cron: str, *, name: str, queue: str = DEFAULT) -> Callable[[Callable[.
 @app.periodic(cron="* * * * * */10")
 @app.task(name="jobs.revive", queue=MONEY, queueing_lock="jobs.revive")
 async def revive(timestamp: int) -> None:
-    """Put back the jobs of workers that died, and forget those workers."""
+    """Put back the jobs of workers that died, and forget those workers.
+
+    A tick is dropped: the next one does whatever is due, and two of them may not wait at once.
+    """
     for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=DEAD_AFTER_S):
-        await app.job_manager.retry_job(job)
+        if job.queueing_lock is None:
+            await app.job_manager.retry_job(job)
+        else:
+            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
     await app.job_manager.prune_stalled_workers(DEAD_AFTER_S)
 
 
@@ -101,7 +113,7 @@ def purge(session: Session, *, before: datetime) -> int:
 
 async def _work(first: Callable[[], object]) -> None:
     await asyncio.to_thread(first)
-    connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=6)
+    connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=8)
     with app.replace_connector(connector) as connected:
         async with connected.open_async():
             await asyncio.gather(
@@ -142,7 +154,7 @@ async def _work_until_told(first: Callable[[], object]) -> None:
 
 
 def work(*, first: Callable[[], object]) -> None:
-    """Run both queues until SIGTERM or SIGINT, calling `first` whenever they start.
+    """Run every queue until SIGTERM or SIGINT, calling `first` whenever they start.
 
     A database that goes away is waited for, with growing pauses.
     """

@@ -31,7 +31,7 @@ def settle_order(session: Session, occurrence: Occurrence) -> None:
     )
 
 
-@facts.on_outside(payment_facts.REFUND_REQUESTED, queue=jobs.MONEY)
+@facts.on_outside(payment_facts.REFUND_REQUESTED)
 def send_refund(occurrence: Occurrence) -> None:
     """Send a recorded refund to WeChat."""
     refunds.send(number=occurrence.values["number"], now=clock.now())
@@ -55,7 +55,7 @@ def release_refund(session: Session, occurrence: Occurrence) -> None:
     aftersales.record_failed(session, refund=occurrence.values["refund"], now=clock.now())
 
 
-@facts.on_outside(events.ORDER_CANCELLED, queue=jobs.MONEY)
+@facts.on_outside(events.ORDER_CANCELLED)
 def close_payment(occurrence: Occurrence) -> None:
     """Close the payment of a cancelled order, so that nobody pays for nothing."""
     collect.close(reference=occurrence.values["order"], now=clock.now())

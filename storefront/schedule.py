@@ -8,9 +8,9 @@ from payments import collect, refunds
 from storefront import orders, purging
 from subway_campaign import partitions
 
-jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.MONEY)(collect.check_due)
-jobs.every("* * * * * */10", name="refunds.check_due", queue=jobs.MONEY)(refunds.check_due)
-jobs.every("* * * * * */10", name="orders.expire_due")(orders.expire_due)
+jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.WIRE)(collect.check_due)
+jobs.every("* * * * * */10", name="refunds.check_due", queue=jobs.WIRE)(refunds.check_due)
+jobs.every("* * * * * */10", name="orders.expire_due", queue=jobs.WIRE)(orders.expire_due)
 jobs.every("*/10 * * * *", name="orders.receive_due")(orders.receive_due)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)
