@@ -70,6 +70,8 @@ def configure(url: str, *, pool_size: int = 8) -> Engine:
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        # An error's text ends up in the log, and parameters hold names and addresses.
+        hide_parameters=True,
         connect_args={"options": _OPTIONS},
     )
     _sessions = sessionmaker(_engine, expire_on_commit=False)

@@ -20,6 +20,8 @@ from config import database, jobs
 
 # A reaction normally runs within milliseconds; a fact still open after this long was forgotten by the queue.
 FORGOTTEN_AFTER = timedelta(seconds=30)
+# The sweep goes through all open facts, so many at a time: facts whose reactions keep failing must not hide others.
+SWEEP_PAGE = 1000
 
 
 class FactRow(database.Base):
@@ -252,16 +254,24 @@ def _defer_missing(session: Session, fact_ids: list[int]) -> int:
     return len(todo)
 
 
-def open_ids(session: Session, *, since_before: datetime, limit: int = 1000) -> list[int]:
-    """Return the ids of facts that were opened before an instant and may lack reactions, oldest first."""
+def open_ids(session: Session, *, since_before: datetime, after: int = 0) -> list[int]:
+    """Return up to `SWEEP_PAGE` ids above `after` of facts opened before an instant that may lack reactions."""
     rows = session.execute(
-        text("SELECT fact_id FROM open_facts WHERE since < :before ORDER BY fact_id LIMIT :limit"),
-        {"before": since_before, "limit": limit},
+        text("""
+            SELECT fact_id FROM open_facts WHERE since < :before AND fact_id > :after ORDER BY fact_id LIMIT :limit
+        """),
+        {"before": since_before, "after": after, "limit": SWEEP_PAGE},
     )
     return list(rows.scalars())
 
 
 def sweep(*, now: datetime) -> int:
     """Defer again what the queue forgot; returns how many reactions. Runs every minute and when a worker starts."""
-    with database.transaction() as session:
-        return _defer_missing(session, open_ids(session, since_before=now - FORGOTTEN_AFTER))
+    deferred, after = 0, 0
+    while True:
+        with database.transaction() as session:
+            ids = open_ids(session, since_before=now - FORGOTTEN_AFTER, after=after)
+            deferred += _defer_missing(session, ids)
+        if len(ids) < SWEEP_PAGE:
+            return deferred
+        after = ids[-1]

@@ -71,6 +71,16 @@ def test_the_sweep_defers_again_what_the_queue_forgot_and_nothing_that_still_wai
     assert facts.sweep(now=later) == 0, "both reactions already wait in the queue"
 
 
+def test_the_sweep_reaches_every_fact_however_many_keep_failing(
+    effects: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(facts, "SWEEP_PAGE", 2)
+    for key in "ABCDE":
+        publish(key)
+    database.statement("DELETE FROM procrastinate_jobs")
+    assert facts.sweep(now=clock.now() + timedelta(seconds=31)) == 10
+
+
 def _rivals(fact_id: int) -> None:
     barrier = Barrier(8)
 
