@@ -59,7 +59,13 @@ def request(
     _check_left(session, order.id, lines, freight_fen)
     amount_fen = sum(lines.values()) + freight_fen
     refund = refunds.request(
-        session, reference=number, amount_fen=amount_fen, reason=reason, key=f"order:{number}:{key}", now=now
+        session,
+        reference=number,
+        amount_fen=amount_fen,
+        reason=reason,
+        key=f"order:{number}:{key}",
+        payment=order.payment_number,
+        now=now,
     )
     _write(session, order.id, refund.number, lines, freight_fen, reason, key, fingerprint, asked_by, now)
     return RefundRequested(refund.number, amount_fen, is_new=True)
