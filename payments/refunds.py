@@ -163,6 +163,7 @@ def _tell(session: Session, refund: Refund, now: datetime) -> None:
         values["refunded_at"] = refund.succeeded_at.astimezone(UTC).isoformat()
         facts.publish(session, REFUND_SUCCEEDED, key=refund.number, values=values)
     if refund.state is RefundState.CLOSED:
+        logs.alarm("payments.refund_closed", refund=refund.number)
         facts.publish(session, REFUND_FAILED, key=refund.number, values=values)
     if refund.state is RefundState.ABNORMAL:
         cases.open(

@@ -217,9 +217,15 @@ def _return_unshipped(session: Session, order: orders.Standing, refund: str) -> 
         stock.restore(session, reference=order.stock_reference, lines=lines, key=refund)
 
 
-def record_failed(session: Session, *, refund: str, now: datetime) -> None:
-    """Write that a refund was closed without paying, so that its sum can be asked for again."""
-    session.execute(
-        text("UPDATE order_refunds SET failed_at = :now WHERE refund_number = :refund AND refunded_at IS NULL"),
+def record_failed(session: Session, *, refund: str, number: str, now: datetime) -> None:
+    """Write that WeChat closed a refund without paying, so that its sum can be asked for again.
+
+    Money that could not be honoured has nobody to ask for it: `orders.give_back_again` does.
+    """
+    orders.lock(session, number)
+    asked = session.execute(
+        text("UPDATE order_refunds SET failed_at = :now WHERE refund_number = :refund RETURNING id"),
         {"now": now, "refund": refund},
-    )
+    ).first()
+    if asked is None:
+        orders.give_back_again(session, number=number, refund=refund, now=now)

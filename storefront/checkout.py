@@ -196,7 +196,7 @@ def pay(*, shopper_id: int, number: str, payer: collect.Payer, now: datetime) ->
         title = orders.describe(session, number=number)
     if now > order.pay_until - LAST_PAYMENT_BEFORE_END:
         raise errors.PayWindowClosing(pay_until=order.pay_until.isoformat())
-    return collect.open(
+    opened = collect.open(
         reference=number,
         amount_fen=order.payable_fen,
         payer=payer,
@@ -204,6 +204,14 @@ def pay(*, shopper_id: int, number: str, payer: collect.Payer, now: datetime) ->
         pay_until=order.pay_until,
         now=now,
     )
+    try:
+        with database.transaction() as session:
+            orders.require_pending(session, shopper_id=shopper_id, number=number)
+    except errors.OrderNotPending:
+        # Cancelled while WeChat was answering, too late for the reaction that closes an order's payment.
+        orders.close_payment(number=number, now=now)
+        raise
+    return opened
 
 
 def check(*, shopper_id: int, number: str, now: datetime) -> None:

@@ -16,12 +16,15 @@ from catalog import stock
 from catalog.errors import OutOfStock
 from config import database, facts, logs, settings
 from payments import collect, refunds
+from payments.errors import PaymentUnavailable
 from payments.lifecycle import PaymentState
 from storefront import errors, events
 from storefront.order_lifecycle import CancelledBy, OrderState, may_follow
 
 # WeChat's clock and ours differ by less than this; whoever pays in the last second is still in time.
 EXPIRY_GRACE = timedelta(seconds=90)
+# WeChat closes a refund for reasons that pass, such as an account short of money, or that stay.
+_TRIES_TO_GIVE_BACK = 3
 
 log = logs.get(__name__)
 
@@ -161,6 +164,27 @@ def _take_stock(session: Session, order: Standing, now: datetime) -> str | None:
     return None
 
 
+def give_back_again(session: Session, *, number: str, refund: str, now: datetime) -> None:
+    """Ask once more for the refund of money that could not be honoured, after WeChat closed the one before.
+
+    After `_TRIES_TO_GIVE_BACK` it raises an alarm instead: then only a person can return the money.
+    """
+    asked = refunds.listing(session, reference=number)
+    declined = next(each for each in asked if each.number == refund)
+    if sum(each.payment == declined.payment for each in asked) >= _TRIES_TO_GIVE_BACK:
+        logs.alarm("orders.money_not_returned", order=number, payment=declined.payment)
+        return
+    refunds.request(
+        session,
+        reference=number,
+        amount_fen=declined.amount_fen,
+        reason=declined.reason,
+        key=f"again:{refund}",
+        payment=declined.payment,
+        now=now,
+    )
+
+
 def lines_of(session: Session, order_id: int) -> dict[str, int]:
     """Return SKU number → quantity of an order."""
     rows = session.execute(text("SELECT sku, quantity FROM order_lines WHERE order_id = :id"), {"id": order_id})
@@ -191,6 +215,13 @@ def cancel_own(session: Session, *, shopper_id: int, number: str, now: datetime)
     """Cancel a shopper's own unpaid order. Raises `OrderNotFound` for anybody else's, `OrderNotPending` once paid."""
     find(session, shopper_id=shopper_id, number=number)
     return cancel(session, number=number, by=CancelledBy.SHOPPER, now=now)
+
+
+def close_payment(*, number: str, now: datetime) -> None:
+    """Close the payment of an order that must not be paid any more. Raises `PaymentUnavailable`: then try again."""
+    view = collect.close(reference=number, now=now)
+    if view is not None and view.state is PaymentState.OPEN:
+        raise PaymentUnavailable
 
 
 def adopt(session: Session, *, from_shopper: int, to_shopper: int) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from config import clock, facts, jobs
 from config.facts import Occurrence
-from payments import collect, refunds
+from payments import refunds
 from payments import facts as payment_facts
 from storefront import aftersales, events, orders
 from subway_campaign import conversions
@@ -51,14 +51,15 @@ def record_refund(session: Session, occurrence: Occurrence) -> None:
 
 @facts.on(payment_facts.REFUND_FAILED, queue=jobs.MONEY)
 def release_refund(session: Session, occurrence: Occurrence) -> None:
-    """Make the sum of a refund that failed refundable again."""
-    aftersales.record_failed(session, refund=occurrence.values["refund"], now=clock.now())
+    """Make the sum of a refund that failed refundable again, or ask for it again when nobody else would."""
+    values = occurrence.values
+    aftersales.record_failed(session, refund=values["refund"], number=values["reference"], now=clock.now())
 
 
 @facts.on_outside(events.ORDER_CANCELLED)
 def close_payment(occurrence: Occurrence) -> None:
     """Close the payment of a cancelled order, so that nobody pays for nothing."""
-    collect.close(reference=occurrence.values["order"], now=clock.now())
+    orders.close_payment(number=occurrence.values["order"], now=clock.now())
 
 
 @facts.on(events.ORDER_PLACED)
