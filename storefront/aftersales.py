@@ -159,7 +159,8 @@ def record_refunded(session: Session, *, refund: str, number: str, refunded_at: 
     """Write that a refund's money went back, and publish `order.refunded` with its lines.
 
     A refund that belongs to no request of ours (money that could not be honoured) changes no order. The order is
-    refunded once nothing is left of it. Goods that never left the warehouse go back on the shelf with a full refund.
+    refunded once nothing is left of it. Goods that never left the warehouse go back on the shelf with the refund that
+    leaves nothing of their line.
     """
     order = orders.lock(session, number)
     row = session.execute(
@@ -176,8 +177,6 @@ def record_refunded(session: Session, *, refund: str, number: str, refunded_at: 
     ).all()
     if _is_all_back(session, order.id):
         session.execute(text("UPDATE orders SET state = 'refunded' WHERE id = :id"), {"id": order.id})
-        if order.state is OrderState.PAID:
-            _return_unshipped(session, order, refund)
     facts.publish(
         session,
         events.ORDER_REFUNDED,
@@ -190,6 +189,7 @@ def record_refunded(session: Session, *, refund: str, number: str, refunded_at: 
             "refunded_at": refunded_at.isoformat(),
         },
     )
+    _return_unshipped(session, order, row.id, refund)
 
 
 def _is_all_back(session: Session, order_id: int) -> bool:
@@ -204,13 +204,16 @@ def _is_all_back(session: Session, order_id: int) -> bool:
     return bool(is_all_back)
 
 
-def _return_unshipped(session: Session, order: orders.Standing, refund: str) -> None:
+def _return_unshipped(session: Session, order: orders.Standing, refund_id: int, refund: str) -> None:
     unshipped = session.execute(
         text("""
             SELECT l.sku, l.quantity FROM order_lines l JOIN consignments c USING (order_id, consignment_no)
-            WHERE l.order_id = :id AND c.shipped_at IS NULL
+            JOIN order_refund_lines mine ON mine.refund_id = :refund_id AND mine.line_no = l.line_no
+            WHERE l.order_id = :id AND c.shipped_at IS NULL AND l.amount_fen = (
+                SELECT sum(rl.amount_fen) FROM order_refund_lines rl JOIN order_refunds r ON r.id = rl.refund_id
+                WHERE r.order_id = l.order_id AND rl.line_no = l.line_no AND r.refunded_at IS NOT NULL)
         """),
-        {"id": order.id},
+        {"id": order.id, "refund_id": refund_id},
     ).all()
     if unshipped:
         lines = {row.sku: row.quantity for row in unshipped}

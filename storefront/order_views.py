@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from payments import collect
-from payments.lifecycle import PaymentState
+from payments import collect, refunds
+from payments.lifecycle import REFUND_HOLDS_MONEY, PaymentState, RefundState
 from storefront import errors
 from storefront.order_lifecycle import OrderState
 
@@ -126,8 +126,22 @@ def _payment_state(view: collect.PaymentView | None, state: OrderState) -> str:
     return view.state.value
 
 
-def _common(row: Any) -> dict[str, Any]:
-    refunds = row["refunds"]
+def _way_back(session: Session, row: Any) -> tuple[int, int]:
+    """Return how many fen are on their way back, and how many have arrived.
+
+    A cancelled order has no lines to refund: what came for it all the same goes back as it came.
+    """
+    if row["state"] == OrderState.CANCELLED:
+        found = refunds.listing(session, reference=row["number"])
+        back = sum(each.amount_fen for each in found if each.state is RefundState.SUCCEEDED)
+        return sum(each.amount_fen for each in found if each.state in REFUND_HOLDS_MONEY) - back, back
+    asked = row["refunds"]
+    going = sum(each["amount_fen"] for each in asked if not each["refunded_at"] and not each["failed_at"])
+    return going, sum(each["amount_fen"] for each in asked if each["refunded_at"])
+
+
+def _common(session: Session, row: Any) -> dict[str, Any]:
+    refunding_fen, refunded_fen = _way_back(session, row)
     return {
         "number": row["number"],
         "state": row["state"],
@@ -135,8 +149,8 @@ def _common(row: Any) -> dict[str, Any]:
         "goods_fen": row["goods_fen"],
         "freight_fen": row["freight_fen"],
         "payable_fen": row["payable_fen"],
-        "refunding_fen": sum(r["amount_fen"] for r in refunds if not r["refunded_at"] and not r["failed_at"]),
-        "refunded_fen": sum(r["amount_fen"] for r in refunds if r["refunded_at"]),
+        "refunding_fen": refunding_fen,
+        "refunded_fen": refunded_fen,
         "placed_at": _instant(row["placed_at"]),
         "pay_until": _instant(row["pay_until"]),
         "paid_at": _instant(row["paid_at"]),
@@ -152,7 +166,7 @@ def _common(row: Any) -> dict[str, Any]:
 
 def _for_shopper(session: Session, row: Any, *, is_new: bool = False) -> dict[str, Any]:
     view = None if is_new else collect.current(session, reference=row["number"])
-    return {**_common(row), "payment": {"state": _payment_state(view, OrderState(row["state"]))}}
+    return {**_common(session, row), "payment": {"state": _payment_state(view, OrderState(row["state"]))}}
 
 
 def _for_staff(session: Session, row: Any) -> dict[str, Any]:
@@ -164,7 +178,7 @@ def _for_staff(session: Session, row: Any) -> dict[str, Any]:
         "transaction_id": view.transaction_id if view else None,
         "succeeded_at": _instant(view.succeeded_at) if view else None,
     }
-    return {**_common(row), "refunds": row["refunds"], "payment": payment}
+    return {**_common(session, row), "refunds": row["refunds"], "payment": payment}
 
 
 def _instant(at: datetime | None) -> str | None:

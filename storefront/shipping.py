@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import facts
-from storefront import errors, events, orders
+from storefront import aftersales, errors, events, orders
 from storefront.order_lifecycle import OrderState
 
 
@@ -24,7 +24,7 @@ def ship(
 ) -> bool:
     """Send the consignments that hold `lines` (all that are left, when None) and publish `order.shipped` for each.
 
-    Returns whether the whole order is on its way now. Raises `OrderNotFound`, `OrderNotPaid` unless it is paid and
+    A consignment whose whole price has been asked back stays here. Returns whether the whole order is on its way now. Raises `OrderNotFound`, `OrderNotPaid` unless it is paid and
     not wholly shipped, and `LinesInvalid` for lines that it does not have or that have left.
     """
     order = orders.lock(session, number)
@@ -38,6 +38,8 @@ def ship(
         """),
         {"id": order.id},
     ).all()
+    unrefunded = {line for line, fen in aftersales.remaining(session, order.id)[0].items() if fen > 0}
+    rows = [row for row in rows if unrefunded & set(row.lines)]
     left = {line for row in rows for line in row.lines}
     wanted = left if lines is None else set(lines)
     if not wanted or not wanted <= left:

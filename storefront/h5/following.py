@@ -183,6 +183,7 @@ def _progress(found: Mapping[str, Any], now: datetime) -> Progress:
         payment_state=found["payment"]["state"],
         cancelled_by=found["cancelled_by"] or "",
         refunding_fen=found["refunding_fen"],
+        refunded_fen=found["refunded_fen"],
         pay_until=datetime.fromisoformat(found["pay_until"]),
         now=now,
     )

@@ -12,13 +12,20 @@ PAY_WINDOW_CLOSES = timedelta(minutes=2)
 
 
 def describe(
-    *, state: str, payment_state: str, cancelled_by: str, refunding_fen: int, pay_until: datetime, now: datetime
+    *,
+    state: str,
+    payment_state: str,
+    cancelled_by: str,
+    refunding_fen: int,
+    refunded_fen: int,
+    pay_until: datetime,
+    now: datetime,
 ) -> Progress:
     """Say where an order stands and what its shopper can do now."""
     if state == "pending":
         return _before_paid(payment_state, pay_until, now)
     if state == "cancelled":
-        return _cancelled(payment_state, cancelled_by, refunding_fen)
+        return _cancelled(payment_state, cancelled_by, refunding_fen, refunded_fen)
     headline, detail, tone, step = {
         "paid": ("已支付", "商家正在备货，发货后会在这里更新物流单号。", "good", 2),
         "shipped": ("已发货", "全部商品已寄出，请留意快递电话。", "good", 3),
@@ -54,9 +61,11 @@ def _before_paid(payment_state: str, pay_until: datetime, now: datetime) -> Prog
     )  # fmt: skip
 
 
-def _cancelled(payment_state: str, cancelled_by: str, refunding_fen: int) -> Progress:
+def _cancelled(payment_state: str, cancelled_by: str, refunding_fen: int, refunded_fen: int) -> Progress:
     if refunding_fen:
         return Progress("退款中", "订单已关闭，已收款项正在原路退回。", "busy", 0, follows=True)
+    if refunded_fen:
+        return Progress("已退款", "订单已关闭，已收款项已原路退回，到账时间以微信支付通知为准。", "calm", 0)
     if payment_state == "succeeded":
         return Progress("已收款，处理中", "订单已关闭，收到的款项将原路退回。", "busy", 0, follows=True)
     detail = {

@@ -10,12 +10,15 @@ from storefront.order_lifecycle import OrderState
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
 
 
-def described(state: str, payment_state: str, *, left_s: int = 1500, by: str = "", refunding_fen: int = 0) -> Progress:
+def described(
+    state: str, payment_state: str, *, left_s: int = 1500, by: str = "", refunding_fen: int = 0, refunded_fen: int = 0
+) -> Progress:
     return progress.describe(
         state=state,
         payment_state=payment_state,
         cancelled_by=by,
         refunding_fen=refunding_fen,
+        refunded_fen=refunded_fen,
         pay_until=NOW + timedelta(seconds=left_s),
         now=NOW,
     )
@@ -66,3 +69,12 @@ def test_a_cancelled_order_says_who_ended_it(by: str, words: str) -> None:
 
 def test_money_on_its_way_back_is_said_to_be() -> None:
     assert described("cancelled", "succeeded", by="shopper", refunding_fen=3790).headline == "退款中"
+
+
+def test_the_money_of_a_cancelled_order_is_followed_until_it_is_back() -> None:
+    headlines = [
+        described("cancelled", "succeeded").headline,
+        described("cancelled", "succeeded", refunding_fen=100).headline,
+        described("cancelled", "succeeded", refunded_fen=100).headline,
+    ]
+    assert headlines == ["已收款，处理中", "退款中", "已退款"]
