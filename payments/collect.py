@@ -117,7 +117,9 @@ def close(*, reference: str, now: datetime) -> PaymentView | None:
 
 
 def check_due(*, now: datetime, limit: int = 50) -> int:
-    """Ask WeChat about the payments whose time to be asked about has come, and close those that have expired.
+    """Ask WeChat about the payments whose time to be asked about has come; close those that expired or have a rival.
+
+    A rival is another payment of the same reference that succeeded.
 
     Returns how many were asked about; stops early when WeChat does not answer.
     """
@@ -125,8 +127,8 @@ def check_due(*, now: datetime, limit: int = 50) -> int:
         due = _take_due(now)
         if due is None:
             return asked
-        number, is_expired = due
-        standing = (inquiries.close if is_expired else inquiries.ask)(number=number, now=now)
+        number, is_over = due
+        standing = (inquiries.close if is_over else inquiries.ask)(number=number, now=now)
         if standing is Standing.UNKNOWN:
             return asked + 1
     return limit
@@ -193,8 +195,7 @@ def _take_number(
             .on_conflict_do_nothing(index_elements=["reference"], index_where=text("state = 'open'"))
         )
         # Looked up after the insert, which waited for whoever was just recording money on the open payment.
-        is_paid = select(Payment.id).where(Payment.reference == reference, Payment.state == PaymentState.SUCCEEDED)
-        if session.scalar(is_paid.limit(1)) is not None:
+        if _is_paid(session, reference):
             raise AlreadyPaid
         return session.scalar(_open_payment(reference))
 
@@ -283,7 +284,7 @@ def _for_page(payment: Payment, token: str, now: datetime) -> dict[str, str]:
 
 
 def _take_due(now: datetime) -> tuple[str, bool] | None:
-    """Take one due payment, (number, whether it has expired), by planning its next check: no other job takes it."""
+    """Take one due payment, (number, whether it must be closed), by planning its next check: no other job takes it."""
     with database.transaction() as session:
         payment = session.scalar(
             select(Payment)
@@ -300,7 +301,13 @@ def _take_due(now: datetime) -> tuple[str, bool] | None:
             if is_open
             else None
         )
-        return payment.number, is_open and now >= payment.pay_until + lifecycle.GRACE_AFTER_EXPIRY
+        is_expired = now >= payment.pay_until + lifecycle.GRACE_AFTER_EXPIRY
+        return payment.number, is_open and (is_expired or _is_paid(session, payment.reference))
+
+
+def _is_paid(session: Session, reference: str) -> bool:
+    is_paid = select(Payment.id).where(Payment.reference == reference, Payment.state == PaymentState.SUCCEEDED)
+    return session.scalar(is_paid.limit(1)) is not None
 
 
 def _view(payment: Payment) -> PaymentView:

@@ -63,7 +63,7 @@ def _apply_payment(session: Session, notification: answers.Notification, now: da
     taken = None if row is None else Taken(*row)
     verdict = receipts.judge(taken, transaction)
     if taken is not None and verdict is Verdict.RECORDED:
-        receipts.publish(session, taken, transaction)
+        receipts.publish(session, taken, transaction, now=now)
     if verdict is Verdict.MISMATCHED:
         session.execute(_ASK_PAYMENT_NOW, {"number": transaction.number, "now": now})
     return _OUTCOMES[verdict], transaction.number

@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 # Locking the row first makes `known` the latest truth, so that the loser of a race sees the winner's transaction.
 TAKE = """
     known AS MATERIALIZED (
-        SELECT id, reference, channel, mchid, appid, amount_fen, transaction_id
+        SELECT id, reference, channel, mchid, appid, amount_fen, transaction_id, state = 'closed' AS was_closed
         FROM payments WHERE number = %(number)s FOR UPDATE
     ), paid AS (
         UPDATE payments SET
@@ -52,7 +52,7 @@ TAKE = """
 """
 TAKEN = """
     known.id, known.reference, known.channel, known.mchid, known.appid, known.amount_fen, known.transaction_id,
-    EXISTS (SELECT FROM paid)
+    known.was_closed, EXISTS (SELECT FROM paid)
 """
 _TAKE_ALONE = f"WITH {TAKE} SELECT {TAKEN} FROM known"
 
@@ -68,6 +68,7 @@ class Taken:
     appid: str
     amount_fen: int
     transaction_id: str | None
+    was_closed: bool
     is_recorded: bool
 
 
@@ -81,7 +82,7 @@ def record(session: Session, *, transaction: answers.Transaction, now: datetime)
     taken = None if row is None else Taken(*row)
     verdict = judge(taken, transaction)
     if taken is not None and verdict is Verdict.RECORDED:
-        publish(session, taken, transaction)
+        publish(session, taken, transaction, now=now)
     if taken is not None and verdict is Verdict.MISMATCHED:
         cases.open(
             session,
@@ -136,8 +137,14 @@ def differences(taken: Taken, transaction: answers.Transaction) -> list[str]:
     return [name for name, (ours, theirs) in compared.items() if ours != theirs]
 
 
-def publish(session: Session, taken: Taken, transaction: answers.Transaction) -> None:
-    """Publish `payment.succeeded` for the money that `TAKE` has just recorded."""
+_CLOSE_RIVAL_NOW = text("UPDATE payments SET next_check_at = :now WHERE reference = :reference AND state = 'open'")
+
+
+def publish(session: Session, taken: Taken, transaction: answers.Transaction, *, now: datetime) -> None:
+    """Publish `payment.succeeded` for the money that `TAKE` has just recorded.
+
+    Money that came after its payment had been closed may find another one open: that is due to be closed at once.
+    """
     assert transaction.number is not None
     assert transaction.succeeded_at is not None
     facts.publish(
@@ -154,4 +161,6 @@ def publish(session: Session, taken: Taken, transaction: answers.Transaction) ->
             "transaction_id": transaction.transaction_id,
         },
     )
+    if taken.was_closed:
+        session.execute(_CLOSE_RIVAL_NOW, {"reference": taken.reference, "now": now})
     log.info("payment.succeeded", payment=transaction.number)

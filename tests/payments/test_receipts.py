@@ -20,7 +20,7 @@ PAID = Transaction(
     currency="CNY",
     succeeded_at=datetime(2020, 11, 20, 8, tzinfo=UTC),
 )
-OPEN = Taken(1, "O1", "native", "1900000001", "wx1", 100, None, is_recorded=False)
+OPEN = Taken(1, "O1", "native", "1900000001", "wx1", 100, None, was_closed=False, is_recorded=False)
 
 
 def test_a_verdict_for_each_outcome() -> None:
