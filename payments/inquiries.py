@@ -31,6 +31,7 @@ def ask(*, number: str, now: datetime) -> Standing:
     """Query one payment and record what is final about it: money that arrived, or a close."""
     found = client.current().query(number)
     if isinstance(found, answers.Missing):
+        _note_answer(number, now)
         return Standing.MISSING
     if not isinstance(found, answers.Transaction) or found.number != number:
         return Standing.UNKNOWN
@@ -39,8 +40,7 @@ def ask(*, number: str, now: datetime) -> Standing:
     if found.is_closed:
         mark_closed(number=number, now=now)
         return Standing.CLOSED
-    with database.transaction() as session:
-        session.execute(_ANSWERED, {"number": number, "now": now})
+    _note_answer(number, now)
     return Standing.UNPAID
 
 
@@ -67,6 +67,11 @@ def mark_closed(*, number: str, now: datetime) -> None:
         if row is not None:
             facts.publish(session, PAYMENT_CLOSED, key=number, values={"reference": row.reference, "payment": number})
             log.info("payment.closed", payment=number)
+
+
+def _note_answer(number: str, now: datetime) -> None:
+    with database.transaction() as session:
+        session.execute(_ANSWERED, {"number": number, "now": now})
 
 
 def _record(found: answers.Transaction, now: datetime) -> Standing:

@@ -319,6 +319,17 @@ class TestChecking:
         assert collect.check(reference="O1", now=now).is_confirming
         assert not collect.check(reference="O1", now=now + timedelta(seconds=3)).is_confirming
 
+    def test_what_wechat_never_heard_of_is_not_being_confirmed(
+        self, buyer: Buyer, wechat: Wechat, now: datetime
+    ) -> None:
+        wechat.fault("error", on="prepay")
+        wechat.fault("error", on="query")
+        with pytest.raises(errors.PaymentUnavailable):
+            buyer.open(now=now)
+        view = collect.check(reference="O1", now=now + timedelta(seconds=3))
+        assert view is not None
+        assert (view.state, view.is_confirming) == (PaymentState.OPEN, False)
+
     def test_every_open_payment_is_asked_about_on_schedule(self, buyer: Buyer, wechat: Wechat, now: datetime) -> None:
         buyer.open(now=now)
         asked = [second for second in range(0, 1800, 5) if collect.check_due(now=now + timedelta(seconds=second))]
