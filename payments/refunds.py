@@ -92,16 +92,22 @@ def send(*, number: str, now: datetime) -> None:
     again later; a refusal raises an alarm, because a person has to remove its cause.
     """
     database.refuse_transaction()
+    _send(number, now)
+
+
+def _send(number: str, now: datetime) -> bool:
+    """Send one refund; False when there was no answer."""
     with database.transaction() as session:
         refund = session.scalars(select(Refund).where(Refund.number == number)).one()
     if refund.state is not RefundState.REQUESTED:
-        return
+        return True
     sent = client.current().refund(refund.request)
     found = sent if isinstance(sent, answers.RefundReport) else client.current().query_refund(number)
     if isinstance(found, answers.RefundReport):
         _record_answer(found, number, now)
     elif isinstance(sent, answers.Refused) and isinstance(found, answers.Missing):
         logs.alarm("payments.refund_refused", refund=number, code=sent.code)
+    return not isinstance(found, answers.Unknown)
 
 
 def check_due(*, now: datetime, limit: int = 50) -> int:
@@ -114,9 +120,7 @@ def check_due(*, now: datetime, limit: int = 50) -> int:
         if due is None:
             return looked
         number, state = due
-        if state is RefundState.REQUESTED:
-            send(number=number, now=now)
-        elif not _ask(number, now):
+        if not (_send if state is RefundState.REQUESTED else _ask)(number, now):
             return looked + 1
     return limit
 

@@ -311,6 +311,14 @@ class TestEnding:
         (kept,) = rows("SELECT outcome, applied_at FROM payment_notifications WHERE number = :n", n=sent)
         assert kept == {"outcome": "unmatched", "applied_at": None}
 
+    def test_silence_while_sending_ends_a_round_early(self, paid: str, wechat: Wechat, now: datetime) -> None:
+        for key in ("K1", "K2"):
+            ask_back(100, key=key, now=now)
+        wechat.fault("error", on="refund", times=2)
+        wechat.fault("error", on="refund_query", times=2)
+        assert refunds.check_due(now=now + timedelta(seconds=31)) == 1
+        assert wechat.calls()[-2:] == ["refund", "query_refund"]
+
     def test_silence_ends_a_round_early(self, sent: str, wechat: Wechat, now: datetime) -> None:
         wechat.fault("error", on="refund_query")
         assert refunds.check_due(now=now + timedelta(seconds=31)) == 1
