@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from config import clock, facts, jobs
 from config.facts import Occurrence
-from payments import refunds
 from payments import facts as payment_facts
+from payments import refunds
 from storefront import aftersales, events, orders
 from subway_campaign import conversions
 

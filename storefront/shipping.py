@@ -1,6 +1,7 @@
 """Goods on their way: each consignment leaves once, with a carrier and a tracking number.
 
-Invariant: an order is shipped when all its consignments have left; a consignment that left is not shipped again.
+Invariant: an order is shipped when all its consignments have left, but for those that are refunded; a consignment
+that left is not shipped again.
 """
 
 from datetime import datetime
@@ -24,8 +25,9 @@ def ship(
 ) -> bool:
     """Send the consignments that hold `lines` (all that are left, when None) and publish `order.shipped` for each.
 
-    A consignment whose whole price has been asked back stays here. Returns whether the whole order is on its way now. Raises `OrderNotFound`, `OrderNotPaid` unless it is paid and
-    not wholly shipped, and `LinesInvalid` for lines that it does not have or that have left.
+    A consignment whose whole price has been asked back stays here. Returns whether all others are on their way now.
+    Raises `OrderNotFound`, `OrderNotPaid` unless it is paid and not wholly shipped, and `LinesInvalid` for lines that
+    it does not have, that have left or that stay here.
     """
     order = orders.lock(session, number)
     if order.state is not OrderState.PAID:
