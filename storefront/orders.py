@@ -241,16 +241,20 @@ def adopt(session: Session, *, from_shopper: int, to_shopper: int) -> None:
     )
 
 
-def expire_due(*, now: datetime, limit: int = 50) -> int:
+def expire_due(*, now: datetime) -> int:
     """End orders whose time to pay is over; returns how many.
 
     One that was never sent to WeChat ends without a call. For others the payment is asked, closed and asked again
-    first: while WeChat does not answer, or says it was paid, the order stays for the next round or for `settle`.
+    first: while WeChat does not answer, or says it was paid, the order stays for the next round or for `settle`. One
+    that stays keeps no other waiting; after the first silence a round calls no more.
     """
-    ended = 0
-    for number, is_open in _due(now, limit):
+    ended, is_silent = 0, False
+    for number, is_open in _due(now):
+        if is_open and is_silent:
+            continue
         if is_open:
             view = collect.close(reference=number, now=now)
+            is_silent = view is not None and view.state is PaymentState.OPEN
             if view is not None and view.state is not PaymentState.CLOSED:
                 continue
         with database.transaction() as session:
@@ -263,15 +267,15 @@ def expire_due(*, now: datetime, limit: int = 50) -> int:
     return ended
 
 
-def _due(now: datetime, limit: int) -> list[tuple[str, bool]]:
+def _due(now: datetime) -> list[tuple[str, bool]]:
+    """Return each order whose time is over, and whether its payment is still open."""
     with database.transaction() as session:
         numbers = session.scalars(
-            text(
-                "SELECT number FROM orders WHERE state = 'pending' AND pay_until < :before ORDER BY pay_until LIMIT :n"
-            ),
-            {"before": now - EXPIRY_GRACE, "n": limit},
+            text("SELECT number FROM orders WHERE state = 'pending' AND pay_until < :before ORDER BY pay_until"),
+            {"before": now - EXPIRY_GRACE},
         ).all()
-        return [(number, collect.current(session, reference=number) is not None) for number in numbers]
+        views = {number: collect.current(session, reference=number) for number in numbers}
+    return [(number, view is not None and view.state is PaymentState.OPEN) for number, view in views.items()]
 
 
 def receive(session: Session, *, number: str, now: datetime) -> bool:

@@ -152,6 +152,18 @@ def test_an_order_that_was_sent_is_asked_closed_and_asked_before_it_expires(desk
     assert desk.wechat.book(payment)["state"] == "CLOSED"
 
 
+def test_an_order_about_which_wechat_is_silent_keeps_no_other_from_expiring(desk: Desk) -> None:
+    stuck, other = desk.place(), desk.place(key="another-1")
+    desk.open(stuck)
+    desk.open(other)
+    unsent = [desk.place(key=f"unsent-{n}") for n in range(60)]
+    desk.wechat.fault("error", times=None, probability=1.0, on="query")
+    expire(desk, unsent[-1])
+    assert {desk.order(number)["cancelled_by"] for number in unsent} == {"expiry"}
+    assert {desk.order(number)["state"] for number in (stuck, other)} == {"pending"}
+    assert desk.wechat.calls().count("query") == 1, "after the first silence a round calls no more"
+
+
 def test_an_order_whose_payment_was_missed_is_settled_instead_of_expired(desk: Desk) -> None:
     number = desk.place()
     payment = desk.open(number)
