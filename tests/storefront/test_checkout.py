@@ -1,5 +1,6 @@
 """Checkout: server prices, all or nothing, one order a key however many ask at once."""
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -57,6 +58,17 @@ def test_the_same_key_eight_times_at_once_gives_one_order(buyer: Buyer, skus: li
         numbers = set(threads.map(place, range(8)))
     assert len(numbers) == 1
     assert (count("orders"), stock_of(skus[0])[1]) == (1, 1)
+
+
+def test_a_number_that_another_order_has_is_drawn_again(
+    buyer: Buyer, skus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = iter([7, 7, 8])
+    monkeypatch.setattr(secrets, "randbelow", lambda _: next(draws))
+    first = buyer.place({skus[0]: 1}, key="first-000")
+    second = buyer.place({skus[0]: 1}, key="second-00")
+    assert (first[-10:], second[-10:]) == ("0000000007", "0000000008")
+    assert (count("orders"), stock_of(skus[0])[1]) == (2, 2)
 
 
 def test_what_is_short_leaves_nothing_behind_and_says_what_is_left(buyer: Buyer, skus: list[str]) -> None:
