@@ -71,18 +71,6 @@ def request(
     return RefundRequested(refund.number, amount_fen, is_new=True)
 
 
-def request_all(
-    session: Session, *, number: str, reason: str, key: str, asked_by: str, now: datetime
-) -> RefundRequested:
-    """Ask for all that is left of an order, freight included. Raises as `request` does."""
-    order = orders.lock(session, number)
-    left, freight_fen = remaining(session, order.id)
-    lines = {line: fen for line, fen in left.items() if fen > 0}
-    return request(
-        session, number=number, lines=lines, freight_fen=freight_fen, reason=reason, key=key, asked_by=asked_by, now=now
-    )
-
-
 _LEFT = text("""
     SELECT l.line_no, l.amount_fen - coalesce(sum(rl.amount_fen) FILTER (WHERE r.failed_at IS NULL), 0) AS left_fen
     FROM order_lines l

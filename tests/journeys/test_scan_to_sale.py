@@ -96,9 +96,11 @@ def test_a_full_refund_takes_the_credit_back(desk: Desk, codes: dict[str, str]) 
     scan(desk, slug)
     number = buy(desk, lines={desk.skus[0]: 1, desk.skus[1]: 2})
     with database.transaction() as session:
-        asked = aftersales.request_all(
-            session, number=number, reason="全部退款", key="refund-all", asked_by="desk", now=clock.now()
-        )
+        lines, freight_fen = aftersales.remaining(session, orders.lock(session, number).id)
+        asked = aftersales.request(
+            session, number=number, lines=lines, freight_fen=freight_fen, reason="全部退款", key="refund-all",
+            asked_by="desk", now=clock.now(),
+        )  # fmt: skip
     desk.drain()
     desk.wechat.order("/settle", out_refund_no=asked.number)
     desk.wechat.order("/redeliver", out_refund_no=asked.number)
