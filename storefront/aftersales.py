@@ -165,6 +165,8 @@ def record_refunded(session: Session, *, refund: str, number: str, refunded_at: 
     ).all()
     if _is_all_back(session, order.id):
         session.execute(text("UPDATE orders SET state = 'refunded' WHERE id = :id"), {"id": order.id})
+    else:
+        orders.mark_shipped(session, order_id=order.id, now=refunded_at)
     facts.publish(
         session,
         events.ORDER_REFUNDED,

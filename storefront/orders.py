@@ -278,6 +278,25 @@ def _due(now: datetime) -> list[tuple[str, bool]]:
     return [(number, view is not None and view.state is PaymentState.OPEN) for number, view in views.items()]
 
 
+_MARK_SHIPPED = text("""
+    UPDATE orders o SET state = 'shipped', shipped_at = :now
+    WHERE o.id = :id AND o.state = 'paid'
+      AND EXISTS (SELECT FROM consignments c WHERE c.order_id = o.id AND c.shipped_at IS NOT NULL)
+      AND NOT EXISTS (
+          SELECT FROM consignments c JOIN order_lines l USING (order_id, consignment_no)
+          WHERE c.order_id = o.id AND c.shipped_at IS NULL AND l.amount_fen > (
+              SELECT coalesce(sum(rl.amount_fen), 0) FROM order_refund_lines rl
+              JOIN order_refunds r ON r.id = rl.refund_id
+              WHERE r.order_id = o.id AND rl.line_no = l.line_no AND r.refunded_at IS NOT NULL))
+    RETURNING o.id
+""")
+
+
+def mark_shipped(session: Session, *, order_id: int, now: datetime) -> bool:
+    """Mark a paid order as shipped if something of it has left and the rest has been refunded; the row is locked."""
+    return session.execute(_MARK_SHIPPED, {"id": order_id, "now": now}).first() is not None
+
+
 def receive(session: Session, *, number: str, now: datetime) -> bool:
     """Mark a shipped order as received; False when it was already. Raises `OrderNotShipped` before that."""
     order = lock(session, number)

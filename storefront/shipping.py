@@ -14,6 +14,23 @@ from storefront import aftersales, errors, events, orders
 from storefront.order_lifecycle import OrderState
 
 
+def waiting(session: Session, *, number: str) -> dict[int, set[int]]:
+    """Return the lines of each consignment that can leave: it has not left, and not all of its price is asked back."""
+    rows = session.execute(
+        text("""
+            SELECT o.id, c.consignment_no, array_agg(l.line_no) AS lines
+            FROM orders o JOIN consignments c ON c.order_id = o.id
+            JOIN order_lines l ON l.order_id = o.id AND l.consignment_no = c.consignment_no
+            WHERE o.number = :number AND c.shipped_at IS NULL GROUP BY o.id, c.consignment_no
+        """),
+        {"number": number},
+    ).all()
+    if not rows:
+        return {}
+    left, _ = aftersales.remaining(session, rows[0].id)
+    return {row.consignment_no: set(row.lines) for row in rows if any(left[line] > 0 for line in row.lines)}
+
+
 def ship(
     session: Session,
     *,
@@ -25,28 +42,19 @@ def ship(
 ) -> bool:
     """Send the consignments that hold `lines` (all that are left, when None) and publish `order.shipped` for each.
 
-    A consignment whose whole price has been asked back stays here. Returns whether all others are on their way now.
+    A consignment whose whole price has been asked back stays here. Returns whether the order is shipped now.
     Raises `OrderNotFound`, `OrderNotPaid` unless it is paid and not wholly shipped, and `LinesInvalid` for lines that
     it does not have, that have left or that stay here.
     """
     order = orders.lock(session, number)
     if order.state is not OrderState.PAID:
         raise errors.OrderNotPaid(state=order.state.value)
-    rows = session.execute(
-        text("""
-            SELECT c.consignment_no, array_agg(l.line_no) AS lines
-            FROM consignments c JOIN order_lines l USING (order_id, consignment_no)
-            WHERE c.order_id = :id AND c.shipped_at IS NULL GROUP BY c.consignment_no
-        """),
-        {"id": order.id},
-    ).all()
-    unrefunded = {line for line, fen in aftersales.remaining(session, order.id)[0].items() if fen > 0}
-    rows = [row for row in rows if unrefunded & set(row.lines)]
-    left = {line for row in rows for line in row.lines}
+    parcels = waiting(session, number=number)
+    left = {line for lines_of in parcels.values() for line in lines_of}
     wanted = left if lines is None else set(lines)
     if not wanted or not wanted <= left:
         raise errors.LinesInvalid(unshipped=sorted(left))
-    sent = [row.consignment_no for row in rows if wanted & set(row.lines)]
+    sent = [no for no, lines_of in parcels.items() if wanted & lines_of]
     session.execute(
         text("""
             UPDATE consignments SET carrier = :carrier, tracking_number = :tracking, shipped_at = :now
@@ -58,9 +66,4 @@ def ship(
         facts.publish(
             session, events.ORDER_SHIPPED, key=f"{number}/{no}", values={"order": number, "consignment_no": no}
         )
-    if len(sent) < len(rows):
-        return False
-    session.execute(
-        text("UPDATE orders SET state = 'shipped', shipped_at = :now WHERE id = :id"), {"id": order.id, "now": now}
-    )
-    return True
+    return orders.mark_shipped(session, order_id=order.id, now=now)

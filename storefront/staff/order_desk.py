@@ -97,7 +97,7 @@ def ship(
     order, seen = _seen(session, actor, number, Permission.SHIP_ORDERS)
     if consignment is not None:
         lines = [line["line"] for line in order["lines"] if line["consignment"] == consignment]
-    sent = _sent(order, seen, lines)
+    sent = _sent(session, order, seen, lines)
     shipping.ship(session, number=number, carrier=carrier, tracking_number=tracking_number, lines=sent, now=now)
     details = {"carrier": carrier, "tracking_number": tracking_number, "lines": sent}
     audit.record(session, actor, "order.shipped", number, details, now=now)
@@ -186,14 +186,14 @@ def _narrow(order: dict[str, Any], seen: sight.Sight) -> None:
     order["consignments"] = [one for one in order["consignments"] if one["consignment"] in held]
 
 
-def _sent(order: dict[str, Any], seen: sight.Sight, lines: Sequence[int] | None) -> list[int] | None:
+def _sent(session: Session, order: dict[str, Any], seen: sight.Sight, lines: Sequence[int] | None) -> list[int] | None:
     """Return the lines to send, None for all that are left; whoever sends part of a consignment must see all of it."""
     if lines is None:
         if seen.covers(line["product"] for line in order["lines"]):
             return None
-        open_ones = {one["consignment"] for one in order["consignments"] if not one["shipped_at"]}
+        waiting = shipping.waiting(session, number=order["number"])
         lines = [
-            line["line"] for line in order["lines"] if line["consignment"] in open_ones and seen.sees(line["product"])
+            line["line"] for line in order["lines"] if line["consignment"] in waiting and seen.sees(line["product"])
         ]
     meant = {line["consignment"] for line in order["lines"] if line["line"] in lines}
     if not seen.covers(line["product"] for line in order["lines"] if line["consignment"] in meant):

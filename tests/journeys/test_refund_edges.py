@@ -225,3 +225,33 @@ def test_a_line_that_is_refunded_before_it_leaves_goes_back_on_the_shelf_and_the
     assert {each: stock_of(each)[0] - on_hand for each, on_hand in before.items()} == {
         each: 0 if each == sku else -2 for each in before
     }
+
+
+def ship(number: str, *lines: int) -> bool:
+    with database.transaction() as session:
+        return shipping.ship(
+            session, number=number, carrier="顺丰", tracking_number="SF1", lines=list(lines) or None, now=clock.now()
+        )
+
+
+def test_an_order_is_shipped_when_what_has_not_left_is_refunded(desk: Desk) -> None:
+    number = paid(desk, dict.fromkeys(desk.skus[:2], 1))
+    assert not ship(number, 1)
+    [(amount_fen,)] = database.statement("SELECT amount_fen FROM order_lines WHERE line_no = 2")
+    ask_back(number, lines={2: amount_fen})
+    assert desk.order(number)["state"] == "paid"
+    settle_at_wechat(desk)
+    assert desk.order(number)["state"] == "shipped"
+
+
+def test_what_stayed_for_a_refund_that_wechat_declined_can_still_leave(desk: Desk) -> None:
+    number = paid(desk, dict.fromkeys(desk.skus[:2], 1))
+    [(amount_fen,)] = database.statement("SELECT amount_fen FROM order_lines WHERE line_no = 2")
+    desk.wechat.fault("refund_closed", times=1)
+    ask_back(number, lines={2: amount_fen})
+    assert not ship(number)
+    with pytest.raises(errors.LinesInvalid):
+        ship(number, 2)
+    settle_at_wechat(desk)
+    assert ship(number)
+    assert desk.order(number)["state"] == "shipped"
