@@ -16,7 +16,7 @@ from flask import Flask, Response, g, render_template, request
 from catalog import plates
 from config import http, settings
 from storefront import guard
-from storefront.h5 import formats
+from storefront.h5 import callers, formats
 from storefront.h5.viewmodels import Apology, Shop
 
 _SCRIPT = (Path(__file__).parent / "static" / "shop.js").read_bytes()
@@ -99,8 +99,17 @@ def _markup(template: str, **context: object) -> str:
         csp_nonce=g.csp_nonce,
         script_url=SCRIPT_URL,
         csrf_token=guard.csrf_token(),
+        desk_bridge=_desk_bridge(),
         **context,
     )
+
+
+def _desk_bridge() -> str | None:
+    """Return where a desk without WeChat finds the bridge that WeChat's own browser brings along."""
+    current = settings.current()
+    if not current.allow_emulated_wechat or not callers.is_in_wechat():
+        return None
+    return f"{current.wechat_open_base_url}/bridge.js"
 
 
 def _shop() -> Shop:
@@ -136,8 +145,11 @@ def _dress(response: Response) -> Response:
 def _policy(nonce: str) -> str:
     # Sending an order inside WeChat leads through WeChat's login: browsers hold redirects of a form to form-action.
     wechat = "{0.scheme}://{0.netloc}".format(urlsplit(settings.current().wechat_open_base_url))
+    # On a desk the bridge is a script of the emulator's that opens its sheet in a frame.
+    desk = f" {wechat}" if _desk_bridge() else ""
     return (
-        f"default-src 'none'; script-src 'self'; style-src 'nonce-{nonce}'; img-src 'self' data:; connect-src 'self'; "
+        f"default-src 'none'; script-src 'self'{desk}; style-src 'nonce-{nonce}'; img-src 'self' data:; "
         # WeChat's own bridge on older Android phones speaks through frames of its private scheme.
-        f"frame-src weixin:; form-action 'self' {wechat}; base-uri 'none'; frame-ancestors 'none'"
+        f"connect-src 'self'; frame-src weixin:{desk}; form-action 'self' {wechat}; base-uri 'none'; "
+        "frame-ancestors 'none'"
     )

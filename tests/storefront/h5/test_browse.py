@@ -5,7 +5,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from catalog import plates
-from config import clock, database
+from config import clock, database, settings
 from storefront.h5 import pages
 from subway_campaign import seeding as campaign
 from subway_campaign import visits
@@ -95,6 +95,14 @@ def test_only_our_own_script_may_run(reader: FlaskClient) -> None:
     policy = reader.get("/", headers=PAGE).headers["Content-Security-Policy"]
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
+
+
+def test_a_desk_lends_its_bridge_to_a_browser_that_says_it_is_wechat_and_to_nobody_else(reader: FlaskClient) -> None:
+    plain = {**PAGE, "Accept-Encoding": "identity"}
+    inside = reader.get("/", headers={**plain, "User-Agent": "Mozilla/5.0 MicroMessenger/8.0.44"})
+    bridge = f"{settings.current().wechat_open_base_url}/bridge.js"
+    assert f'<script src="{bridge}" defer>' in inside.text
+    assert "/bridge.js" not in reader.get("/", headers=plain).text
 
 
 def test_a_pages_referrer_still_names_our_origin(reader: FlaskClient) -> None:
