@@ -119,6 +119,9 @@ class ErrorAnswer(Schema):
     error = fields.Nested(ErrorFields, required=True)
 
 
+_RETRY_AFTER = {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+
+
 class StrictParser(FlaskParser):
     """JSON bodies must be JSON in fact and in name; unknown query keys are refused like unknown body keys."""
 
@@ -177,6 +180,7 @@ class Blueprint(SmorestBlueprint):
             responses[status] = {
                 "description": " · ".join(words[status].values()),
                 "content": {"application/json": {"schema": ErrorAnswer, "examples": examples}},
+                **({"headers": {"Retry-After": _RETRY_AFTER}} if status == 429 else {}),
             }
         doc["security"] = info.get("security", [])
         return doc

@@ -10,8 +10,9 @@ from config import logs
 from config import redis as shared_redis
 from storefront.errors import TooFast
 
-# One address may be a thousand riders behind a carrier's NAT: this stops only floods.
-FLOOD_LIMIT = 600
+# One address may be a whole train behind a carrier's NAT: 1,500 riders who all scan within a minute, at half a dozen
+# requests for a landing page each, must pass. This stops only floods.
+FLOOD_LIMIT = 12_000
 FLOOD_WINDOW_S = 60
 
 

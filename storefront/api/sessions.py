@@ -3,6 +3,7 @@
 Invariant: a token is shown once, in the answer to a login or in a cookie that scripts cannot read, and never in a URL.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Response, request
@@ -54,7 +55,10 @@ class CurrentSession(Answer):
 
 
 _SHOPPER_EXAMPLE = {"number": "U7K3M9X2P4QWE"}
-_CSRF_EXAMPLE = "w1v5mE0Jb8Zc0Z3kH0m8b3m7m4m0Qx9f0y7L2o1s5aU"
+_GUEST_EXAMPLE = {
+    "shopper": {"number": "G7K3M9X2P4QWE"},
+    "csrf_token": "w1v5mE0Jb8Zc0Z3kH0m8b3m7m4m0Qx9f0y7L2o1s5aU",
+}
 
 
 @blueprint.post("/sessions/miniprogram")
@@ -90,29 +94,32 @@ def log_in_by_miniprogram(given: dict[str, Any]) -> Response:
 @blueprint.alt_response(
     201,
     schema=CookieSession,
-    example={"shopper": {"number": "G7K3M9X2P4QWE"}, "csrf_token": _CSRF_EXAMPLE},
+    example=_GUEST_EXAMPLE,
     headers={"Set-Cookie": {"schema": {"type": "string"}, "description": "The session."}},
     success=True,
 )
+@blueprint.alt_response(
+    200, schema=CookieSession, example=_GUEST_EXAMPLE, description="This browser has a session already.", success=True
+)
 @blueprint.refuses(errors.CsrfRejected)
 def log_in_as_guest() -> Response:
-    """Open a cookie session for a browser outside WeChat, which owns its cart and orders through that cookie only."""
-    if "Origin" in request.headers:
-        csrf.check(
-            method=request.method,
-            session_token=None,
-            given=None,
-            origin=request.headers["Origin"],
-            base_url=settings.current().public_base_url,
-            secret_key=settings.current().secret_key,
-        )
-    now = clock.now()
+    """Open a cookie session for a browser outside WeChat, which owns its cart and orders through that cookie only.
+
+    A browser that has a session keeps it, and with it what is in its cart.
+    """
+    current, now = settings.current(), clock.now()
+    if "Origin" in request.headers and not csrf.same_origin(request.headers["Origin"], current.public_base_url):
+        raise errors.CsrfRejected
+    held = request.cookies.get(sessions.cookie_name())
+    if held:
+        with suppress(errors.SessionRequired):
+            number = sessions.verify(held, now=now).number
+            return said({"shopper": {"number": number}, "csrf_token": csrf.token(held, secret_key=current.secret_key)})
     with database.transaction() as session:
         logged_in = login.guest(session, now=now)
-    opened = logged_in.opened
-    proof = csrf.token(opened.token, secret_key=settings.current().secret_key)
+    proof = csrf.token(logged_in.opened.token, secret_key=current.secret_key)
     response = said({"shopper": {"number": logged_in.number}, "csrf_token": proof}, 201)
-    response.set_cookie(**sessions.cookie(opened, now=now))
+    response.set_cookie(**sessions.cookie(logged_in.opened, now=now))
     return response
 
 

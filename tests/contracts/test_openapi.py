@@ -125,6 +125,8 @@ def test_every_error_has_the_one_shape_and_a_stable_code(document: dict[str, Any
         for status, media in bodies(operation):
             if status >= "4":
                 assert media["schema"] == {"$ref": "#/components/schemas/ErrorAnswer"}, f"{method} {path} {status}"
+                if status == "429":
+                    assert "Retry-After" in operation["responses"][status]["headers"], f"{method} {path}"
                 for code in media["examples"]:
                     assert ERROR_CODE.fullmatch(code), code
 

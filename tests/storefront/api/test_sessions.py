@@ -92,6 +92,18 @@ def test_a_guest_is_known_by_a_cookie_that_no_script_reads(client: FlaskClient) 
     assert current["csrf_token"] == answer.get_json()["csrf_token"]
 
 
+def test_a_browser_that_has_a_session_keeps_it(browser: Caller) -> None:
+    before = browser.get("/sessions/current").get_json()
+    again = browser.post("/sessions/guest")
+    assert (again.status_code, again.get_json()["shopper"]) == (200, before["shopper"])
+    assert again.get_json()["csrf_token"] == before["csrf_token"]
+    assert "Set-Cookie" not in again.headers
+    browser.delete("/sessions/current")
+    for ended in ("x" * 43, "x"):
+        browser.client.set_cookie("hall_session", ended)
+        assert browser.post("/sessions/guest").status_code == 201, "an ended session is none"
+
+
 def test_another_site_cannot_make_a_browser_a_guest(client: FlaskClient) -> None:
     answer = client.post("/api/v1/sessions/guest", headers={"Origin": "https://evil.example"})
     assert code_of(answer) == (403, "session.csrf_rejected")
