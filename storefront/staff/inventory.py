@@ -17,6 +17,7 @@ from storefront.errors import LandingUnknown, ListCursorInvalid
 from storefront.roles import Permission
 from storefront.staff import sight
 from subway_campaign import bindings, listings, placements, posters
+from subway_campaign.errors import UnknownPlacement
 from subway_campaign.landing import Landing, LandingKind
 from subway_campaign.lifecycle import Level
 
@@ -151,8 +152,9 @@ def mint(
     up). Raises `UnknownPlacement`, and what `bind` does.
     """
     sight.require_whole(actor, Permission.WRITE_CODES)
-    for number in at:
-        listings.way(session, number=number)
+    unknown = sorted(set(at) - listings.names(session, numbers=at).keys())
+    if unknown:
+        raise UnknownPlacement(placement=unknown[0])
     minted = bindings.mint(session, count=count or len(at), now=now)
     targets: list[str | None] = list(at) or [None] * len(minted)
     audit.record(

@@ -40,27 +40,27 @@ def listing(
     cursor: str | None = None,
     limit: int = 20,
 ) -> dict[str, Any]:
-    """Return a page of the orders in sight, newest first, without anybody's name or address."""
+    """Return a page of the orders in sight, newest first, without anybody's name, address or remark."""
     seen = sight.of(session, actor, Permission.READ_ORDERS)
     page = order_views.staff_listing(session, state=state, q=q, cursor=cursor, limit=limit, products=seen.products)
     for order in page["items"]:
         _narrow(order, seen)
-        order["address"] = _coarse(order["address"])
+        order |= {"address": _coarse(order["address"]), "remark": ""}
     return page
 
 
 def find(session: Session, actor: Actor, *, number: str, now: datetime, with_address: bool = True) -> dict[str, Any]:
     """Return one order in sight, with what is left to refund of each line.
 
-    Name, telephone and street are shown to those who may ship it, which is written down; others, and pages that do
-    not need them, see them masked.
+    Name, telephone, street and remark are shown to those who may ship it, which is written down; others, and pages
+    that do not need them, see them masked or not at all.
     Raises `OrderNotFound`, also for an order that is out of sight.
     """
     order = _in_sight(session, actor, number, Permission.READ_ORDERS)
     if with_address and _ships(session, actor, order):
         audit.record(session, actor, "order.address_seen", number, {}, now=now)
     else:
-        order["address"] = _masked(order["address"])
+        order |= {"address": _masked(order["address"]), "remark": ""}
     return order
 
 

@@ -36,7 +36,7 @@ def sheet() -> Response:
     return _listing("staff/sheet.html")
 
 
-@blueprint.get("/codes/<code>")
+@blueprint.get("/codes/<number:code>")
 @guard.staff(Permission.READ_PLACEMENTS)
 def show(code: str) -> Response:
     """Show one code: what is printed, and where it hung."""
@@ -46,7 +46,7 @@ def show(code: str) -> Response:
     return frame.render("staff/code.html", here="codes", **seen)
 
 
-@blueprint.get("/codes/<code>/print")
+@blueprint.get("/codes/<number:code>/print")
 @guard.staff(Permission.READ_PLACEMENTS)
 def printed(code: str) -> Response:
     """Return the code as a picture."""
@@ -56,7 +56,7 @@ def printed(code: str) -> Response:
     return Response(picture, mimetype=PRINTED[kind])
 
 
-@blueprint.post("/codes/<code>/bindings")
+@blueprint.post("/codes/<number:code>/bindings")
 @guard.staff(Permission.WRITE_CODES)
 def bind(code: str) -> Response:
     """Hang a code somewhere for a time."""

@@ -49,7 +49,7 @@ def listing() -> Response:
     )
 
 
-@blueprint.get("/orders/<number>")
+@blueprint.get("/orders/<number:number>")
 @guard.staff(Permission.READ_ORDERS)
 def show(number: str) -> Response:
     """Show one order with what may be done to it."""
@@ -62,7 +62,7 @@ def show(number: str) -> Response:
     )
 
 
-@blueprint.post("/orders/<number>/shipments")
+@blueprint.post("/orders/<number:number>/shipments")
 @guard.staff(Permission.SHIP_ORDERS)
 def ship(number: str) -> Response:
     """Send one consignment of an order."""
@@ -86,7 +86,7 @@ def ship(number: str) -> Response:
     return frame.back(path, done="shipped")
 
 
-@blueprint.get("/orders/<number>/refund")
+@blueprint.get("/orders/<number:number>/refund")
 @guard.staff(Permission.REFUND_ORDERS)
 def review(number: str) -> Response:
     """Show what would go back, with a form that sends it."""
@@ -117,7 +117,7 @@ def review(number: str) -> Response:
     )
 
 
-@blueprint.post("/orders/<number>/refunds")
+@blueprint.post("/orders/<number:number>/refunds")
 @guard.staff(Permission.REFUND_ORDERS)
 def refund(number: str) -> Response:
     """Give money back, once per reviewed form."""
@@ -145,7 +145,7 @@ def refund(number: str) -> Response:
     return frame.back(path, done="refunded")
 
 
-@blueprint.get("/orders/<number>/attribution")
+@blueprint.get("/orders/<number:number>/attribution")
 @guard.staff(Permission.READ_ATTRIBUTION)
 def explain(number: str) -> Response:
     """Say in words who was credited with an order, and why."""

@@ -101,7 +101,7 @@ def _csv(report: dict[str, Any], *, is_root: bool) -> str:
     for row in report["rows"]:
         rate = row["conversion"]
         ends = [f"{rate[end]:.4f}" if rate[end] is not None else "" for end in ("rate", "low", "high")]
-        sheet.writerow([row["placement"], row["name"], *_cells(row), *ends])
+        sheet.writerow([row["placement"], _inert(row["name"]), *_cells(row), *ends])
     if is_root:
         for kind in ("unattributed", "excluded"):
             for row in report[kind]:
@@ -113,6 +113,11 @@ def _csv(report: dict[str, Any], *, is_root: bool) -> str:
         sheet.writerow(["", "差额", *_book(report["difference"]), "一致" if reports.agrees(report) else "不一致"])
         sheet.writerow(["", "净运费（另计）", *[""] * 7, words.money(report["freight_fen"]).replace(",", "")])
     return out.getvalue()
+
+
+def _inert(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t")) else name
 
 
 def _book(figures: dict[str, Any]) -> list[str]:

@@ -107,3 +107,10 @@ def test_who_earned_an_order_is_said_in_words(counter: Counter, codes: dict[str,
     unpaid = counter.desk.place(key="unpaid-0001")
     counter.desk.drain()
     assert "尚未支付" in analyst.open(f"/orders/{unpaid}/attribution").get_data(as_text=True)
+
+
+@pytest.mark.parametrize("number", ["%0d%0aX-Evil:1", "..%2f..", "%E8%AE%A2", "a" * 41])
+def test_what_is_no_number_is_no_page(clerk: Callable[..., Clerk], number: str) -> None:
+    packer = clerk(Role.FULFILMENT)
+    assert packer.send(f"/orders/{number}/shipments").status_code == 404
+    assert packer.open(f"/orders/{number}").status_code == 404

@@ -62,3 +62,10 @@ def test_two_years_are_enough(clerk: Callable[..., Clerk]) -> None:
     answer = clerk(Role.ANALYST).open("/report?from=2001-01-01&to=2026-11-01")
     assert answer.status_code == 422
     assert "跨度过长" in answer.get_data(as_text=True)
+
+
+def test_a_name_is_no_formula(counter: Counter, codes: dict[str, str]) -> None:
+    planner = counter.hire(Role.CAMPAIGN)
+    assert planner.call("PATCH", "/placements/METRO", {"name": "=HYPERLINK(1)"}).status_code == 200
+    counter.scan(next(slug for number, slug in codes.items() if ".T01." in number))
+    assert "METRO,'=HYPERLINK(1)," in planner.open("/report.csv").get_data(as_text=True)
