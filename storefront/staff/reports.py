@@ -24,29 +24,31 @@ from subway_campaign.lifecycle import Level, Model, View
 LONGEST = timedelta(days=732)
 _LEVELS = list(Level)
 
-# What the campaign has not been told yet: facts of orders whose reaction is still to run.
+# What the campaign has not booked yet: the facts of orders whose reaction in `reactions` is still to run, and refunds
+# of such orders, which it keeps parked until then.
 _WAITING = text("""
     WITH waiting AS (
-        SELECT f.name, f.key, f.values FROM open_facts w JOIN facts f ON f.id = w.fact_id
+        SELECT f.name, f.key FROM open_facts w JOIN facts f ON f.id = w.fact_id
         WHERE f.name IN (:paid, :refunded) AND NOT EXISTS (
             SELECT FROM reactions_done d WHERE d.fact_id = f.id
                 AND d.reaction = CASE f.name WHEN :paid THEN 'credit_placement' ELSE 'reverse_credit' END)
+    ), unpaid AS (
+        SELECT o.id, o.goods_fen, o.freight_fen, o.paid_at FROM waiting w JOIN orders o ON o.number = w.key
+        WHERE w.name = :paid
+    ), unreversed AS (
+        SELECT r.id FROM waiting w JOIN order_refunds r ON r.refund_number = w.key WHERE w.name = :refunded
+        UNION
+        SELECT r.id FROM unpaid JOIN order_refunds r ON r.order_id = unpaid.id WHERE r.refunded_at IS NOT NULL
     )
-    SELECT
-        (SELECT count(*) FROM waiting w JOIN orders o ON o.number = w.key
-         WHERE w.name = :paid AND o.paid_at >= :since AND o.paid_at < :before),
-        (SELECT coalesce(sum(o.goods_fen), 0)::bigint FROM waiting w JOIN orders o ON o.number = w.key
-         WHERE w.name = :paid AND o.paid_at >= :since AND o.paid_at < :before),
-        (SELECT coalesce(sum(o.freight_fen), 0)::bigint FROM waiting w JOIN orders o ON o.number = w.key
-         WHERE w.name = :paid AND o.paid_at >= :since AND o.paid_at < :before),
-        (SELECT coalesce(sum(r.amount_fen - r.freight_fen), 0)::bigint
-         FROM waiting w JOIN order_refunds r ON r.refund_number = w.key JOIN orders o ON o.id = r.order_id
-         WHERE w.name = :refunded AND CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END >= :since
-           AND CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END < :before),
-        (SELECT coalesce(sum(r.freight_fen), 0)::bigint
-         FROM waiting w JOIN order_refunds r ON r.refund_number = w.key JOIN orders o ON o.id = r.order_id
-         WHERE w.name = :refunded AND CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END >= :since
-           AND CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END < :before)
+    SELECT sold.*, back.* FROM (
+        SELECT count(*), coalesce(sum(goods_fen), 0)::bigint, coalesce(sum(freight_fen), 0)::bigint
+        FROM unpaid WHERE paid_at >= :since AND paid_at < :before
+    ) sold CROSS JOIN (
+        SELECT coalesce(sum(r.amount_fen - r.freight_fen), 0)::bigint, coalesce(sum(r.freight_fen), 0)::bigint
+        FROM unreversed JOIN order_refunds r USING (id) JOIN orders o ON o.id = r.order_id
+        WHERE CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END >= :since
+          AND CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END < :before
+    ) back
 """)
 
 
