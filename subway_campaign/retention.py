@@ -14,8 +14,8 @@ from config import clock, database
 from subway_campaign.attribution import SAME_SCAN
 from subway_campaign.counting import LOOK_BACK
 
-# A statement that renames this many visitors of one day takes a fraction of a second.
-VISITORS_AT_ONCE = 1_000
+# A statement that renames this many visitors of one day takes seconds, far from the statement time-out.
+VISITORS_AT_ONCE = 5_000
 _DAY = timedelta(days=1)
 _NOBODY = UUID(int=0)
 
@@ -24,11 +24,12 @@ _REMEMBERED = "substring(cast(visitor_id AS text), 15, 1) <> '8'"
 _OLDEST = text(f"SELECT min(occurred_at) FROM touches WHERE occurred_at < :before AND {_REMEMBERED}")
 _FORGET = text(f"""
     WITH picked AS MATERIALIZED (
-        SELECT DISTINCT visitor_id FROM touches
-        WHERE occurred_at >= :day AND occurred_at < :next_day AND visitor_id > :after AND {_REMEMBERED}
-        ORDER BY visitor_id LIMIT :at_most
+        SELECT visitor_id, cast(overlay(cast(gen_random_uuid() AS text) placing '8' from 15) AS uuid) AS name
+        FROM (SELECT DISTINCT visitor_id FROM touches
+              WHERE occurred_at >= :day AND occurred_at < :next_day AND visitor_id > :after AND {_REMEMBERED}
+              ORDER BY visitor_id LIMIT :at_most) visitors
     ), stream AS (
-        SELECT t.id, t.occurred_at, t.visitor_id,
+        SELECT t.id, t.occurred_at, t.visitor_id, name,
                occurred_at - lag(occurred_at) OVER w >= :gap
                AND cast(occurred_at AT TIME ZONE 'Asia/Shanghai' AS date)
                    <> cast(lag(occurred_at) OVER w AT TIME ZONE 'Asia/Shanghai' AS date) AS breaks
@@ -39,28 +40,29 @@ _FORGET = text(f"""
         SELECT stream.*,
                count(*) FILTER (WHERE breaks) OVER (PARTITION BY visitor_id ORDER BY occurred_at, id) AS broken
         FROM stream
-    ), run AS MATERIALIZED (
-        SELECT id, occurred_at, visitor_id FROM counted WHERE broken = 0
-    ), named AS MATERIALIZED (
-        SELECT visitor_id, cast(overlay(cast(gen_random_uuid() AS text) placing '8' from 15) AS uuid) AS name,
-               tstzrange(min(occurred_at), max(occurred_at), '[]') AS seen
-        FROM run GROUP BY visitor_id HAVING max(occurred_at) < :before
+    ), run AS (
+        SELECT id, occurred_at, visitor_id, name,
+               min(occurred_at) OVER v AS began_at, max(occurred_at) OVER v AS ended_at
+        FROM counted WHERE broken = 0 WINDOW v AS (PARTITION BY visitor_id)
+    ), past AS MATERIALIZED (
+        SELECT * FROM run WHERE ended_at < :before
     ), excluded AS (
         SELECT visitor_id, min(reason) AS reason, range_agg(tstzrange(valid_from, valid_until)) AS spans
-        FROM (SELECT visitor_id, reason, valid_from, valid_until FROM excluded_identities
+        FROM (SELECT visitor_id, reason, valid_from, valid_until FROM excluded_identities WHERE visitor_id IS NOT NULL
               UNION ALL
               SELECT l.visitor_id, e.reason, e.valid_from, e.valid_until
               FROM excluded_identities e JOIN visitor_links l USING (person_id)) identities
-        JOIN named USING (visitor_id) GROUP BY visitor_id
+        GROUP BY visitor_id
     ), kept_out AS (
         INSERT INTO excluded_identities (visitor_id, reason, valid_from, valid_until)
         SELECT name, reason, lower(span), upper(span) + interval '1 microsecond'
-        FROM named JOIN excluded USING (visitor_id), unnest(spans * tstzmultirange(seen)) AS span
+        FROM (SELECT DISTINCT visitor_id, name, began_at, ended_at FROM past) once JOIN excluded USING (visitor_id),
+             unnest(spans * tstzmultirange(tstzrange(began_at, ended_at, '[]'))) AS span
     ), keyed AS (
-        UPDATE touch_keys k SET visitor_id = name FROM run JOIN named USING (visitor_id) WHERE k.touch_id = run.id
+        UPDATE touch_keys k SET visitor_id = name FROM past WHERE k.touch_id = past.id
     ), renamed AS (
         UPDATE touches t SET visitor_id = name, network = NULL
-        FROM run JOIN named USING (visitor_id) WHERE t.id = run.id AND t.occurred_at = run.occurred_at
+        FROM past WHERE t.id = past.id AND t.occurred_at = past.occurred_at
         RETURNING t.id
     )
     SELECT (SELECT count(*) FROM renamed), (SELECT visitor_id FROM picked ORDER BY visitor_id DESC LIMIT 1)
