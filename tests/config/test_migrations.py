@@ -1,5 +1,6 @@
 """Migrations: up, down and up again leave the same schema, and the schema equals the models."""
 
+import os
 from collections.abc import Iterator
 
 import psycopg
@@ -18,19 +19,19 @@ from tests.contracts.schema import describe
 
 @pytest.fixture
 def empty(engines: embedded.Engines) -> Iterator[Engine]:
-    """An engine on an empty database of its own."""
+    """An engine on an empty database of this test process's own."""
     url = make_url(engines.database_url)
     admin = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    name = f"hall_migrations_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS hall_migrations WITH (FORCE)")
-        connection.execute("CREATE DATABASE hall_migrations")
-        engine = create_engine(url.set(database="hall_migrations"))
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name}")
+        engine = create_engine(url.set(database=name))
         yield engine
         engine.dispose()
-        connection.execute("DROP DATABASE hall_migrations WITH (FORCE)")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.mark.xdist_group("migrations")
 def test_upgrade_downgrade_upgrade_leaves_the_same_schema(empty: Engine) -> None:
     migrations.upgrade(empty)
     first = describe(empty)
@@ -40,14 +41,12 @@ def test_upgrade_downgrade_upgrade_leaves_the_same_schema(empty: Engine) -> None
     assert describe(empty) == first
 
 
-@pytest.mark.xdist_group("migrations")
 def test_the_schema_equals_the_models(empty: Engine) -> None:
     migrations.upgrade(empty)
     with empty.begin() as connection:
         command.check(migrations.config(connection, database.Base.metadata))
 
 
-@pytest.mark.xdist_group("migrations")
 def test_every_check_of_the_models_holds_in_the_schema(empty: Engine) -> None:
     """Alembic compares no CHECK constraints: those of the database would be missed only when they are needed."""
     migrations.upgrade(empty)
@@ -66,13 +65,11 @@ def test_every_check_of_the_models_holds_in_the_schema(empty: Engine) -> None:
     assert declared - found == set()
 
 
-@pytest.mark.xdist_group("migrations")
 def test_the_frozen_queue_schema_is_the_installed_one(empty: Engine) -> None:
     frozen = (migrations.Path(migrations.__file__).parent / "procrastinate_3_10.sql").read_text()
     assert frozen == SchemaManager.get_schema()
 
 
-@pytest.mark.xdist_group("migrations")
 def test_a_migration_that_fails_leaves_nothing_behind(empty: Engine) -> None:
     with empty.begin() as connection:
         connection.execute(text("CREATE TABLE reactions_done ()"))
