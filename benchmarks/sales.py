@@ -1,0 +1,168 @@
+"""What needs more than a request: money from its notification to its credit, the report, and that nothing is oversold.
+
+Invariant: here too every figure is of the product as it runs, with its own worker and its own verbs.
+"""
+
+import secrets
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from benchmarks import goods, load, traffic
+from benchmarks.measure import Budget, Job, Sample
+from benchmarks.stand import Stand
+from config import clock, database
+from subway_campaign import reports
+
+SCARCE = 100
+_RECOUNT = (Path(__file__).parent / "recount.sql").read_text()
+_ONE_BY_ONE = 40
+
+
+def forget_the_queue(stand: Stand) -> None:
+    """Empty the queue, which no worker reads while the web alone is measured."""
+    with stand.connect() as connection:
+        connection.execute(
+            "TRUNCATE procrastinate_jobs, procrastinate_events, procrastinate_periodic_defers, open_facts"
+        )
+
+
+def never_oversold(stand: Stand) -> None:
+    """Sell a SKU of which there are few to 8 and to 32 clients at once. Raises `AssertionError` for one too many."""
+    for clients in (8, 32):
+        with stand.connect() as connection:
+            connection.execute(
+                """
+                UPDATE stock_levels SET on_hand = reserved + %s
+                WHERE sku_id = (SELECT id FROM skus WHERE number = %s)
+                """,
+                (SCARCE, goods.SCARCE_SKU),
+            )
+        wanted = traffic.orders(stand, 3 * SCARCE, lines=1, sku=goods.SCARCE_SKU, reference=False)
+        port = stand.servers["product"].port
+        outcome = load.drive(port, wanted, connections=clients, expected={201, 409})
+        assert outcome.statuses[201] == SCARCE, f"{outcome.statuses[201]} sold of {SCARCE} to {clients} clients"
+    with stand.connect() as connection:
+        wrong = connection.execute(
+            """
+            SELECT l.sku_id, l.reserved, sum(r.quantity) FROM stock_levels l
+            LEFT JOIN reservations r ON r.sku_id = l.sku_id AND r.state = 'held'
+            GROUP BY 1, 2 HAVING l.reserved <> coalesce(sum(r.quantity), 0)
+            """
+        ).fetchall()
+    assert not wrong, f"stock and reservations differ: {wrong}"
+
+
+def credited(stand: Stand) -> Job:
+    """Return the job from WeChat's notification to the row that credits a placement, a worker running."""
+    return Job("paid-and-credited", 8, 400, {"product": partial(_credited, stand)})
+
+
+def _credited(stand: Stand, count: int) -> Sample:
+    forget_the_queue(stand)
+    count = max(count, 2 * _ONE_BY_ONE)
+    amounts = _placed_and_opened(stand, count)
+    stand.work()
+    try:
+        _wait(stand, "SELECT count(*) FROM open_facts", 0)
+        letters = traffic.notifications(traffic.letters(stand, amounts), reference=False)
+        port, done = (
+            stand.servers["product"].port,
+            "SELECT count(*) FROM reactions_done WHERE reaction = 'credit_placement'",
+        )
+        with stand.connect() as connection:
+            [(before,)] = connection.execute(done).fetchall()
+        # One at a time for the latency; then all at once for the rate and the processor.
+        latencies = sorted(
+            _one(stand, port, letter, done, before + at) for at, letter in enumerate(letters[:_ONE_BY_ONE], start=1)
+        )
+        used, begun = stand.cpu("product", "worker"), time.monotonic()
+        load.drive(port, letters[_ONE_BY_ONE:], connections=8, expected={204})
+        _wait(stand, done, before + count)
+        seconds, used = time.monotonic() - begun, stand.cpu("product", "worker") - used
+    finally:
+        stand.stop("worker")
+    many = count - _ONE_BY_ONE
+    return Sample(many / seconds, statistics.median(latencies), latencies[-1], used * 1000 / many)
+
+
+def _placed_and_opened(stand: Stand, count: int) -> dict[str, int]:
+    """Place orders through the product and open a payment of each: number → fen."""
+    with stand.connect() as connection:
+        [(last,)] = connection.execute("SELECT coalesce(max(id), 0) FROM orders").fetchall()
+        requests = traffic.orders(stand, count, lines=1, sku=None, reference=False)
+        load.drive(stand.servers["product"].port, requests, connections=8, expected={201})
+        who, now = stand.wechat.identity, datetime.now(UTC)
+        orders = connection.execute("SELECT number, payable_fen FROM orders WHERE id > %s", (last,)).fetchall()
+        amounts = {}
+        for reference, fen in orders:
+            number = f"B{secrets.token_hex(10)}"
+            amounts[number] = fen
+            connection.execute(
+                """
+                INSERT INTO payments (number, reference, channel, mchid, appid, amount_fen, state, request, pay_until,
+                                      opened_at)
+                VALUES (%s, %s, 'miniprogram', %s, %s, %s, 'open', '{}', %s, %s)
+                """,
+                (number, reference, who.mchid, who.miniprogram_appid, fen, now + timedelta(hours=1), now),
+            )
+    return amounts
+
+
+def _one(stand: Stand, port: int, letter: bytes, done: str, wanted: int) -> float:
+    """Send one notification and return the ms until its credit is there."""
+    begun = time.perf_counter()
+    load.drive(port, [letter], connections=1, expected={204})
+    _wait(stand, done, wanted, pause_s=0.002)
+    return (time.perf_counter() - begun) * 1000
+
+
+def _wait(stand: Stand, sql: str, wanted: int, *, pause_s: float = 0.02) -> None:
+    deadline = time.monotonic() + 120
+    with stand.connect() as connection:
+        while connection.execute(sql).fetchone() != (wanted,):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{sql} does not become {wanted}")
+            time.sleep(pause_s)
+
+
+def report(stand: Stand) -> Job:
+    """Return the job of the 30-day placement report: the verb, the recount of raw rows, and a rolled-up table."""
+    today = datetime.now(clock.SHANGHAI).date()
+    period = {"since": today - timedelta(days=goods.DAYS), "until": today + timedelta(days=1)}
+
+    def product() -> None:
+        with database.transaction() as session:
+            reports.placements(session, from_day=period["since"], to_day=period["until"])
+
+    def asked(sql: str) -> None:
+        with stand.connect("reference") as connection:
+            connection.execute(sql, period).fetchall()
+
+    rolled = "SELECT placement_id, sum(scans), sum(visitors) FROM days WHERE day >= %(since)s GROUP BY 1"
+    return Job(
+        "report-30-days",
+        1,
+        3,
+        {
+            "product": partial(_timed, stand, product),
+            "reference": partial(_timed, stand, partial(asked, _RECOUNT)),
+            "ceiling": partial(_timed, stand, partial(asked, rolled)),
+        },
+        Budget(p50_ms=50),
+    )
+
+
+def _timed(stand: Stand, act: object, count: int) -> Sample:
+    database.configure(stand.engines.database_url, pool_size=1)
+    taken = []
+    used = stand.cpu() + time.process_time()
+    for _ in range(count):
+        begun = time.perf_counter()
+        act()
+        taken.append((time.perf_counter() - begun) * 1000)
+    used = stand.cpu() + time.process_time() - used
+    database.engine().dispose()
+    return Sample(1000 / statistics.mean(taken), statistics.median(taken), max(taken), used * 1000 / count)
