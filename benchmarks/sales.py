@@ -138,10 +138,10 @@ def report(stand: Stand) -> Job:
             reports.placements(session, from_day=period["since"], to_day=period["until"])
 
     def asked(sql: str) -> None:
-        with stand.connect("reference") as connection:
+        with stand.connect() as connection:
             connection.execute(sql, period).fetchall()
 
-    rolled = "SELECT placement_id, sum(scans), sum(visitors) FROM days WHERE day >= %(since)s GROUP BY 1"
+    rolled = "SELECT placement_id, sum(scans), sum(visitors) FROM reference.days WHERE day >= %(since)s GROUP BY 1"
     return Job(
         "report-30-days",
         1,
