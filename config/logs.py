@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import Any
 
+import orjson
 import structlog
 
 # What must never be written down, even by mistake: a key with one of these names is dropped from every line.
@@ -21,6 +22,10 @@ def _drop_personal(_logger: Any, _method: str, event: structlog.typing.EventDict
     return event
 
 
+def _as_text(event: structlog.typing.EventDict, **options: Any) -> str:
+    return orjson.dumps(event, default=options.get("default"), option=orjson.OPT_NON_STR_KEYS).decode()
+
+
 def configure(level: str = "INFO") -> None:
     """Send structlog and the standard library's loggers to standard error as JSON lines."""
     structlog.configure(
@@ -30,7 +35,7 @@ def configure(level: str = "INFO") -> None:
             _drop_personal,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_as_text),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
