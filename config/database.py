@@ -5,7 +5,9 @@ Invariant: `transaction()` is the only place that commits. The network is never 
 """
 
 import enum
+import math
 import threading
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,7 +17,8 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from sqlalchemy import BigInteger, DateTime, Engine, Enum, Identity, MetaData, Uuid, create_engine
+from psycopg.types.json import set_json_loads
+from sqlalchemy import BigInteger, DateTime, Engine, Enum, Identity, MetaData, Uuid, create_engine, event, exc
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
@@ -27,6 +30,10 @@ Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 # A checkout holds rows for milliseconds; whoever waits longer than this is told to try again instead of queueing.
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 30_000
+# A connection that worked this recently is not asked whether it lives: asking costs a tenth of a short transaction.
+BELIEVED_FOR_S = 1.0
+
+set_json_loads(orjson.loads)
 
 
 class Base(DeclarativeBase):
@@ -69,14 +76,29 @@ def configure(url: str, *, pool_size: int = 8) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=True,
         # An error's text ends up in the log, and parameters hold names and addresses.
         hide_parameters=True,
         connect_args={"options": _OPTIONS},
     )
+    event.listen(_engine, "checkin", _note_use)
+    event.listen(_engine, "checkout", _refuse_dead)
     _sessions = sessionmaker(_engine, expire_on_commit=False)
     _generation += 1
     return _engine
+
+
+def _note_use(connection: psycopg.Connection | None, record: Any) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _refuse_dead(connection: psycopg.Connection, record: Any, proxy: Any) -> None:
+    """Ask a connection that has lain idle whether it still lives; the pool then takes another instead."""
+    if time.monotonic() - record.info.get("used_at", -math.inf) < BELIEVED_FOR_S and not connection.closed:
+        return
+    try:
+        engine().dialect.do_ping(connection)  # type: ignore[arg-type]
+    except psycopg.OperationalError:
+        raise exc.DisconnectionError from None
 
 
 _OPTIONS = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC"
@@ -170,7 +192,10 @@ def dump_json(value: Any) -> str:
 
 
 def driver_connection(session: Session) -> psycopg.Connection:
-    """Return the psycopg connection under `session`, for libraries that write within our transaction."""
-    connection = session.connection().connection.driver_connection
-    assert isinstance(connection, psycopg.Connection)
-    return connection
+    """Return the psycopg connection under `session`, for hot statements and for libraries that write within it."""
+    known = session.info.get("driver")
+    if known is None:
+        # A session lives as long as its one transaction, so its connection stays the same.
+        known = session.info["driver"] = session.connection().connection.driver_connection
+    assert isinstance(known, psycopg.Connection)
+    return known
