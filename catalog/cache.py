@@ -1,7 +1,7 @@
 """Ready answers, kept for a moment in this process.
 
-Invariant: an answer is never older than `TTL_SECONDS` when it is handed out, so a commit is seen within that time
-plus one query; the cache holds nothing that the database cannot give again.
+Invariant: an answer is never older than its cache's time to live when it is handed out, so a commit is seen within
+that time plus one query; the cache holds nothing that the database cannot give again.
 """
 
 import hashlib
@@ -16,16 +16,19 @@ Answer = TypeVar("Answer")
 
 # The house promises that a commit is visible within a second; half of it leaves room for the query and the network.
 TTL_SECONDS = 0.5
+# Where a scan leads may lag further: whoever lands on a page that has just gone is led on from there.
+LANDING_TTL_SECONDS = 2.0
 # Queries come from people, so keys are unbounded; the pages that matter under load are few.
 MAX_ENTRIES = 256
 
 
 class Cache(Generic[Answer]):
-    """Answers by key, computed once a `TTL_SECONDS` however many threads ask."""
+    """Answers by key, computed once in `ttl_seconds` however many threads ask."""
 
     _all: ClassVar["WeakSet[Cache[object]]"] = WeakSet()
 
-    def __init__(self) -> None:
+    def __init__(self, ttl_seconds: float = TTL_SECONDS) -> None:
+        self._ttl_seconds = ttl_seconds
         self._answers: OrderedDict[Hashable, tuple[float, Answer]] = OrderedDict()
         self._computing: dict[Hashable, threading.Lock] = {}
         self._guard = threading.Lock()
@@ -64,7 +67,7 @@ class Cache(Generic[Answer]):
 
     def _fresh(self, key: Hashable) -> Answer | None:
         kept = self._answers.get(key)
-        return kept[1] if kept is not None and time.monotonic() - kept[0] < TTL_SECONDS else None
+        return kept[1] if kept is not None and time.monotonic() - kept[0] < self._ttl_seconds else None
 
     def _keep(self, key: Hashable, asked_at: float, answer: Answer) -> None:
         with self._guard:

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy.orm import Session
 
 from catalog import cursors, errors, identifiers, search
-from catalog.cache import Cache
+from catalog.cache import LANDING_TTL_SECONDS, Cache
 from catalog.models import HallKind
 from config import database
 
@@ -48,6 +48,7 @@ FROM item
 
 _pages: Cache[bytes] = Cache()
 _bodies: Cache[bytes] = Cache()
+_openings: Cache[bool] = Cache(LANDING_TTL_SECONDS)
 
 
 def page(
@@ -83,6 +84,15 @@ def exists(session: Session, *, slug: str) -> bool:
     """Tell whether there is such a hall, open or not."""
     sql = "SELECT FROM halls WHERE slug = %(slug)s"
     return database.driver_connection(session).execute(sql, {"slug": slug}).rowcount > 0
+
+
+def is_open(slug: str) -> bool:
+    """Tell whether a hall has a front, as of two seconds ago at most; a scan asks this before it leads there."""
+    return identifiers.is_slug(slug) and _openings.get(slug, lambda: _read_opening(slug))
+
+
+def _read_opening(slug: str) -> bool:
+    return bool(database.statement("SELECT 1 FROM halls WHERE is_open AND slug = %(slug)s", {"slug": slug}))
 
 
 def _front(slug: str) -> bytes:

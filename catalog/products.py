@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy.orm import Session
 
 from catalog import errors, identifiers, pricing, shelf, stock
-from catalog.cache import Cache
+from catalog.cache import LANDING_TTL_SECONDS, Cache
 from catalog.pricing import PricedLine
 from config import database
 
@@ -41,12 +41,13 @@ WITH changed AS (
 SELECT EXISTS (SELECT FROM skus WHERE number = %(sku)s)
 """
 
-_HOME = """
-SELECT h.slug FROM products p JOIN halls h ON h.id = p.hall_id WHERE p.slug = %(slug)s
+_STANDING = """
+SELECT p.is_on_sale, h.slug FROM products p JOIN halls h ON h.id = p.hall_id WHERE p.slug = %(slug)s
 """
 
 _pages: Cache[bytes] = Cache()
 _bodies: Cache[bytes] = Cache()
+_standings: Cache[tuple[bool, str]] = Cache(LANDING_TTL_SECONDS)
 
 
 def price(session: Session, lines: Mapping[str, int]) -> list[PricedLine]:
@@ -107,12 +108,30 @@ def find(slug: str) -> dict[str, Any]:
     return found
 
 
+def is_on_sale(slug: str) -> bool:
+    """Tell whether a product has a page, as of two seconds ago at most; a scan asks this before it leads there."""
+    try:
+        return _standing(slug)[0]
+    except errors.ProductUnknown:
+        return False
+
+
 def home(slug: str) -> str:
     """Return the slug of the hall that a product belongs to, even while it is off sale. Raises `ProductUnknown`."""
-    rows = database.statement(_HOME, {"slug": slug}) if identifiers.is_slug(slug) else []
+    return _standing(slug)[1]
+
+
+def _standing(slug: str) -> tuple[bool, str]:
+    if not identifiers.is_slug(slug):
+        raise errors.ProductUnknown
+    return _standings.get(slug, lambda: _read_standing(slug))
+
+
+def _read_standing(slug: str) -> tuple[bool, str]:
+    rows = database.statement(_STANDING, {"slug": slug})
     if not rows:
         raise errors.ProductUnknown
-    return str(rows[0][0])
+    return rows[0][0], rows[0][1]
 
 
 def exists(session: Session, *, slug: str) -> bool:

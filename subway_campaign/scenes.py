@@ -16,7 +16,7 @@ SHARE = frozenset({1007, 1008, 1036, 1044, 1096, 1154, 1155, 1158, 1160, 1185})
 _MACHINES = {1129: Drop.CRAWLER, 1017: Drop.TRIAL, 1030: Drop.AUTOMATION}
 # A Cubot is a telephone.
 _CRAWLERS = re.compile(r"mpcrawler|(?<!cu)bot\b|spider|crawl|slurp|facebookexternalhit|headlesschrome", re.IGNORECASE)
-_PREFETCH_HEADERS = ("purpose", "x-purpose", "x-moz", "sec-purpose")
+PREFETCH_HEADERS = ("purpose", "x-purpose", "x-moz", "sec-purpose")
 
 
 def kind_of(*, scene: int, has_q: bool, has_nonce: bool, has_code: bool) -> TouchKind:
@@ -45,7 +45,7 @@ def drop_of_request(*, method: str, user_agent: str, headers: Mapping[str, str])
         return Drop.HEAD
     if _CRAWLERS.search(user_agent):
         return Drop.CRAWLER
-    for name in _PREFETCH_HEADERS:
+    for name in PREFETCH_HEADERS:
         if "prefetch" in headers.get(name, ""):
             return Drop.PREFETCH
     return None

@@ -11,20 +11,13 @@ def standing(landing: Landing) -> Landing | None:
     """Return the landing that can be shown now, or None when neither product nor hall can."""
     slug = landing.slug
     if landing.kind is LandingKind.PRODUCT:
-        try:
-            products.body(slug)
-        except errors.ProductUnknown:
-            try:
-                slug = products.home(slug)
-            except errors.ProductUnknown:
-                return None
-        else:
+        if products.is_on_sale(slug):
             return landing
-    try:
-        halls.body(slug)
-    except errors.HallUnknown:
-        return None
-    return Landing(LandingKind.HALL, slug)
+        try:
+            slug = products.home(slug)
+        except errors.ProductUnknown:
+            return None
+    return Landing(LandingKind.HALL, slug) if halls.is_open(slug) else None
 
 
 def path(landing: Landing | None) -> str:

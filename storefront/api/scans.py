@@ -14,7 +14,7 @@ from config import clock
 from config.schemas import Blueprint, Schema, Text
 from storefront import guard, sessions
 from storefront.api import landings
-from subway_campaign import errors, tokens, visits
+from subway_campaign import errors, scenes, tokens, visits
 
 blueprint = Blueprint("scans", __name__, description="Printed codes and the pages that they lead to.")
 
@@ -45,7 +45,7 @@ def scan(code: str) -> Response:
         now=clock.now(),
         method=request.method,
         user_agent=request.user_agent.string,
-        headers={name.lower(): value for name, value in request.headers},
+        headers={name: request.headers[name] for name in scenes.PREFETCH_HEADERS if name in request.headers},
         network=visits.network_of(request.remote_addr or ""),
     )
     landing = landings.standing(opened.landing) if opened.landing else None

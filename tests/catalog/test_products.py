@@ -244,10 +244,13 @@ def test_a_delisted_product_is_gone_and_still_knows_its_hall(seeded: None) -> No
         products.find("dangshansuli")
     assert "砀山酥梨" not in names(hall="dangshan-xian")
     assert products.home("dangshansuli") == "dangshan-xian"
+    assert not products.is_on_sale("dangshansuli")
+    assert not products.is_on_sale("nothing")
     with database.transaction() as session:
         products.relist(session, slug="dangshansuli")
     Cache.forget_all()
     assert products.find("dangshansuli")["name"] == "砀山酥梨"
+    assert products.is_on_sale("dangshansuli")
     with database.transaction() as session, pytest.raises(errors.ProductUnknown):
         products.delist(session, slug="nothing")
 
