@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from sqlalchemy import Select, case, select, text
+from sqlalchemy import Select, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -136,10 +136,24 @@ def check_due(*, now: datetime, limit: int = 50) -> int:
 
 def current(session: Session, *, reference: str) -> PaymentView | None:
     """Return the payment that matters for a reference: the one that succeeded, else the open one, else the last."""
-    importance = case((Payment.state == PaymentState.SUCCEEDED, 0), (Payment.state == PaymentState.OPEN, 1), else_=2)
-    query = select(Payment).where(Payment.reference == reference).order_by(importance, Payment.id.desc()).limit(1)
-    payment = session.scalar(query)
-    return None if payment is None else _view(payment)
+    session.flush()
+    row = database.driver_connection(session).execute(_CURRENT, (reference,), prepare=True).fetchone()
+    if row is None:
+        return None
+    number, kept_for, channel, appid, amount_fen, state, is_confirming, opened_at, pay_until, *paid = row
+    return PaymentView(
+        number=number,
+        reference=kept_for,
+        channel=Channel(channel),
+        appid=appid,
+        amount_fen=amount_fen,
+        state=PaymentState(state),
+        is_confirming=is_confirming,
+        opened_at=opened_at,
+        pay_until=pay_until,
+        succeeded_at=paid[0],
+        transaction_id=paid[1],
+    )
 
 
 def _current(reference: str) -> PaymentView | None:
@@ -310,25 +324,14 @@ def _is_paid(session: Session, reference: str) -> bool:
     return session.scalar(is_paid.limit(1)) is not None
 
 
-def _view(payment: Payment) -> PaymentView:
-    is_unanswered = payment.asked_at is not None and (
-        payment.answered_at is None or payment.answered_at < payment.asked_at
-    )
-    return PaymentView(
-        number=payment.number,
-        reference=payment.reference,
-        channel=payment.channel,
-        appid=payment.appid,
-        amount_fen=payment.amount_fen,
-        state=payment.state,
-        is_confirming=payment.state is PaymentState.OPEN and is_unanswered,
-        opened_at=payment.opened_at,
-        pay_until=payment.pay_until,
-        succeeded_at=payment.succeeded_at,
-        transaction_id=payment.transaction_id,
-    )
-
-
+# The columns of `PaymentView`, in its order.
+_CURRENT = """
+    SELECT number, reference, channel, appid, amount_fen, state,
+           state = 'open' AND asked_at IS NOT NULL AND (answered_at IS NULL OR answered_at < asked_at),
+           opened_at, pay_until, succeeded_at, transaction_id
+    FROM payments WHERE reference = %s
+    ORDER BY CASE state WHEN 'succeeded' THEN 0 WHEN 'open' THEN 1 ELSE 2 END, id DESC LIMIT 1
+"""
 _ASK = text("""
     UPDATE payments SET asked_at = :now
     WHERE reference = :reference AND state = 'open' AND (asked_at IS NULL OR asked_at <= :before) RETURNING number

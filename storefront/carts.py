@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from catalog import products
 from catalog.pricing import PricedLine
+from config import database
 from storefront.errors import CartFull, CartLineNotFound
 from storefront.shopper_models import CartLine, Shopper
 from subway_campaign import journeys
@@ -71,13 +72,13 @@ def remove(session: Session, *, shopper_id: int, sku: str) -> CartView:
     return view(session, shopper_id=shopper_id)
 
 
+_CLEAR = "DELETE FROM cart_lines WHERE shopper_id = %s AND sku = ANY(%s::text[])"
+
+
 def clear(session: Session, *, shopper_id: int, skus: list[str]) -> None:
     """Take out what has been ordered; what is not there is passed over."""
     # Part of every checkout, so it is plain SQL: the ORM would cost more than the statement.
-    session.execute(_CLEAR, {"shopper_id": shopper_id, "skus": skus})
-
-
-_CLEAR = text("DELETE FROM cart_lines WHERE shopper_id = :shopper_id AND sku = ANY(:skus)")
+    database.driver_connection(session).execute(_CLEAR, (shopper_id, skus), prepare=True)
 
 
 def view(session: Session, *, shopper_id: int) -> CartView:

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import freight, products, stock
@@ -68,31 +67,32 @@ def quote(session: Session, *, lines: dict[str, int], region_code: str) -> Quote
     )
 
 
-_INSERT = text("""
+_INSERT = """
     WITH placed AS (
         INSERT INTO orders (number, shopper_id, person, visitor, state, goods_fen, freight_fen, payable_fen, address,
                             remark, stock_reference, idempotency_key, fingerprint, placed_at, pay_until)
-        VALUES (:number, :shopper_id, :person, :visitor, 'pending', :goods_fen, :freight_fen, :payable_fen,
-                cast(:address AS jsonb), :remark, :number, :key, :fingerprint, :now, :pay_until)
+        VALUES (%(number)s, %(shopper_id)s, %(person)s, %(visitor)s, 'pending', %(goods_fen)s, %(freight_fen)s,
+                %(payable_fen)s, %(address)s::jsonb, %(remark)s, %(number)s, %(key)s, %(fingerprint)s, %(now)s,
+                %(pay_until)s)
         ON CONFLICT DO NOTHING
         RETURNING id
     ), sent AS (
         INSERT INTO consignments (order_id, consignment_no, ship_from, freight_fen)
         SELECT placed.id, c.consignment_no, c.ship_from, c.freight_fen
-        FROM placed, jsonb_to_recordset(cast(:consignments AS jsonb))
+        FROM placed, jsonb_to_recordset(%(consignments)s::jsonb)
             AS c (consignment_no smallint, ship_from text, freight_fen bigint)
     ), bought AS (
         INSERT INTO order_lines (order_id, line_no, consignment_no, sku, product_slug, title, spec, image,
                                  return_class, price_fen, quantity, amount_fen)
         SELECT placed.id, l.line_no, l.consignment_no, l.sku, l.product_slug, l.title, l.spec, l.image,
                l.return_class, l.price_fen, l.quantity, l.price_fen * l.quantity
-        FROM placed, jsonb_to_recordset(cast(:lines AS jsonb))
+        FROM placed, jsonb_to_recordset(%(lines)s::jsonb)
             AS l (line_no smallint, consignment_no smallint, sku text, product_slug text, title text, spec text,
                   image text, return_class text, price_fen bigint, quantity int)
     )
     SELECT id FROM placed
-""")
-_EXISTING = text("SELECT number, fingerprint FROM orders WHERE shopper_id = :shopper_id AND idempotency_key = :key")
+"""
+_EXISTING = "SELECT number, fingerprint FROM orders WHERE shopper_id = %s AND idempotency_key = %s"
 
 
 def place(
@@ -113,9 +113,10 @@ def place(
     `OutOfStock` with what is left, and what `quote` raises; nothing is stored then.
     """
     fingerprint = fingerprint_of({"lines": sorted(lines.items()), "address": address, "remark": remark})
-    existing = session.execute(_EXISTING, {"shopper_id": shopper_id, "key": key}).first()
+    driver = database.driver_connection(session)
+    existing = driver.execute(_EXISTING, (shopper_id, key), prepare=True).fetchone()
     if existing is not None:
-        return _replayed(existing.number, existing.fingerprint, fingerprint)
+        return _replayed(existing[0], existing[1], fingerprint)
     priced = quote(session, lines=lines, region_code=address["region_code"])
     order = {
         "shopper_id": shopper_id,
@@ -132,10 +133,10 @@ def place(
         "pay_until": now + timedelta(minutes=settings.current().order_pay_minutes),
         **_rows_of(priced),
     }
-    while session.execute(_INSERT, {**order, "number": (number := _new_number(now))}).first() is None:
-        rival = session.execute(_EXISTING, {"shopper_id": shopper_id, "key": key}).first()
+    while not driver.execute(_INSERT, {**order, "number": (number := _new_number(now))}, prepare=True).fetchone():
+        rival = driver.execute(_EXISTING, (shopper_id, key), prepare=True).fetchone()
         if rival is not None:
-            return _replayed(rival.number, rival.fingerprint, fingerprint)
+            return _replayed(rival[0], rival[1], fingerprint)
     facts.publish(session, events.ORDER_PLACED, key=number, values={"order": number})
     carts.clear(session, shopper_id=shopper_id, skus=list(lines))
     stock.hold(session, reference=number, lines=lines, now=now)

@@ -10,9 +10,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from psycopg.rows import dict_row
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from config import database
 from payments import collect, refunds
 from payments.lifecycle import REFUND_HOLDS_MONEY, PaymentState, RefundState
 from storefront import errors
@@ -48,7 +50,7 @@ def find(session: Session, *, shopper_id: int, number: str, is_new: bool = False
 
     No payment is looked up for one that `is_new`, placed in this very transaction.
     """
-    row = session.execute(text(_VIEW + " WHERE o.number = :number"), {"number": number}).mappings().first()
+    row = _read(session, number)
     if row is None or row["shopper_id"] != shopper_id:
         raise errors.OrderNotFound
     return _for_shopper(session, row, is_new=is_new)
@@ -64,7 +66,7 @@ def listing(
 
 def staff_find(session: Session, *, number: str) -> dict[str, Any]:
     """Return an order with everything that staff may see: address, refunds, payment. Raises `OrderNotFound`."""
-    row = session.execute(text(_VIEW + " WHERE o.number = :number"), {"number": number}).mappings().first()
+    row = _read(session, number)
     if row is None:
         raise errors.OrderNotFound
     return _for_staff(session, row)
@@ -91,6 +93,12 @@ def staff_listing(
         params["products"] = list(products)
     rows = _page(session, owned, params, state, cursor, limit)
     return {"items": [_for_staff(session, row) for row in rows[:limit]], "next_cursor": _next(rows, limit)}
+
+
+def _read(session: Session, number: str) -> dict[str, Any] | None:
+    session.flush()
+    with database.driver_connection(session).cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_VIEW + " WHERE o.number = %(number)s", {"number": number}, prepare=True).fetchone()
 
 
 def _page(
