@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy.engine import make_url
 
 from config import clock, database, embedded, facts, migrations
@@ -90,6 +91,13 @@ def environment(
 def settings(environment: dict[str, str]) -> Settings:
     """The settings of this test process."""
     return Settings.from_env(environment)
+
+
+@pytest.fixture(autouse=True)
+def logs_to_this_test() -> Iterator[None]:
+    """Forget where an application of an earlier test sent its log: that stream is closed by now."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

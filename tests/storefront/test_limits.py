@@ -16,7 +16,7 @@ from storefront.errors import TooFast
 def empty_redis(db: None) -> None:
     client = shared_redis.shared()
     assert client is not None
-    client.flushall()
+    client.flushdb()
 
 
 def test_the_limit_holds_within_the_window() -> None:

@@ -30,7 +30,7 @@ def forgotten_tokens(db: None) -> Iterator[None]:
     """Every test starts as a new process would, with an empty Redis."""
     client = shared_redis.shared()
     assert client is not None
-    client.flushall()
+    client.flushdb()
     wire._clients.clear()
     yield
     wire._clients.clear()
@@ -221,7 +221,7 @@ def test_twenty_at_once_fetch_one_token(oracle: Oracle, settings: Settings, shar
     oracle.asked.clear()
     client = shared_redis.shared()
     assert client is not None
-    client.flushall()
+    client.flushdb()
     assert stampede(wire.Client, settings, oracle.url, shared=shared) == ["T1"] * 20
     assert oracle.paths() == ["/cgi-bin/stable_token"]
 
@@ -264,7 +264,7 @@ def test_a_token_is_kept_for_less_than_it_lives(oracle: Oracle) -> None:
         oracle.answer = lambda _, lifetime=lifetime: (200, {"access_token": "T1", "expires_in": lifetime})
         client = shared_redis.shared()
         assert client is not None
-        client.flushall()
+        client.flushdb()
         assert wire.miniprogram().access_token == "T1"
         names = list(client.scan_iter("*access_token*"))
         assert len(names) == 1
