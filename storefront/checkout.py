@@ -7,6 +7,7 @@ row is unique on (shopper, key): a rival waits on that key and then finds the or
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +20,8 @@ from catalog import freight, products, stock
 from catalog.pricing import PricedLine
 from config import clock, database, facts, settings
 from payments import collect
-from storefront import carts, errors, events, orders
+from storefront import carts, declarations, errors, events, orders
+from storefront.declaration_models import DeclarationKind
 
 # WeChat takes a moment to close a payment; nobody starts one that could still be running at `pay_until`.
 LAST_PAYMENT_BEFORE_END = timedelta(minutes=2)
@@ -105,12 +107,14 @@ def place(
     lines: dict[str, int],
     address: dict[str, Any],
     remark: str = "",
+    declared: Sequence[DeclarationKind] = (),
     now: datetime,
 ) -> Placed:
     """Place the order: price it, write it, take it out of the cart, hold its stock last, publish `order.placed`.
 
-    `address` is the snapshot with `region_code`. Raises `IdempotencyMismatch` when the key came with another body,
-    `OutOfStock` with what is left, and what `quote` raises; nothing is stored then.
+    `address` is the snapshot with `region_code`, `declared` what the law wants confirmed for this very order. Raises
+    `IdempotencyMismatch` when the key came with another body, `OutOfStock` with what is left, and what `quote` raises;
+    nothing is stored then.
     """
     fingerprint = fingerprint_of({"lines": sorted(lines.items()), "address": address, "remark": remark})
     driver = database.driver_connection(session)
@@ -138,6 +142,8 @@ def place(
         if rival is not None:
             return _replayed(rival[0], rival[1], fingerprint)
     facts.publish(session, events.ORDER_PLACED, key=number, values={"order": number})
+    if declared:
+        declarations.record(session, order=number, kinds=declared, now=now)
     carts.clear(session, shopper_id=shopper_id, skus=list(lines))
     stock.hold(session, reference=number, lines=lines, now=now)
     return Placed(number, is_new=True)

@@ -21,6 +21,7 @@ from payments.lifecycle import Channel, PaymentState
 from storefront import addresses, checkout, errors, guard, order_views, orders, shoppers
 from storefront.api.order_shapes import EXAMPLE, Order
 from storefront.api.shapes import ADDRESS_EXAMPLE, WANTED_EXAMPLE, Address, Answer, Wanted, quantities, said
+from storefront.declaration_models import DeclarationKind
 from storefront.order_lifecycle import CancelledBy, OrderState
 
 blueprint = Blueprint("orders", __name__, url_prefix="/api/v1", description="Orders and their payments.")
@@ -47,6 +48,14 @@ class NewOrder(Wanted):
     address = fields.Nested(Address)
     address_number = Text(low=1, high=40)
     remark = Text(high=REMARK_LENGTH, load_default="")
+    declarations = fields.List(
+        fields.String(validate=validate.OneOf([kind.value for kind in DeclarationKind])),
+        validate=validate.Length(max=len(DeclarationKind)),
+        load_default=list,
+        metadata={
+            "description": "What the shopper confirmed for this order: how its goods are returned, being of age."
+        },
+    )
 
     @ma.validates_schema
     def _one_address(self, data: dict[str, Any], **_: Any) -> None:
@@ -127,6 +136,7 @@ def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
             lines=quantities(given["lines"]),
             address=_destination(session, given),
             remark=given["remark"],
+            declared=[DeclarationKind(kind) for kind in given["declarations"]],
             now=clock.now(),
         )
         order = order_views.find(session, shopper_id=shopper_id, number=placed.number, is_new=placed.is_new)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from storefront import checkout, consents, declarations
+from storefront import checkout, consents
 from storefront.addresses import Delivery
 from storefront.declaration_models import DeclarationKind
 from storefront.errors import ConsentInvalid
@@ -47,7 +47,7 @@ def buy(
         raise ConsentInvalid(documents=consents.VERSIONS)
     for document, version in consents.VERSIONS.items():
         consents.give(session, shopper_id=shopper_id, document=document, version=version, now=now)
-    placed = checkout.place(
+    return checkout.place(
         session,
         shopper_id=shopper_id,
         person=person,
@@ -56,7 +56,6 @@ def buy(
         lines=lines,
         address=asdict(delivery),
         remark=form.remark,
+        declared=declared,
         now=now,
     )
-    declarations.record(session, order=placed.number, kinds=declared, now=now)
-    return placed

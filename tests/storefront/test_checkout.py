@@ -9,7 +9,8 @@ import pytest
 from catalog import products
 from catalog.errors import NotDeliverable, OutOfStock, SkuUnknown
 from config import database
-from storefront import checkout, errors
+from storefront import checkout, declarations, errors
+from storefront.declaration_models import DeclarationKind
 from tests.storefront.conftest import NOW, Buyer, stock_of
 
 
@@ -122,3 +123,10 @@ def test_unknown_goods_no_lines_and_too_many_lines_are_refused(buyer: Buyer, sku
     with pytest.raises(errors.LinesInvalid):
         buyer.place(dict.fromkeys(skus[: checkout.MAX_LINES + 1], 1))
     assert count("orders") == 0
+
+
+def test_what_was_confirmed_for_an_order_is_kept_with_it(buyer: Buyer, skus: list[str]) -> None:
+    number = buyer.place({skus[0]: 1}, declared=[DeclarationKind.RETURNS_PERISHABLE])
+    buyer.place({skus[0]: 1}, declared=[DeclarationKind.RETURNS_PERISHABLE])
+    with database.transaction() as session:
+        assert declarations.listing(session, order=number) == [DeclarationKind.RETURNS_PERISHABLE]
