@@ -45,26 +45,26 @@ CREATE TABLE days AS
     FROM events GROUP BY 1, 2;
 CREATE UNIQUE INDEX ON days (day, placement_id);
 
--- A whole order in one call: the lines that could not be had make it fail, and nothing is written then.
+-- A whole order in one call, its stock last; a line that cannot be had makes it fail, and nothing is written then.
 CREATE FUNCTION place(buyer bigint, named text, wanted jsonb, destination jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     made bigint;
-    taken int;
+    line record;
+    taken record;
 BEGIN
-    INSERT INTO reference.orders (number, shopper, amount_fen, address)
-        SELECT named, buyer, sum(s.price_fen * w.quantity), destination
-        FROM jsonb_to_recordset(wanted) AS w (sku text, quantity int) JOIN reference.skus s ON s.number = w.sku
+    INSERT INTO reference.orders (number, shopper, amount_fen, address) VALUES (named, buyer, (
+        SELECT sum((SELECT s.price_fen FROM reference.skus s WHERE s.number = w->>'sku') * (w->>'quantity')::int)
+        FROM jsonb_array_elements(wanted) w), destination)
         RETURNING id INTO made;
-    INSERT INTO reference.lines (order_id, sku_id, quantity, price_fen)
-        SELECT made, s.id, w.quantity, s.price_fen
-        FROM jsonb_to_recordset(wanted) AS w (sku text, quantity int) JOIN reference.skus s ON s.number = w.sku;
     INSERT INTO reference.events (at, kind, subject) VALUES (now(), 'order', named);
-    UPDATE reference.skus s SET stock = s.stock - l.quantity
-        FROM (SELECT * FROM reference.lines WHERE order_id = made ORDER BY sku_id) l
-        WHERE s.id = l.sku_id AND s.stock >= l.quantity;
-    GET DIAGNOSTICS taken = ROW_COUNT;
-    IF taken < jsonb_array_length(wanted) THEN
-        RAISE EXCEPTION 'out of stock' USING ERRCODE = '23514';
-    END IF;
+    FOR line IN SELECT w->>'sku' AS sku, (w->>'quantity')::int AS quantity FROM jsonb_array_elements(wanted) w ORDER BY 1
+    LOOP
+        UPDATE reference.skus SET stock = stock - line.quantity
+            WHERE number = line.sku AND stock >= line.quantity RETURNING id, price_fen INTO taken;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'out of stock' USING ERRCODE = '23514';
+        END IF;
+        INSERT INTO reference.lines VALUES (made, taken.id, line.quantity, taken.price_fen);
+    END LOOP;
     RETURN made;
 END $$;

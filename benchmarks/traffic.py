@@ -44,15 +44,13 @@ def scans(stand: Stand, count: int) -> list[bytes]:
 
 
 def lists(stand: Stand, count: int, *, reference: bool) -> list[bytes]:
-    """Ask for pages of twenty that begin anywhere, in four orders: more pages than any cache holds."""
-    positions = _positions(stand)
+    """Ask for pages of twenty that begin anywhere on the shelf: more pages than any cache holds."""
     if reference:
-        paths = [f"/products?after={position}" for position, _ in positions]
+        paths = [f"/products?after={position}" for position, _ in _positions(stand)]
     else:
         paths = [
-            f"/api/v1/products?sort={sort}&cursor={cursors.write(sort=sort, key=key, slug=slug)}"
-            for position, slug in positions
-            for sort, key in (("shelf", position), ("new", 10_000 - position), ("price", 1_000 + position % 9_000))
+            f"/api/v1/products?cursor={cursors.write(sort='shelf', key=position, slug=slug)}"
+            for position, slug in _positions(stand)
         ]
     ready = [load.request("GET", path, headers=_PHONE | _JSON) for path in paths]
     return random.choices(ready, k=count)
