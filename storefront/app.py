@@ -20,7 +20,7 @@ def create_app(settings: Settings) -> Flask:
     process_settings.use(settings)
     logs.configure(settings.log_level)
     database.configure(settings.database_url)
-    app = Flask("storefront", static_folder=None)
+    app = http.App("storefront", static_folder=None)
     # No SECRET_KEY for Flask: its own session cookie is not used, and signing machinery would cost every request.
     app.config.update(
         API_TITLE="Local Hall",

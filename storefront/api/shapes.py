@@ -129,5 +129,6 @@ def shelved(body: bytes) -> Response:
     response = http.json_bytes(body)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["ETag"] = cache.etag(body)
-    response.make_conditional(request)
+    if request.if_none_match:
+        response.make_conditional(request)
     return response
