@@ -67,8 +67,8 @@ _SHARED = f"""
     'available', {_AVAILABLE}, 'is_display_only', p.is_display_only, 'is_illustrative', p.is_illustrative
 """
 
-# `{filters}`, `{order}` and `{key}` are fragments of this module and `{limit}` is an integer, written out so that the plan fits
-# it; nothing else that anybody sends becomes part of the text.
+# `{filters}`, `{order}` and `{key}` are fragments of this module and `{limit}` is an integer, written out so that the
+# plan fits it; nothing else that anybody sends becomes part of the text.
 _PAGE = (
     """
 WITH page AS MATERIALIZED (

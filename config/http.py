@@ -15,6 +15,7 @@ import orjson
 import psycopg
 import structlog
 from flask import Flask, Request, Response, abort, current_app, g, request
+from flask.globals import app_ctx, request_ctx
 from flask.json.provider import JSONProvider
 from flask.sessions import SessionInterface
 from sqlalchemy.exc import OperationalError
@@ -134,27 +135,29 @@ def wants_page(request: Request) -> bool:
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-ID", "")
-    g.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    g.started = time.perf_counter()
+    # Flask's `request` looks itself up at each use, which adds up where every request passes.
+    asked, kept = request_ctx.request, app_ctx.g
+    given = asked.headers.get("X-Request-ID", "")
+    kept.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    kept.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(request_id=kept.request_id)
     # PostgreSQL cannot hold this character, so nothing of ours has it in its name.
-    if "\x00" in request.path:
+    if "\x00" in asked.path:
         abort(404)
 
 
 def _finish(access: Any, response: Response) -> Response:
-    headers = response.headers
-    headers.extend((*EVERY_ANSWER, ("X-Request-ID", request_id())))
+    asked, kept, headers = request_ctx.request, app_ctx.g, response.headers
+    headers.extend((*EVERY_ANSWER, ("X-Request-ID", str(kept.get("request_id", "-")))))
     if response.mimetype == "application/json":
         headers.setdefault("Cache-Control", "no-store")
     access.info(
         "http.request",
-        method=request.method,
-        route=request.url_rule.rule if request.url_rule else None,
+        method=asked.method,
+        route=asked.url_rule.rule if asked.url_rule else None,
         status=response.status_code,
-        ms=round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None,
+        ms=round((time.perf_counter() - kept.started) * 1000, 1) if "started" in kept else None,
     )
     return response
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Flask, g, request
+from flask.globals import request_ctx
 
 from config import clock, settings
 from storefront import csrf, limits, roles, sessions, tokens
@@ -97,13 +98,14 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def enforce() -> None:
-        view = app.view_functions.get(request.endpoint or "")
+        asked = request_ctx.request
+        view = app.view_functions.get(asked.endpoint or "")
         kind, permission = getattr(view, "guard", (PUBLIC, None))
         if kind == SIGNED:
             return
-        if not _is_loopback(request.remote_addr):
-            limits.stop_flood(str(request.remote_addr))
-        if request.method == "OPTIONS":
+        if not _is_loopback(asked.remote_addr):
+            limits.stop_flood(str(asked.remote_addr))
+        if asked.method == "OPTIONS":
             return
         if kind in {SHOPPER, STAFF}:
             _identify(kind, permission)

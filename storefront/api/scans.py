@@ -39,13 +39,14 @@ class Confirmation(Schema):
 @blueprint.refuses(errors.UnknownCode)
 def scan(code: str) -> Response:
     """Write the scan down and lead on. Codes may be typed in any case; I and L are read as 1, O as 0."""
+    headers = request.headers
     opened = visits.open(
         slug=code,
         visitor=guard.visitor(),
         now=clock.now(),
         method=request.method,
-        user_agent=request.user_agent.string,
-        headers={name: request.headers[name] for name in scenes.PREFETCH_HEADERS if name in request.headers},
+        user_agent=headers.get("User-Agent", ""),
+        headers={name: headers[name] for name in scenes.PREFETCH_HEADERS if name in headers},
         network=visits.network_of(request.remote_addr or ""),
     )
     landing = landings.standing(opened.landing) if opened.landing else None
