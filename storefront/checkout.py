@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from catalog import freight, products, stock
 from catalog.pricing import PricedLine
 from config import clock, database, facts, settings
+from config.errors import AppError
 from payments import collect
 from storefront import carts, declarations, errors, events, orders
 from storefront.declaration_models import DeclarationKind
@@ -117,11 +118,14 @@ def place(
     nothing is stored then.
     """
     fingerprint = fingerprint_of({"lines": sorted(lines.items()), "address": address, "remark": remark})
-    driver = database.driver_connection(session)
-    existing = driver.execute(_EXISTING, (shopper_id, key), prepare=True).fetchone()
-    if existing is not None:
-        return _replayed(existing[0], existing[1], fingerprint)
-    priced = quote(session, lines=lines, region_code=address["region_code"])
+    try:
+        priced = quote(session, lines=lines, region_code=address["region_code"])
+    except AppError:
+        # What sold out or went off sale since is no reason to refuse an order that was placed before.
+        placed = _replayed(session, shopper_id, key, fingerprint)
+        if placed is None:
+            raise
+        return placed
     order = {
         "shopper_id": shopper_id,
         "person": person,
@@ -137,10 +141,11 @@ def place(
         "pay_until": now + timedelta(minutes=settings.current().order_pay_minutes),
         **_rows_of(priced),
     }
+    driver = database.driver_connection(session)
     while not driver.execute(_INSERT, {**order, "number": (number := _new_number(now))}, prepare=True).fetchone():
-        rival = driver.execute(_EXISTING, (shopper_id, key), prepare=True).fetchone()
-        if rival is not None:
-            return _replayed(rival[0], rival[1], fingerprint)
+        placed = _replayed(session, shopper_id, key, fingerprint)
+        if placed is not None:
+            return placed
     facts.publish(session, events.ORDER_PLACED, key=number, values={"order": number})
     if declared:
         declarations.record(session, order=number, kinds=declared, now=now)
@@ -173,10 +178,12 @@ def _rows_of(priced: Quote) -> dict[str, str]:
     return {"consignments": database.dump_json(consignments), "lines": database.dump_json(lines)}
 
 
-def _replayed(number: str, stored: bytes, given: bytes) -> Placed:
-    if bytes(stored) != given:
+def _replayed(session: Session, shopper_id: int, key: str, fingerprint: bytes) -> Placed | None:
+    """Return the order that this key made before, or None. Raises `IdempotencyMismatch` when it was another body's."""
+    earlier = database.driver_connection(session).execute(_EXISTING, (shopper_id, key), prepare=True).fetchone()
+    if earlier is not None and bytes(earlier[1]) != fingerprint:
         raise errors.IdempotencyMismatch
-    return Placed(number, is_new=False)
+    return None if earlier is None else Placed(earlier[0], is_new=False)
 
 
 def fingerprint_of(body: Any) -> bytes:

@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 
 from catalog import products
-from catalog.errors import NotDeliverable, OutOfStock, SkuUnknown
+from catalog.errors import NotDeliverable, NotForSale, OutOfStock, SkuUnknown
 from config import database
 from storefront import checkout, declarations, errors
 from storefront.declaration_models import DeclarationKind
@@ -46,6 +46,20 @@ def test_the_same_key_gives_the_same_order_and_another_body_is_refused(buyer: Bu
     with pytest.raises(errors.IdempotencyMismatch):
         buyer.place({skus[0]: 2})
     assert (count("orders"), stock_of(skus[0])[1]) == (1, 1)
+
+
+def test_an_order_is_found_by_its_key_when_its_goods_are_no_longer_sold(buyer: Buyer, skus: list[str]) -> None:
+    number = buyer.place({skus[0]: 1})
+    [(slug,)] = database.statement(
+        "SELECT p.slug FROM products p JOIN skus s ON s.product_id = p.id WHERE s.number = %s", (skus[0],)
+    )
+    with database.transaction() as session:
+        products.delist(session, slug=slug)
+    assert buyer.place({skus[0]: 1}) == number
+    with pytest.raises(errors.IdempotencyMismatch):
+        buyer.place({skus[0]: 2})
+    with pytest.raises(NotForSale):
+        buyer.place({skus[0]: 1}, key="another-key")
 
 
 def test_the_same_key_eight_times_at_once_gives_one_order(buyer: Buyer, skus: list[str]) -> None:
