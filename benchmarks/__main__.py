@@ -12,6 +12,7 @@ QUICK_SCALE = 0.1
 def main(arguments: list[str] | None = None) -> int:
     """Measure what was asked for, print the table, write it down, and return the exit status."""
     options = _parser().parse_args(arguments)
+    what = results.commit()
     size = goods.QUICK if options.quick else goods.FULL
     with stand.opened(options.data) as place:
         print(f"Loading {size.skus:,} SKUs and {size.touches:,} touches …", flush=True)
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     print(f"\n{results.table(done)}\n\nLargest worker process: {memory} MB")
     if not options.quick:
-        print(f"Written to {results.write(done, settings)}")
+        print(f"Written to {results.write(done, settings, what=what)}")
     return 0
 
 

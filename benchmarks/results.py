@@ -76,10 +76,10 @@ def commit() -> str:
     return said.stdout.strip() or "unknown"
 
 
-def write(results: list[Result], settings: dict[str, object]) -> Path:
-    """Write results/<date>-<commit>.json and .md and return the path of the table."""
+def write(results: list[Result], settings: dict[str, object], *, what: str) -> Path:
+    """Write results/<date>-<commit>.json and .md for the commit `what` and return the path of the table."""
     FOLDER.mkdir(exist_ok=True)
-    at, what = datetime.now(UTC), commit()
+    at = datetime.now(UTC)
     path = FOLDER / f"{at:%Y-%m-%d}-{what}.md"
     about = {"at": at.isoformat(timespec="seconds"), "commit": what, "machine": machine(), "settings": settings}
     body = about | {"results": [result.as_json() for result in results]}

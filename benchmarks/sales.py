@@ -145,7 +145,7 @@ def report(stand: Stand) -> Job:
     return Job(
         "report-30-days",
         1,
-        3,
+        1,
         {
             "product": partial(_timed, stand, product),
             "reference": partial(_timed, stand, partial(asked, _RECOUNT)),
