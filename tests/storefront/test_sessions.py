@@ -100,7 +100,14 @@ def test_staff_come_with_their_roles_and_leave_when_disabled(db: None) -> None:
 def test_being_asked_costs_one_indexed_statement(guest: int) -> None:
     token = open_guest(guest).token
     with database.transaction() as session:
-        plan = session.connection().exec_driver_sql("SET LOCAL enable_seqscan = off")
+        # As many sessions as a morning brings, and their statistics: else the planner guesses.
+        session.connection().exec_driver_sql(
+            "INSERT INTO sessions (token_digest, kind, shopper_id, created_at, expires_at)"
+            " SELECT sha256(n::text::bytea), kind, shopper_id, created_at, expires_at"
+            " FROM sessions, generate_series(1, 2000) AS n"
+        )
+        session.connection().exec_driver_sql("ANALYZE sessions")
+        session.connection().exec_driver_sql("SET LOCAL enable_seqscan = off")
         plan = session.connection().exec_driver_sql("EXPLAIN " + sessions._VERIFY, (tokens.digest(token), NOW))
         text = "\n".join(line for (line,) in plan)
     assert "uq_sessions_token_digest" in text
