@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         done: list[measure.Result] = []
         for job in asked:
             if not options.names or job.name in options.names:
-                done.append(measure.run(job, options.rounds, done))
+                done.append(measure.run(job, options.rounds))
                 print(f"{job.name}: {done[-1].verdict}", flush=True)
         memory = {name: round(place.worker_mb(name)) for name in ("product", "reference")}
     settings = {

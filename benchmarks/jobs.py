@@ -95,9 +95,12 @@ def _selling(stand: Stand) -> list[Job]:
     never_oversold = partial(sales.never_oversold, stand)
 
     def job(name: str, clients: int, budget: Budget, *, lines: int = 1, sku: str | None = None) -> Job:
-        def orders(count: int, *, reference: bool) -> list[bytes]:
+        def orders(count: int, *, reference: bool, sku: str | None = sku) -> list[bytes]:
             sales.forget_the_queue(stand)
             return traffic.orders(stand, count, lines=lines, sku=sku, reference=reference)
+
+        # What the same clients order when they do not all want the same, interleaved with those who do.
+        many = _http(stand, "product", clients, partial(orders, reference=False, sku=None), CREATED)
 
         skus = [sku] if sku else _skus(stand)
         return Job(
@@ -108,7 +111,8 @@ def _selling(stand: Stand) -> list[Job]:
                 "product": _http(stand, "product", clients, partial(orders, reference=False), CREATED),
                 "reference": _http(stand, "reference", clients, partial(orders, reference=True), CREATED),
                 "ceiling": _loop(stand, clients, _placing(skus, lines)),
-            },
+            }
+            | ({"many": many} if sku else {}),
             budget,
             never_oversold,
         )
@@ -117,8 +121,8 @@ def _selling(stand: Stand) -> list[Job]:
     return [
         job("checkout", 8, many),
         job("checkout-five", 8, Budget(ratio=0.5, cpu=3.0), lines=5),
-        job(HOT, 8, Budget(of_job="checkout", of_ratio=0.8), sku=goods.HOT_SKU),
-        job(f"{HOT}-32", 32, Budget(of_job="checkout", of_ratio=0.5), sku=goods.HOT_SKU),
+        job(HOT, 8, Budget(of_many=0.8), sku=goods.HOT_SKU),
+        job(f"{HOT}-32", 32, Budget(of_many=0.5), sku=goods.HOT_SKU),
         job("checkout-16", 16, many),
     ]
 

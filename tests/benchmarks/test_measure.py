@@ -17,18 +17,17 @@ def _job(budget: Budget, product: list[Sample], reference: list[Sample]) -> Job:
 def test_rates_are_medians_and_processor_time_is_the_minimum() -> None:
     product = [Sample(100, 5, 9, 2.0), Sample(300, 6, 9, 0.8), Sample(200, 7, 9, 1.0)]
     reference = [Sample(400, 1, 2, 0.5)] * 3
-    result = measure.run(_job(Budget(ratio=0.5, cpu=0.9), product, reference), 3, [])
+    result = measure.run(_job(Budget(ratio=0.5, cpu=0.9), product, reference), 3)
     assert (result.figures["product"].rate, result.figures["product"].cpu) == (200, 0.8)
     assert (result.ratio, result.cpu_ratio) == (0.5, 0.625)
     assert result.verdict == "ratio 0.50 (≥ 0.5) met; CPU 0.80 (≤ 0.9) met"
 
 
 def test_a_miss_says_by_how_much() -> None:
-    product, reference = [Sample(100, 5, 9, 2.0)], [Sample(400, 1, 2, 0.5)]
-    earlier = measure.run(_job(Budget(), product, reference), 1, [])
-    job = _job(Budget(ratio=0.5, cpu=1.0, of_job="scan", of_ratio=2.0), product, reference)
-    assert measure.run(job, 1, [earlier]).verdict == (
-        "ratio 0.25 (≥ 0.5) missed by 50%; CPU 2.00 (≤ 1) missed by 100%; of scan 1.00 (≥ 2) missed by 50%"
+    job = _job(Budget(ratio=0.5, cpu=1.0, of_many=1.0), [Sample(100, 5, 9, 2.0)], [Sample(400, 1, 2, 0.5)])
+    job.variants["many"] = lambda _: Sample(200, 5, 9, 1.0)
+    assert measure.run(job, 1).verdict == (
+        "ratio 0.25 (≥ 0.5) missed by 50%; CPU 2.00 (≤ 1) missed by 100%; of many 0.50 (≥ 1) missed by 50%"
     )
 
 
