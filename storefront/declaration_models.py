@@ -10,6 +10,7 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from config import database
+from storefront.order_models import Order
 
 
 class DeclarationKind(StrEnum):
@@ -25,6 +26,6 @@ class OrderDeclaration(database.Base):
 
     __tablename__ = "order_declarations"
 
-    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey(Order.id), primary_key=True)
     kind: Mapped[DeclarationKind] = mapped_column(primary_key=True)
     declared_at: Mapped[datetime]
