@@ -1,4 +1,4 @@
-"""The commands: `flask --app wsgi migrate | seed | worker | purge | staff add | staff code | welcome`."""
+"""The commands: `flask --app wsgi migrate | seed | worker | purge | staff … | audit verify | welcome`."""
 
 import secrets
 import sys
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from config import clock, database, facts, jobs, settings
 from config.errors import AppError
+from storefront import audit as trail
 from storefront import purging
 from storefront.roles import Grant, Role, Scope
 from storefront.staff import accounts
@@ -104,6 +105,20 @@ def add_staff(username: str, roles: tuple[str, ...], area: str | None, supplier:
 def staff_code() -> None:
     """Print the present one-time code of this desk's account."""
     click.echo(pyotp.TOTP(_desk_account()["totp_secret"]).now())
+
+
+audit = AppGroup("audit", help="The trail of what staff did.")
+
+
+@audit.command("verify")
+@click.option("--head", help="The digest that an earlier run or the log told: the chain must still have it.")
+def verify_audit(head: str | None) -> None:
+    """Recompute the chain of the audit trail; fails with the first entry that is not what was sealed."""
+    with database.transaction() as session:
+        chain = trail.verify(session, head=head.strip().lower() if head else None)
+    if chain.fault:
+        raise click.ClickException(f"{chain.fault}; the {chain.entries} entries before are as they were sealed.")
+    click.echo(f"{chain.entries} entries, as they were sealed. Head: {chain.head or 'none'}")
 
 
 @click.command()

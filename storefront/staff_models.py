@@ -1,6 +1,7 @@
-"""Tables of staff: accounts with scoped roles, the delay that wrong passwords earn, phones, and the audit trail.
+"""Tables of staff: accounts with scoped roles, the delay that wrong passwords earn, phones, the sealed audit trail.
 
-Invariant: passwords are argon2 hashes, second-factor secrets are encrypted, the audit trail is only ever added to.
+Invariant: passwords are argon2 hashes, second-factor secrets are encrypted, the audit trail is only ever added to (a
+trigger refuses the rest) and sealed entry by entry as it is committed.
 """
 
 from datetime import datetime
@@ -83,3 +84,13 @@ class AuditEntry(Base):
     act: Mapped[str]
     subject: Mapped[str]
     details: Mapped[dict[str, Any]]
+
+
+class AuditSeal(Base):
+    """The place of one entry in the chain; `digest` is SHA-256 over the digest before it and the entry."""
+
+    __tablename__ = "audit_seals"
+
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("staff_audit.id"), unique=True)
+    digest: Mapped[bytes]
