@@ -15,6 +15,7 @@ import procrastinate
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from procrastinate.worker import Worker
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -26,6 +27,8 @@ SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3}
 ALARM_AFTER_TRIES = 10
 # A worker that has not shown a heartbeat for this long is dead, and its jobs are put back.
 DEAD_AFTER_S = 30
+# What is due later, and what no notice told of, waits this long at most.
+POLL_S = 0.5
 
 _manager = JobManager(procrastinate.SyncPsycopgConnector())
 app = procrastinate.App(connector=procrastinate.PsycopgConnector())
@@ -111,6 +114,26 @@ def purge(session: Session, *, before: datetime) -> int:
     return len(session.execute(_PURGE, {"before": before}).all())
 
 
+class AttentiveWorker(Worker):
+    """procrastinate's worker, without its lost wake-up.
+
+    It clears the sign that a job has come when a look for jobs is over. A job that is committed while it looks is not
+    found by that look, its sign is wiped, and it waits for the next poll: money would stand still for a second.
+    """
+
+    _heard = 0
+
+    async def _handle_notification(self, **told: Any) -> None:
+        self._heard += 1
+        await super()._handle_notification(**told)
+
+    async def _fetch_and_process_jobs(self) -> None:
+        heard = None
+        while heard != self._heard and not self._stop_event.is_set():
+            heard = self._heard
+            await super()._fetch_and_process_jobs()  # type: ignore[no-untyped-call]
+
+
 async def _work(first: Callable[[], object]) -> None:
     await asyncio.to_thread(first)
     connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=8)
@@ -118,15 +141,16 @@ async def _work(first: Callable[[], object]) -> None:
         async with connected.open_async():
             await asyncio.gather(
                 *(
-                    connected.run_worker_async(
+                    AttentiveWorker(
+                        connected,
                         queues=[queue],
                         concurrency=slots,
                         name=f"{queue}-worker",
-                        fetch_job_polling_interval=1.0,
+                        fetch_job_polling_interval=POLL_S,
                         shutdown_graceful_timeout=20.0,
                         delete_jobs="successful",
                         install_signal_handlers=False,
-                    )
+                    ).run()  # type: ignore[no-untyped-call]
                     for queue, slots in SLOTS.items()
                 )
             )

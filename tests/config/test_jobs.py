@@ -7,6 +7,7 @@ from datetime import datetime
 import procrastinate
 import pytest
 from procrastinate.jobs import Job
+from procrastinate.worker import Worker
 from structlog.testing import capture_logs
 
 from config import database, facts, jobs
@@ -94,3 +95,30 @@ def test_a_reaction_that_fails_is_said_aloud_and_alarms_at_the_tenth_try() -> No
         decision = jobs.BackOff().get_retry_decision(exception=ZeroDivisionError(), job=job)
     assert [line["event"] for line in lines] == ["job.failed", "alarm"]
     assert decision.retry_at is not None
+
+
+class Queue:
+    """A queue in which a job appears, and is told of, while a worker looks and just misses it."""
+
+    worker: Worker
+    looks = 0
+
+    async def fetch_job(self, *, queues: list[str], worker_id: int) -> None:
+        self.looks += 1
+        if self.looks == 1:
+            await self.worker._handle_notification(channel="any", notification={"type": "job_inserted", "job_id": 1})
+
+
+@pytest.mark.parametrize(("kind", "looks"), [(Worker, 1), (jobs.AttentiveWorker, 2)])
+def test_a_job_that_comes_while_the_worker_looks_is_looked_for_again(
+    monkeypatch: pytest.MonkeyPatch, kind: type[Worker], looks: int
+) -> None:
+    async def look() -> tuple[int, bool]:
+        queue.worker = kind(jobs.app, queues=[jobs.MONEY])
+        queue.worker.worker_id = 1
+        await queue.worker._fetch_and_process_jobs()
+        return queue.looks, queue.worker._new_job_event.is_set()
+
+    queue = Queue()
+    monkeypatch.setattr(jobs.app, "job_manager", queue)
+    assert asyncio.run(look()) == (looks, False)
