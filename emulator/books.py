@@ -11,9 +11,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from emulator import fees
 from emulator.clock import BEIJING
 from emulator.journal import Journal
 from emulator.records import PREPAY_LIFETIME, Attempt, Notification, Order, Prepay, Refund, revive
+from emulator.terms import Terms
 
 # WeChat's own limit on partial refunds of one order.
 MOST_REFUNDS = 50
@@ -84,9 +86,16 @@ class Books:
         return self.orders.get(self._by_transaction.get(transaction_id, ""))
 
     def pay(
-        self, number: str, *, openid: str, now: datetime, payer_total: int | None = None, is_forced: bool = False
+        self,
+        number: str,
+        *,
+        openid: str,
+        now: datetime,
+        terms: Terms,
+        payer_total: int | None = None,
+        is_forced: bool = False,
     ) -> Order:
-        """Take the money for an order, once.
+        """Take the money for an order, once, for the fee of the present terms.
 
         A forced payment ignores closing and expiry, as one does whose password screen was already open.
         Raises Conflict: `unknown`, `paid`, `closed`, `expired`.
@@ -106,6 +115,8 @@ class Books:
                 payer_openid=openid,
                 payer_total=order.total if payer_total is None else payer_total,
                 paid_at=now,
+                fee_bp=terms.fee_bp,
+                fee=fees.charge(order.total, rate_bp=terms.fee_bp, places=terms.fee_places),
             )
             return self._put_order(paid)
 
@@ -144,7 +155,14 @@ class Books:
             return [self.refunds[each] for each in self._refunds_of[number]]
 
     def refund(
-        self, order: Order, request: dict[str, Any], *, now: datetime, settle_at: datetime, outcome: str
+        self,
+        order: Order,
+        request: dict[str, Any],
+        *,
+        now: datetime,
+        settle_at: datetime,
+        outcome: str,
+        terms: Terms,
     ) -> tuple[Refund, bool]:
         """Accept a refund, or return the one already accepted under this number; the flag says whether it is new.
 
@@ -162,8 +180,9 @@ class Books:
             if request["amount"]["total"] != order.total:
                 raise Conflict("total")
             earlier = self.refunds_of(order.out_trade_no)
-            given_back = sum(each.amount for each in earlier if each.status != "CLOSED")
-            if given_back + request["amount"]["refund"] > order.total:
+            alive = [each for each in earlier if each.status != "CLOSED"]
+            given_back = sum(each.amount for each in alive) + request["amount"]["refund"]
+            if given_back > order.total:
                 raise Conflict("exceeded")
             if len(earlier) >= MOST_REFUNDS:
                 raise Conflict("too_many")
@@ -175,6 +194,13 @@ class Books:
                 created_at=now,
                 settle_at=settle_at,
                 outcome=outcome,
+                fee=fees.give_back(
+                    order.fee,
+                    total_fen=order.total,
+                    refunded_fen=given_back,
+                    returned=sum(each.fee for each in alive),
+                    places=terms.fee_places,
+                ),
             )
             self._put_order(replace(order, state="REFUND"))
             return self._put_refund(refund), True
@@ -206,7 +232,7 @@ class Books:
             return self._put_notification(replace(known, attempts=attempts, state=state, next_at=next_at))
 
     def message(self, row: dict[str, Any]) -> None:
-        """Enter a subscribe message that was accepted."""
+        """Enter an accepted subscribe message."""
         with self._lock:
             self.messages.append(row)
             self._journal.write("message", str(len(self.messages)), row)

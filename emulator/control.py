@@ -11,34 +11,11 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from emulator import entries, faults, till
+from emulator import entries, faults, manual, till
 from emulator.books import Conflict
 from emulator.desk import Desk, here
 from emulator.faults import Rule
 from emulator.records import Attempt, Notification, Order
-
-control = Blueprint("control", __name__, url_prefix="/_control")
-
-CALLS = {
-    "GET /_control": "this page",
-    "POST /_control/pay": "{out_trade_no | prepay_id, person?, payer_total?, force?, wait?}: the payer pays; force = "
-    "although closed or expired; wait = answer after the notification's first sending came back",
-    "POST /_control/cancel": "{out_trade_no | prepay_id}: the payer turns back at the sheet",
-    "GET, POST, DELETE /_control/faults": "{fault, on?, when?, match?, times? | probability?, options?}: a rule",
-    "GET, POST /_control/clock": "{offset_seconds?, speed?}: move WeChat's time, shorten its waits",
-    "POST /_control/redeliver": "{out_trade_no | out_refund_no, fault?, options?, times?, parallel?, event_type?}: "
-    "send a notification again now",
-    "POST /_control/settle": "{out_refund_no}: bring a waiting refund to its outcome now",
-    "POST /_control/js_codes": "{person}: a wx.login code of the mini-program",
-    "POST /_control/phone_codes": "{person}: a getPhoneNumber code of the mini-program",
-    "POST /_control/oauth_codes": "{person, scope?}: a code of the official account, without a browser",
-    "GET /_control/people/{person}": "the openids and the unionid of a person",
-    "POST /_control/subscriptions": "{person, template_id, times?}: the person allows subscribe messages",
-    "DELETE /_control/tokens": "invalidate every access token",
-    "GET /_control/books": "all orders, refunds, notifications, messages and their totals: the independent truth",
-    "GET /_control/books/{out_trade_no}": "one order with its refunds and notifications",
-    "GET /_control/log": "?limit=: the last exchanges on the wire",
-}
 
 
 def answer(payload: Any, status: int = 200) -> Response:
@@ -47,57 +24,53 @@ def answer(payload: Any, status: int = 200) -> Response:
     return Response(content, status=status, content_type="application/json; charset=utf-8")
 
 
-@control.before_request
 def only_this_machine() -> Response | None:
     """Refuse anyone from elsewhere."""
     address = ipaddress.ip_address(request.remote_addr or "0.0.0.0")
     return None if address.is_loopback else answer({"error": "this machine only"}, 403)
 
 
-@control.errorhandler(Conflict)
 def conflict(error: Conflict) -> Response:
     """Say which rule of the books stands against it."""
     return answer({"error": error.reason}, 404 if error.reason == "unknown" else 409)
 
 
-@control.errorhandler(ValueError)
-@control.errorhandler(TypeError)
-@control.errorhandler(KeyError)
 def invalid(error: Exception) -> Response:
     """Say what was wrong with the order given."""
     return answer({"error": f"{type(error).__name__}: {error}"}, 422)
 
 
+def plane(name: str) -> Blueprint:
+    """Return one more part of the control plane, closed to anyone from elsewhere."""
+    part = Blueprint(name, __name__, url_prefix="/_control")
+    part.before_request(only_this_machine)
+    part.register_error_handler(Conflict, conflict)
+    for kind in (ValueError, TypeError, KeyError):
+        part.register_error_handler(kind, invalid)
+    return part
+
+
+control = plane("control")
+
+
 @control.get("")
-def manual() -> Response:
+def show_manual() -> Response:
     """Describe every call and fault."""
-    return answer(
-        {
-            "calls": CALLS,
-            "faults": {
-                "at a call of the merchant's (on: prepay, query, close, refund, refund_query; when: before, after)": (
-                    faults.CALL_FAULTS
-                ),
-                "at the sending of a notification (on: payment, refund)": faults.NOTIFICATION_FAULTS,
-                "in the course of the money": faults.MONEY_FAULTS,
-                "at a call of the account APIs (on: the last part of its path)": faults.ACCOUNT_FAULTS,
-            },
-        }
-    )
+    return answer({"calls": manual.CALLS, "faults": manual.FAULTS})
 
 
 @control.post("/pay")
 def pay() -> Response:
     """Pay an order as its payer would."""
-    desk, told = here(), _told()
-    order = _order(desk, told)
+    desk, asked = here(), told()
+    order = _order(desk, asked)
     paid = till.take(
         desk,
         order.out_trade_no,
-        openid=till.payer_of(desk, order, told.get("person", "路人")),
-        payer_total=told.get("payer_total"),
-        is_forced=bool(told.get("force")),
-        wait=bool(told.get("wait")),
+        openid=till.payer_of(desk, order, asked.get("person", "路人")),
+        payer_total=asked.get("payer_total"),
+        is_forced=bool(asked.get("force")),
+        wait=bool(asked.get("wait")),
     )
     return answer(entries.order(desk.books, paid))
 
@@ -106,7 +79,7 @@ def pay() -> Response:
 def cancel() -> Response:
     """Turn back at the sheet."""
     desk = here()
-    return answer(entries.order(desk.books, desk.books.cancel(_order(desk, _told()).out_trade_no)))
+    return answer(entries.order(desk.books, desk.books.cancel(_order(desk, told()).out_trade_no)))
 
 
 @control.route("/faults", methods=["GET", "POST", "DELETE"])
@@ -114,7 +87,7 @@ def rules() -> Response:
     """Show, lay down or lift the fault rules."""
     desk = here()
     if request.method == "POST":
-        return answer(desk.faults.add(**_told()), 201)
+        return answer(desk.faults.add(**told()), 201)
     if request.method == "DELETE":
         desk.faults.clear()
     return answer(desk.faults.listing())
@@ -123,33 +96,35 @@ def rules() -> Response:
 @control.route("/clock", methods=["GET", "POST"])
 def clock() -> Response:
     """Show or turn the clock."""
-    dial, told = here().clock, _told() if request.method == "POST" else {}
-    speed = float(told.get("speed", dial.speed))
+    dial, asked = here().clock, told() if request.method == "POST" else {}
+    speed = float(asked.get("speed", dial.speed))
     if speed <= 0:
         raise ValueError("speed must be above zero")
-    dial.speed, dial.offset_seconds = speed, float(told.get("offset_seconds", dial.offset_seconds))
+    dial.speed, dial.offset_seconds = speed, float(asked.get("offset_seconds", dial.offset_seconds))
     return answer({"now": dial.now(), "offset_seconds": dial.offset_seconds, "speed": dial.speed})
 
 
 @control.post("/redeliver")
 def redeliver() -> Response:
     """Send the latest notification of a payment or refund again, perhaps distorted, perhaps many at once."""
-    desk, told = here(), _told()
-    kind, number = ("refund", told["out_refund_no"]) if "out_refund_no" in told else ("payment", told["out_trade_no"])
+    desk, asked = here(), told()
+    kind, number = (
+        ("refund", asked["out_refund_no"]) if "out_refund_no" in asked else ("payment", asked["out_trade_no"])
+    )
     notification = _latest_notification(desk, kind, number)
-    if "event_type" in told:
-        notification = replace(notification, event_type=told["event_type"])
+    if "event_type" in asked:
+        notification = replace(notification, event_type=asked["event_type"])
     rule = None
-    if "fault" in told:
-        if told["fault"] not in faults.NOTIFICATION_FAULTS:
-            raise ValueError(f"no such fault of a notification: {told['fault']}")
-        rule = Rule(id=0, fault=told["fault"], options=told.get("options", {}))
-    times = int(told.get("times", 1))
+    if "fault" in asked:
+        if asked["fault"] not in faults.NOTIFICATION_FAULTS:
+            raise ValueError(f"no such fault of a notification: {asked['fault']}")
+        rule = Rule(id=0, fault=asked["fault"], options=asked.get("options", {}))
+    times = int(asked.get("times", 1))
 
     def send(_: int) -> Attempt:
         return desk.courier.repeat(notification, rule)
 
-    if told.get("parallel"):
+    if asked.get("parallel"):
         with ThreadPoolExecutor(max_workers=times) as pool:
             return answer({"attempts": list(pool.map(send, range(times)))})
     return answer({"attempts": [send(number) for number in range(times)]})
@@ -158,7 +133,7 @@ def redeliver() -> Response:
 @control.post("/settle")
 def settle() -> Response:
     """Settle a refund without waiting."""
-    desk, number = here(), _told()["out_refund_no"]
+    desk, number = here(), told()["out_refund_no"]
     if number not in desk.books.refunds:
         raise Conflict("unknown")
     till.settle(desk, number)
@@ -168,12 +143,12 @@ def settle() -> Response:
 @control.post("/<any(js_codes, phone_codes, oauth_codes):kind>")
 def codes(kind: str) -> Response:
     """Issue a code with which a person shows up."""
-    desk, told = here(), _told()
+    desk, asked = here(), told()
     who = desk.keys.identity
     appid = who.official_appid if kind == "oauth_codes" else who.miniprogram_appid
     name, field = {"js_codes": ("login", "js_code"), "phone_codes": ("phone", "code")}.get(kind, ("oauth", "code"))
     code = desk.accounts.issue_code(
-        appid=appid, person=told["person"], kind=name, scope=told.get("scope", "snsapi_base")
+        appid=appid, person=asked["person"], kind=name, scope=asked.get("scope", "snsapi_base")
     )
     return answer({field: code}, 201)
 
@@ -197,9 +172,9 @@ def person(person: str) -> Response:
 @control.post("/subscriptions")
 def subscriptions() -> Response:
     """Let subscribe messages through to a person."""
-    desk, told = here(), _told()
-    openid = desk.keys.openid(desk.keys.identity.miniprogram_appid, told["person"])
-    desk.accounts.grant_messages(openid, told["template_id"], int(told.get("times", 1)))
+    desk, asked = here(), told()
+    openid = desk.keys.openid(desk.keys.identity.miniprogram_appid, asked["person"])
+    desk.accounts.grant_messages(openid, asked["template_id"], int(asked.get("times", 1)))
     return answer({"openid": openid}, 201)
 
 
@@ -240,11 +215,11 @@ def book(out_trade_no: str) -> Response:
     order = till.find(desk, out_trade_no=out_trade_no)
     refunds = desk.books.refunds_of(out_trade_no)
     numbers = {out_trade_no, *(each.out_refund_no for each in refunds)}
-    told = [each for each in list(desk.books.notifications.values()) if each.reference in numbers]
+    sent = [each for each in list(desk.books.notifications.values()) if each.reference in numbers]
     return answer(
         entries.order(desk.books, order)
         | {"refunds": [entries.refund(each) for each in refunds]}
-        | {"notifications": [entries.notification(each) for each in told]}
+        | {"notifications": [entries.notification(each) for each in sent]}
     )
 
 
@@ -261,14 +236,15 @@ def _latest_notification(desk: Desk, kind: str, number: str) -> Notification:
     return known[-1]
 
 
-def _order(desk: Desk, told: dict[str, Any]) -> Order:
-    return till.find(desk, out_trade_no=told.get("out_trade_no"), prepay_id=told.get("prepay_id"))
+def _order(desk: Desk, asked: dict[str, Any]) -> Order:
+    return till.find(desk, out_trade_no=asked.get("out_trade_no"), prepay_id=asked.get("prepay_id"))
 
 
-def _told() -> dict[str, Any]:
+def told() -> dict[str, Any]:
+    """Return the order given, a JSON object; refuses (ValueError, TypeError) anything else."""
     if not request.is_json:
         raise ValueError("send application/json")
-    told = orjson.loads(request.get_data())
-    if not isinstance(told, dict):
+    asked = orjson.loads(request.get_data())
+    if not isinstance(asked, dict):
         raise TypeError("send a JSON object")
-    return told
+    return asked

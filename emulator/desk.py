@@ -9,6 +9,7 @@ from flask import current_app
 
 from emulator.accounts import Accounts
 from emulator.agenda import Agenda
+from emulator.archive import Archive
 from emulator.books import Books
 from emulator.clock import Clock
 from emulator.faults import Faults
@@ -16,6 +17,7 @@ from emulator.journal import Journal
 from emulator.keys import Keys
 from emulator.log import Log
 from emulator.notify import Courier
+from emulator.terms import Contract
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -39,6 +41,8 @@ class Desk:
     clock: Clock
     journal: Journal
     books: Books
+    contract: Contract
+    archive: Archive
     faults: Faults
     agenda: Agenda
     courier: Courier
@@ -68,6 +72,8 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
         clock=clock,
         journal=journal,
         books=books,
+        contract=Contract(journal),
+        archive=Archive(directory / "bills", journal),
         faults=faults,
         agenda=agenda,
         courier=Courier(keys=keys, clock=clock, books=books, faults=faults, agenda=agenda, log=log),

@@ -13,7 +13,7 @@ from typing import Any
 
 # At a call of the merchant's, `when` before or after it took effect.
 CALL_FAULTS = {
-    "error": "answer `status` (500 by default) with SYSTEM_ERROR",
+    "error": "answer `status` (500 by default) with `code` (SYSTEM_ERROR by default)",
     "limited": "answer 429 FREQUENCY_LIMITED",
     "timeout": "hang `seconds` (30 by default), then drop the connection",
     "reset": "reset the connection without an answer",
@@ -43,9 +43,18 @@ MONEY_FAULTS = {
     "refund_closed": "on refund: ends CLOSED",
     "refund_delay": "on refund: settles after `seconds`",
 }
+# In a bill, which is drawn anew whenever its address is asked for.
+BILL_FAULTS = {
+    "bill_creating": "answer 400 STATEMENT_CREATING",
+    "wrong_hash": "tell a hash that is not the file's",
+    "foreign_url": "tell an address (`url`) that is not WeChat's",
+    "row_missing": "leave a row out",
+    "row_doubled": "write a row twice",
+    "row_amount": "write another amount (`amount_fen`, 1 by default)",
+}
 # At a call to the account APIs, where every answer is HTTP 200.
 ACCOUNT_FAULTS = {"errcode": "answer `errcode` (-1, system busy, by default) and do nothing"}
-ALL = CALL_FAULTS | NOTIFICATION_FAULTS | MONEY_FAULTS | ACCOUNT_FAULTS
+ALL = CALL_FAULTS | NOTIFICATION_FAULTS | MONEY_FAULTS | BILL_FAULTS | ACCOUNT_FAULTS
 
 
 @dataclass(kw_only=True)

@@ -18,7 +18,7 @@ from emulator.desk import Desk, here
 from emulator.faults import CALL_FAULTS, Rule
 
 P = ParamSpec("P")
-Payload = dict[str, Any] | None
+Payload = dict[str, Any] | Response | None
 
 SKEW_SECONDS = 300
 # These paths name a malformed Authorization header precisely and want Accept and User-Agent first.
@@ -47,7 +47,8 @@ class HangUp(ConnectionError):
 def operation(name: str) -> Callable[[Callable[P, Payload]], Callable[P, Response]]:
     """Guard a call of the merchant's: authenticate, suffer the faults in force, answer signed.
 
-    `name` is what fault rules call it (`on`). The view returns its payload, or None for 204, or raises Refusal.
+    `name` is what fault rules call it (`on`). The view returns its payload, or None for 204, or a finished answer that
+    nobody signs, or raises Refusal.
     """
 
     def guard(view: Callable[P, Payload]) -> Callable[P, Response]:
@@ -66,6 +67,8 @@ def operation(name: str) -> Callable[[Callable[P, Payload]], Callable[P, Respons
                 _suffer(rule)
             except Refusal as refusal:
                 return _answer(desk, refusal.status, refusal.body, key=desk.keys.wechatpay)
+            if isinstance(payload, Response):
+                return payload
             key = desk.keys.stranger if rule and rule.fault == "forged_response" else desk.keys.wechatpay
             return _answer(desk, 204 if payload is None else 200, payload, key=key)
 
@@ -147,7 +150,8 @@ def _reference(arguments: dict[str, Any]) -> str | None:
 def _suffer(rule: Rule | None) -> None:
     match rule.fault if rule else None:
         case "error" if rule is not None:
-            raise Refusal(int(rule.number("status", 500)), "SYSTEM_ERROR", "系统繁忙，请稍后重试")
+            code = str(rule.options.get("code", "SYSTEM_ERROR"))
+            raise Refusal(int(rule.number("status", 500)), code, "系统繁忙，请稍后重试")
         case "limited":
             raise Refusal(429, "FREQUENCY_LIMITED", "频率超限，请降低请求频率")
         case "timeout" if rule is not None:
@@ -157,7 +161,7 @@ def _suffer(rule: Rule | None) -> None:
             raise HangUp(is_reset=True)
 
 
-def _answer(desk: Desk, status: int, payload: Payload, *, key: Any) -> Response:
+def _answer(desk: Desk, status: int, payload: dict[str, Any] | None, *, key: Any) -> Response:
     content = b"" if payload is None else orjson.dumps(payload)
     headers = {"Cache-Control": "no-cache, must-revalidate", "X-Content-Type-Options": "nosniff"}
     if payload is not None:

@@ -38,6 +38,9 @@ class Order:
     closed_at: datetime | None = None
     cancellations: int = 0
     shipping: dict[str, Any] | None = None
+    # Hundredths of a percent, and what that made, in hundred-thousandths of a yuan.
+    fee_bp: int = 0
+    fee: int = 0
 
     @property
     def appid(self) -> str:
@@ -84,6 +87,8 @@ class Refund:
     outcome: str
     status: str = "PROCESSING"
     settled_at: datetime | None = None
+    # The part of the payment's fee that comes back with it, in hundred-thousandths of a yuan.
+    fee: int = 0
 
     @property
     def amount(self) -> int:

@@ -11,7 +11,7 @@ import logging
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -69,28 +69,40 @@ class Handler(http.server.BaseHTTPRequestHandler):
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
             head[:] = [status, headers]
 
+        chunks: Iterable[bytes] = ()
         try:
             chunks = self.server.application(self._environ(body), start_response)
-            content = b"".join(chunks)
-            if hasattr(chunks, "close"):
-                chunks.close()
+            # A file says its length and goes out as it is read; anything else is one piece.
+            length = dict(head[1]).get("Content-Length")
+            if length is None or int(length) <= MOST_BYTES:
+                content = b"".join(chunks)
+                length, pieces = str(len(content)), iter((content,))
+            else:
+                pieces = iter(chunks)
         except HangUp:
             raise
         except Exception:  # noqa: BLE001 - a bug is a 500 and never the end of the server
             _log.exception("%s %s failed", self.command, self.path)
-            head[:], content = ["500 INTERNAL SERVER ERROR", []], b""
-        status, headers = head
+            head[:], length, pieces = ["500 INTERNAL SERVER ERROR", []], "0", iter(())
+        try:
+            self._write(*head, length=length, pieces=pieces)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+
+    def _write(self, status: str, headers: list[tuple[str, str]], *, length: str, pieces: Iterator[bytes]) -> None:
         code, _, reason = status.partition(" ")
         self.send_response(int(code), reason)
         for name, value in headers:
             if name.lower() not in ("content-length", "connection", "date", "server"):
                 self.send_header(name, value)
         if int(code) not in (204, 304):
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", length)
         self.send_header("Connection", "close" if self.close_connection else "keep-alive")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            for piece in pieces:
+                self.wfile.write(piece)
         self.wfile.flush()
 
     def _environ(self, body: bytes) -> dict[str, Any]:

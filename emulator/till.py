@@ -19,7 +19,14 @@ def take(
 
     Raises Conflict as `Books.pay` does.
     """
-    order = desk.books.pay(number, openid=openid, now=desk.clock.now(), payer_total=payer_total, is_forced=is_forced)
+    order = desk.books.pay(
+        number,
+        openid=openid,
+        now=desk.clock.now(),
+        terms=desk.contract.terms,
+        payer_total=payer_total,
+        is_forced=is_forced,
+    )
     notification = _announce_payment(desk, order)
     if wait:
         desk.courier.attempt(notification.id)
@@ -36,7 +43,12 @@ def give_back(desk: Desk, order: Order, request: dict[str, object], rule: Rule |
     wait = desk.clock.wait(seconds)
     outcome = REFUND_OUTCOMES.get(rule.fault, "SUCCESS") if rule else "SUCCESS"
     refund, is_new = desk.books.refund(
-        order, request, now=desk.clock.now(), settle_at=desk.clock.after(wait), outcome=outcome
+        order,
+        request,
+        now=desk.clock.now(),
+        settle_at=desk.clock.after(wait),
+        outcome=outcome,
+        terms=desk.contract.terms,
     )
     if is_new:
         desk.agenda.after(wait, lambda: settle(desk, refund.out_refund_no))

@@ -66,7 +66,7 @@ def refund(refund: Refund, order: Order) -> dict[str, Any]:
             "from": [],
             "settlement_refund": refund.amount,
             "settlement_total": order.total,
-            "discount_refund": 0,
+            "discount_refund": refund.amount - payer_share(refund, order),
             "currency": "CNY",
         },
         "promotion_detail": [],
@@ -98,5 +98,10 @@ def _refund_amount(refund: Refund, order: Order) -> dict[str, int | None]:
         "total": order.total,
         "refund": refund.amount,
         "payer_total": order.payer_total,
-        "payer_refund": min(refund.amount, order.payer_total or 0),
+        "payer_refund": payer_share(refund, order),
     }
+
+
+def payer_share(refund: Refund, order: Order) -> int:
+    """Return the part of a refund that the payer's own money made up, fen; the rest were coupons."""
+    return refund.amount * (order.payer_total or 0) // order.total

@@ -15,6 +15,7 @@ def test_the_manual_names_every_call_and_fault(wechat: Wechat) -> None:
         methods, path = call.rsplit(" ", 1)
         for method in methods.split(", "):
             url = wechat.url + path.replace("{person}", "某人").replace("{out_trade_no}", "NOBODY-01")
+            url = url.replace("{day}", "2026-11-01")
             answer = requests.request(method, url, json={}, timeout=30)
             assert answer.status_code in (200, 204, 404, 422), (call, answer.text)
             assert answer.content or answer.status_code == 204, call

@@ -1,0 +1,44 @@
+"""The part of the control plane that stands for WeChat's own consoles: terms, bills, and what moved money.
+
+What is set here a merchant would set, or WeChat would decide, on a web page.
+"""
+
+from datetime import date
+
+import orjson
+from flask import Response, request
+
+from emulator import billing, bookings
+from emulator.bookings import Fabrication
+from emulator.books import Conflict
+from emulator.control import answer, plane, told
+from emulator.desk import here
+
+console = plane("console")
+
+
+@console.route("/terms", methods=["GET", "POST"])
+def terms() -> Response:
+    """Show or change the terms."""
+    contract = here().contract
+    return answer(contract.change(told()) if request.method == "POST" else contract.terms)
+
+
+@console.post("/fabrications")
+def fabrications() -> Response:
+    """Let a day be one of so many payments that never were."""
+    asked = told()
+    plan = Fabrication(**asked | {"day": date.fromisoformat(asked["day"])})
+    here().archive.plan(plan)
+    return answer(plan, 201)
+
+
+@console.get("/bookings/<day>")
+def rows(day: str) -> Response:
+    """Show what a day's trade bill is made of, one JSON object a line, whether or not it can be fetched yet."""
+    desk, asked = here(), date.fromisoformat(day)
+    found = billing.fabricated(desk, asked) or bookings.trade(desk.books, asked)
+    lines = [orjson.dumps(row._asdict(), option=orjson.OPT_APPEND_NEWLINE) for row in found]
+    if not lines:
+        raise Conflict("unknown")
+    return Response(b"".join(lines), content_type="application/x-ndjson")
