@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database, facts, logs
-from payments import cases, lifecycle
+from payments import books, cases, lifecycle
 from payments.facts import PAYMENT_SUCCEEDED
 from payments.lifecycle import PaymentState
 from payments.models import CaseKind
@@ -141,7 +141,7 @@ _CLOSE_RIVAL_NOW = text("UPDATE payments SET next_check_at = :now WHERE referenc
 
 
 def publish(session: Session, taken: Taken, transaction: answers.Transaction, *, now: datetime) -> None:
-    """Publish `payment.succeeded` for the money that `TAKE` has just recorded.
+    """Publish `payment.succeeded` for the money that `TAKE` has just recorded, and post it to the ledger.
 
     Money that came after its payment had been closed may find another one open: that is due to be closed at once.
     """
@@ -161,6 +161,7 @@ def publish(session: Session, taken: Taken, transaction: answers.Transaction, *,
             "transaction_id": transaction.transaction_id,
         },
     )
+    books.received(session, payment=transaction.number, amount_fen=taken.amount_fen, at=transaction.succeeded_at)
     if taken.was_closed:
         session.execute(_CLOSE_RIVAL_NOW, {"reference": taken.reference, "now": now})
     log.info("payment.succeeded", payment=transaction.number)

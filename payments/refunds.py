@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config import database, facts, logs, settings
-from payments import cases, lifecycle, numbers
+from payments import books, cases, lifecycle, numbers
 from payments.errors import NothingToRefund, RefundKeyReused, RefundTooLarge
 from payments.facts import REFUND_FAILED, REFUND_REQUESTED, REFUND_SUCCEEDED
 from payments.lifecycle import PaymentState, RefundState
@@ -80,6 +80,7 @@ def request(
     refund = _new(source, amount_fen, reason, key, now)
     session.add(refund)
     session.flush()
+    books.promised_back(session, refund=refund.number, amount_fen=amount_fen, at=now)
     facts.publish(session, REFUND_REQUESTED, key=refund.number, values={"number": refund.number})
     log.info("refund.requested", refund=refund.number, payment=source.number)
     return _view(session, refund)
@@ -165,9 +166,11 @@ def _tell(session: Session, refund: Refund, now: datetime) -> None:
     }
     if refund.state is RefundState.SUCCEEDED and refund.succeeded_at is not None:
         values["refunded_at"] = refund.succeeded_at.astimezone(UTC).isoformat()
+        books.paid_back(session, refund=refund.number, amount_fen=refund.amount_fen, at=refund.succeeded_at)
         facts.publish(session, REFUND_SUCCEEDED, key=refund.number, values=values)
     if refund.state is RefundState.CLOSED:
         logs.alarm("payments.refund_closed", refund=refund.number)
+        books.kept_after_all(session, refund=refund.number, amount_fen=refund.amount_fen, at=now)
         facts.publish(session, REFUND_FAILED, key=refund.number, values=values)
     if refund.state is RefundState.ABNORMAL:
         cases.open(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from catalog import stock
 from config import facts
 from payments import refunds
-from storefront import checkout, errors, events, orders
+from storefront import books, checkout, errors, events, orders
 from storefront.order_lifecycle import OrderState
 
 
@@ -68,6 +68,7 @@ def request(
         now=now,
     )
     _write(session, order.id, refund.number, lines, freight_fen, reason, key, fingerprint, asked_by, now)
+    books.asked_back(session, refund=refund.number, amount_fen=amount_fen, at=now)
     return RefundRequested(refund.number, amount_fen, is_new=True)
 
 
@@ -217,8 +218,10 @@ def record_failed(session: Session, *, refund: str, number: str, now: datetime) 
     """
     orders.lock(session, number)
     asked = session.execute(
-        text("UPDATE order_refunds SET failed_at = :now WHERE refund_number = :refund RETURNING id"),
+        text("UPDATE order_refunds SET failed_at = :now WHERE refund_number = :refund RETURNING amount_fen"),
         {"now": now, "refund": refund},
     ).first()
     if asked is None:
         orders.give_back_again(session, number=number, refund=refund, now=now)
+    else:
+        books.stands_again(session, refund=refund, amount_fen=asked.amount_fen, at=now)

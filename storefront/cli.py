@@ -17,7 +17,7 @@ from tqdm import tqdm
 from config import clock, database, facts, jobs, settings
 from config.errors import AppError
 from storefront import audit as trail
-from storefront import purging
+from storefront import books, purging
 from storefront.roles import Grant, Role, Scope
 from storefront.staff import accounts
 
@@ -25,12 +25,16 @@ from storefront.staff import accounts
 @click.command()
 @with_appcontext
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Bring the database's schema up to date, and post to the ledger what happened before it was there."""
     # Alembic is for this command alone; no web worker should carry it.
     from config import migrations
 
     migrations.upgrade(database.engine())
     click.echo("The schema is up to date.")
+    with _bars("Posting") as progress:
+        posted = books.backfill(progress=lambda what, done: progress(what, done, done))
+    if posted:
+        click.echo(f"Posted {posted:,} movements to the ledger.")
 
 
 @click.command()

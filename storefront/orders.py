@@ -18,7 +18,7 @@ from config import database, facts, logs, settings
 from payments import collect, refunds
 from payments.errors import PaymentUnavailable
 from payments.lifecycle import PaymentState
-from storefront import errors, events
+from storefront import books, errors, events
 from storefront.order_lifecycle import CancelledBy, OrderState, may_follow
 
 # WeChat's clock and ours differ by less than this; whoever pays in the last second is still in time.
@@ -132,6 +132,7 @@ def settle(session: Session, *, number: str, payment: str, amount_fen: int, paid
         """),
         {"id": order.id, "paid_at": paid_at, "payment": payment},
     )
+    books.honoured(session, order=number, amount_fen=amount_fen, at=paid_at)
     facts.publish(session, events.ORDER_PAID, key=number, values={"order": number, "paid_at": paid_at.isoformat()})
 
 

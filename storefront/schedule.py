@@ -5,7 +5,7 @@ Invariant: an entry may run twice at once and any number of times.
 
 from config import facts, jobs
 from payments import collect, refunds
-from storefront import audit, orders, purging
+from storefront import audit, books, orders, purging
 from subway_campaign import partitions
 
 jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.WIRE)(collect.check_due)
@@ -14,6 +14,7 @@ jobs.every("* * * * * */10", name="orders.expire_due", queue=jobs.WIRE)(orders.e
 jobs.every("*/10 * * * *", name="orders.receive_due")(orders.receive_due)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)
+jobs.every("23 * * * *", name="ledger.check")(books.check)
 # At night in China; a night that is missed is made up for by the next.
 jobs.every("17 19 * * *", name="storefront.purge")(purging.purge)
 jobs.every("37 19 * * *", name="audit.verify")(audit.verify_daily)

@@ -1,0 +1,93 @@
+"""What an order means in the ledger, and the proof, every hour, that the ledger is right.
+
+Invariant: money for an order that stands has left the clearing account for what is payable with it; so whatever
+clearing holds is money that nobody has decided about yet.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from config import database, logs
+from payments import books, ledger
+from storefront.events import ORDER_PAID
+
+# What is owed for orders that stand, to suppliers and couriers and in goods: a liability until it is settled.
+PAYABLES = "payables"
+# What a placement, a recommender or a programme earns of it, once commission is settled.
+COMMISSION = "commission"
+
+_ASKED_BACK, _STANDS_AGAIN = "order.refund_requested", "order.refund_failed"
+
+
+def honoured(session: Session, *, order: str, amount_fen: int, at: datetime) -> None:
+    """Post that an order took its money and stands."""
+    source = f"{ORDER_PAID.name}/{order}"
+    ledger.transfer(session, debit=books.CLEARING, credit=PAYABLES, amount_fen=amount_fen, source=source, at=at)
+
+
+def asked_back(session: Session, *, refund: str, amount_fen: int, at: datetime) -> None:
+    """Post that a part of an order goes back: it is not payable any more."""
+    source = f"{_ASKED_BACK}/{refund}"
+    ledger.transfer(session, debit=PAYABLES, credit=books.CLEARING, amount_fen=amount_fen, source=source, at=at)
+
+
+def stands_again(session: Session, *, refund: str, amount_fen: int, at: datetime) -> None:
+    """Post that the refund of a part of an order failed: it is payable as before."""
+    source = f"{_STANDS_AGAIN}/{refund}"
+    ledger.transfer(session, debit=books.CLEARING, credit=PAYABLES, amount_fen=amount_fen, source=source, at=at)
+
+
+def differences(session: Session) -> list[books.Difference]:
+    """Return where the ledger is not what payments, refunds and orders say."""
+    row = session.execute(_EXPECTED).one()
+    payable = books.Difference("payable", row.payable, row.posted_payable)
+    return [*books.differences(session), *([payable] if payable.expected_fen != payable.posted_fen else [])]
+
+
+def check(*, now: datetime) -> list[books.Difference]:
+    """Compare the ledger with everything it was posted from, and raise an alarm for each difference."""
+    with database.transaction() as session:
+        # One snapshot, or whatever happens between two sums would look like a difference.
+        session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        found = differences(session)
+    for each in found:
+        logs.alarm("payments.ledger_differs", sum=each.name, expected=each.expected_fen, posted=each.posted_fen)
+    return found
+
+
+def backfill(*, progress: Callable[[str, int], None]) -> int:
+    """Post what happened before the ledger was there; returns how many movements. Again, it posts nothing."""
+    return books.backfill(progress=progress) + books.post_missing("orders", _MISSING, progress)
+
+
+_MISSING = {
+    ORDER_PAID.name: books.missing_movements(
+        fact=ORDER_PAID.name,
+        debit=books.CLEARING,
+        credit=PAYABLES,
+        rows="SELECT number, payable_fen AS amount_fen, paid_at AS at FROM orders WHERE payment_number IS NOT NULL",
+    ),
+    _ASKED_BACK: books.missing_movements(
+        fact=_ASKED_BACK,
+        debit=PAYABLES,
+        credit=books.CLEARING,
+        rows="SELECT refund_number AS number, amount_fen, asked_at AS at FROM order_refunds",
+    ),
+    _STANDS_AGAIN: books.missing_movements(
+        fact=_STANDS_AGAIN,
+        debit=books.CLEARING,
+        credit=PAYABLES,
+        rows="""
+            SELECT refund_number AS number, amount_fen, failed_at AS at FROM order_refunds WHERE failed_at IS NOT NULL
+        """,
+    ),
+}
+_EXPECTED = text(f"""
+    SELECT (SELECT coalesce(sum(payable_fen), 0) FROM orders WHERE payment_number IS NOT NULL)::bigint
+         - (SELECT coalesce(sum(amount_fen), 0) FROM order_refunds WHERE failed_at IS NULL)::bigint AS payable,
+           (SELECT coalesce(-sum(amount_fen), 0) FROM ledger_entries WHERE account = '{PAYABLES}')::bigint
+           AS posted_payable
+""")
