@@ -8,25 +8,17 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from emulator import fees
+from emulator import fees, refunds
 from emulator.clock import BEIJING
 from emulator.journal import Journal
-from emulator.records import PREPAY_LIFETIME, Attempt, Notification, Order, Prepay, Refund, revive
+from emulator.records import PREPAY_LIFETIME, Attempt, Conflict, Notification, Order, Prepay, Refund, revive
 from emulator.terms import Terms
 
-# WeChat's own limit on partial refunds of one order.
-MOST_REFUNDS = 50
-
-
-class Conflict(Exception):
-    """The books do not allow this step; `reason` names why."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+# Makes the refund of an order, given its earlier ones and the request.
+Accept = Callable[[Order, list[Refund], dict[str, Any]], Refund]
 
 
 class Books:
@@ -154,64 +146,33 @@ class Books:
         with self._lock:
             return [self.refunds[each] for each in self._refunds_of[number]]
 
-    def refund(
-        self,
-        order: Order,
-        request: dict[str, Any],
-        *,
-        now: datetime,
-        settle_at: datetime,
-        outcome: str,
-        terms: Terms,
-    ) -> tuple[Refund, bool]:
+    def refund(self, number: str, request: dict[str, Any], accept: Accept) -> tuple[Refund, bool]:
         """Accept a refund, or return the one already accepted under this number; the flag says whether it is new.
 
-        Raises Conflict: `unpaid`, `different`, `total`, `exceeded`, `too_many`.
+        Raises Conflict: `different`, and what `accept` raises.
         """
         with self._lock:
-            order = self.orders[order.out_trade_no]
+            order = self.orders[number]
             known = self.refunds.get(request["out_refund_no"])
             if known is not None:
-                if (known.out_trade_no, known.request["amount"]) != (order.out_trade_no, request["amount"]):
-                    raise Conflict("different")
+                refunds.require_same(known, order, request)
                 return known, False
-            if not order.is_paid:
-                raise Conflict("unpaid")
-            if request["amount"]["total"] != order.total:
-                raise Conflict("total")
-            earlier = self.refunds_of(order.out_trade_no)
-            alive = [each for each in earlier if each.status != "CLOSED"]
-            given_back = sum(each.amount for each in alive) + request["amount"]["refund"]
-            if given_back > order.total:
-                raise Conflict("exceeded")
-            if len(earlier) >= MOST_REFUNDS:
-                raise Conflict("too_many")
-            refund = Refund(
-                out_refund_no=request["out_refund_no"],
-                refund_id=f"50{secrets.randbelow(10**27):027d}",
-                out_trade_no=order.out_trade_no,
-                request=request,
-                created_at=now,
-                settle_at=settle_at,
-                outcome=outcome,
-                fee=fees.give_back(
-                    order.fee,
-                    total_fen=order.total,
-                    refunded_fen=given_back,
-                    returned=sum(each.fee for each in alive),
-                    places=terms.fee_places,
-                ),
-            )
+            refund = accept(order, self.refunds_of(number), request)
             self._put_order(replace(order, state="REFUND"))
             return self._put_refund(refund), True
 
-    def settle_refund(self, number: str, *, now: datetime) -> Refund | None:
-        """Bring a refund to its outcome; None when it is there already."""
+    def redirect_refund(self, number: str, *, now: datetime, wait: timedelta) -> Refund:
+        """Send an abnormal refund on its way again. Raises Conflict `not_abnormal`."""
+        with self._lock:
+            return self._put_refund(refunds.redirect(self.refunds[number], now=now, wait=wait))
+
+    def settle_refund(self, number: str, *, now: datetime, outcome: str | None = None) -> Refund | None:
+        """Bring a refund to its outcome, or to another one; None when it is settled already."""
         with self._lock:
             refund = self.refunds[number]
             if refund.status != "PROCESSING":
                 return None
-            return self._put_refund(replace(refund, status=refund.outcome, settled_at=now))
+            return self._put_refund(replace(refund, status=outcome or refund.outcome, settled_at=now))
 
     # Notifications and messages
 
@@ -242,8 +203,8 @@ class Books:
     def pending(self) -> tuple[Collection[Refund], Collection[Notification]]:
         """Return the refunds and notifications that still wait for something: what a restart must pick up."""
         with self._lock:
-            refunds = [each for each in self.refunds.values() if each.status == "PROCESSING"]
-            return refunds, [each for each in self.notifications.values() if each.state == "pending"]
+            waiting = [each for each in self.refunds.values() if each.status == "PROCESSING"]
+            return waiting, [each for each in self.notifications.values() if each.state == "pending"]
 
     def snapshot(self) -> dict[str, list[Any]]:
         """Return everything at one instant."""

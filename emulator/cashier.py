@@ -10,9 +10,8 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from werkzeug.wrappers import Response as AnyResponse
 
 from emulator import signing, till
-from emulator.books import Conflict
 from emulator.desk import here
-from emulator.records import H5_LIFETIME, Order
+from emulator.records import H5_LIFETIME, Conflict, Order
 from emulator.weixin import person_of_browser, remember_person
 
 pages = Blueprint("cashier", __name__)

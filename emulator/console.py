@@ -10,9 +10,9 @@ from flask import Response, request
 
 from emulator import billing, bookings
 from emulator.bookings import Fabrication
-from emulator.books import Conflict
 from emulator.control import answer, plane, told
 from emulator.desk import here
+from emulator.records import Conflict
 
 console = plane("console")
 

@@ -11,11 +11,10 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from emulator import entries, faults, manual, till
-from emulator.books import Conflict
+from emulator import entries, faults, manual, till, views
 from emulator.desk import Desk, here
 from emulator.faults import Rule
-from emulator.records import Attempt, Notification, Order
+from emulator.records import Attempt, Conflict, Notification, Order
 
 
 def answer(payload: Any, status: int = 200) -> Response:
@@ -133,10 +132,13 @@ def redeliver() -> Response:
 @control.post("/settle")
 def settle() -> Response:
     """Settle a refund without waiting."""
-    desk, number = here(), told()["out_refund_no"]
+    desk, asked = here(), told()
+    number, outcome = asked["out_refund_no"], asked.get("outcome")
+    if outcome not in (None, *views.REFUND_STATES):
+        raise ValueError(f"no such outcome: {outcome}")
     if number not in desk.books.refunds:
         raise Conflict("unknown")
-    till.settle(desk, number)
+    till.settle(desk, number, outcome)
     return answer(entries.refund(desk.books.refunds[number]))
 
 

@@ -116,6 +116,16 @@ def require_mchid(desk: Desk, mchid: object) -> None:
         raise Refusal(400, "INVALID_REQUEST", "http header中的mchid与post payload中的mchid不匹配")
 
 
+def reveal(desk: Desk, text: str) -> str:
+    """Decrypt a sensitive field with the key that the request's Wechatpay-Serial names; refuses any other."""
+    serial = request.headers.get("Wechatpay-Serial", "")
+    key = desk.keys.wechatpay if serial == desk.keys.identity.public_key_id else None
+    plain = None if key is None else signing.reveal(key, text)
+    if plain is None:
+        raise Refusal(400, "PARAM_ERROR", "敏感字段解密失败，请检查请求头Wechatpay-Serial与加密所用的公钥")
+    return plain
+
+
 def _unsigned(message: str, detail: dict[str, Any] | None = None) -> Refusal:
     return Refusal(401, "SIGN_ERROR", message, detail)
 

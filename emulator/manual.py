@@ -11,7 +11,8 @@ CALLS = {
     "GET, POST /_control/clock": "{offset_seconds?, speed?}: move WeChat's time, shorten its waits",
     "POST /_control/redeliver": "{out_trade_no | out_refund_no, fault?, options?, times?, parallel?, event_type?}: "
     "send a notification again now",
-    "POST /_control/settle": "{out_refund_no}: bring a waiting refund to its outcome now",
+    "POST /_control/settle": "{out_refund_no, outcome?}: bring a waiting refund to its outcome now, or to "
+    "SUCCESS, ABNORMAL or CLOSED",
     "POST /_control/js_codes": "{person}: a wx.login code of the mini-program",
     "POST /_control/phone_codes": "{person}: a getPhoneNumber code of the mini-program",
     "POST /_control/oauth_codes": "{person, scope?}: a code of the official account, without a browser",

@@ -13,6 +13,14 @@ H5_LIFETIME = timedelta(minutes=5)
 SHORTEST_TIME_TO_PAY = timedelta(minutes=1)
 
 
+class Conflict(Exception):
+    """The books do not allow this step; `reason` names why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prepay:
     """One answer to a prepay call: an id to pay by, for a while."""

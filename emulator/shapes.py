@@ -286,3 +286,15 @@ REFUND: Shape = Group(
         ),
     },
 )
+ABNORMAL_REFUND: Shape = Group(
+    label="异常退款",
+    fields={
+        "out_refund_no": Text(label="商户退款单号", longest=64, pattern=REFUND_NUMBER, is_required=True),
+        "type": Text(
+            label="异常退款处理方式", longest=32, pattern="USER_BANK_CARD|MERCHANT_BANK_CARD", is_required=True
+        ),
+        "bank_type": Text(label="开户银行", longest=16),
+        "bank_account": Text(label="收款银行卡号", longest=1024),
+        "real_name": Text(label="收款用户姓名", longest=1024),
+    },
+)

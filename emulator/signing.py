@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA1
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 _PAIR = re.compile(r'([a-z_]+)="([^"]*)"')
@@ -77,6 +78,14 @@ def signature_headers(key: RSAPrivateKey, *, serial: str, timestamp: int, body: 
         "Wechatpay-Serial": serial,
         "Wechatpay-Signature-Type": SCHEME,
     }
+
+
+def reveal(key: RSAPrivateKey, text: str) -> str | None:
+    """Decrypt a sensitive field, RSA-OAEP with SHA-1 both times, or return None when it is not for this key."""
+    try:
+        return key.decrypt(base64.b64decode(text, validate=True), OAEP(MGF1(SHA1()), SHA1(), None)).decode()
+    except ValueError:
+        return None
 
 
 def seal(apiv3_key: str, plaintext: bytes, *, associated_data: str) -> dict[str, str]:

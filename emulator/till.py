@@ -3,11 +3,13 @@
 The books change first; the announcement follows from them and is made again after a restart that cut in between.
 """
 
-from emulator import notify, views
-from emulator.books import Conflict
+import functools
+from datetime import timedelta
+
+from emulator import notify, refunds, views
 from emulator.desk import Desk
 from emulator.faults import Rule
-from emulator.records import Notification, Order, Refund
+from emulator.records import Conflict, Notification, Order, Refund
 
 REFUND_OUTCOMES = {"refund_abnormal": "ABNORMAL", "refund_closed": "CLOSED"}
 
@@ -40,34 +42,42 @@ def give_back(desk: Desk, order: Order, request: dict[str, object], rule: Rule |
     seconds = desk.options.refund_seconds
     if rule is not None and rule.fault == "refund_delay":
         seconds = rule.number("seconds", 3600)
-    wait = desk.clock.wait(seconds)
-    outcome = REFUND_OUTCOMES.get(rule.fault, "SUCCESS") if rule else "SUCCESS"
-    refund, is_new = desk.books.refund(
-        order,
-        request,
-        now=desk.clock.now(),
-        settle_at=desk.clock.after(wait),
-        outcome=outcome,
-        terms=desk.contract.terms,
+    wait, terms, now = desk.clock.wait(seconds), desk.contract.terms, desk.clock.now()
+    accept = functools.partial(
+        refunds.accept,
+        now=now,
+        wait=timedelta(seconds=wait),
+        gap=timedelta(seconds=desk.clock.wait(terms.refund_gap_seconds)),
+        outcome=REFUND_OUTCOMES.get(rule.fault, "SUCCESS") if rule else "SUCCESS",
+        terms=terms,
     )
+    refund, is_new = desk.books.refund(order.out_trade_no, request, accept)
     if is_new:
         desk.agenda.after(wait, lambda: settle(desk, refund.out_refund_no))
     return refund
 
 
-def settle(desk: Desk, number: str) -> None:
-    """Bring a refund to its outcome and announce it where the merchant asked to be told."""
-    refund = desk.books.settle_refund(number, now=desk.clock.now())
+def redirect(desk: Desk, number: str) -> Refund:
+    """Send an abnormal refund on its way again, and have it arrive after a while. Raises Conflict `not_abnormal`."""
+    wait = desk.clock.wait(desk.options.refund_seconds)
+    refund = desk.books.redirect_refund(number, now=desk.clock.now(), wait=timedelta(seconds=wait))
+    desk.agenda.after(wait, lambda: settle(desk, number))
+    return refund
+
+
+def settle(desk: Desk, number: str, outcome: str | None = None) -> None:
+    """Bring a refund to its outcome, or to another by order, and announce it where the merchant asked to be told."""
+    refund = desk.books.settle_refund(number, now=desk.clock.now(), outcome=outcome)
     if refund is not None and refund.notify_url:
         desk.courier.schedule(_announce_refund(desk, refund))
 
 
 def resume(desk: Desk) -> None:
     """Pick up after a restart: send what is pending, settle what is due, announce what nobody was told."""
-    refunds, notifications = desk.books.pending()
+    waiting, notifications = desk.books.pending()
     for notification in notifications:
         desk.courier.schedule(notification)
-    for refund in refunds:
+    for refund in waiting:
         seconds = max(0.0, (refund.settle_at - desk.clock.now()).total_seconds())
         desk.agenda.after(seconds, lambda number=refund.out_refund_no: settle(desk, number))  # type: ignore[misc]
     told = {(each.kind, each.reference) for each in desk.books.notifications.values()}

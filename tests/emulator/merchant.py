@@ -61,7 +61,7 @@ class Merchant:
                 PKCS1v15(),
                 hashes.SHA256(),
             )
-        except (InvalidSignature, KeyError):
+        except (InvalidSignature, KeyError, ValueError):
             return False
         return True
 

@@ -157,7 +157,7 @@ def test_a_refund_settles_later(pos: Till, wechat: Wechat) -> None:
     wait_until(lambda: pos.query_refund("BACK-0001-R1")[1]["status"] == "SUCCESS")
     assert pos.query_refund("BACK-0001-R1")[1]["success_time"].endswith("+08:00")
 
-    assert pos.refund("BACK-0001", "BACK-0001-R1", 2000)[1]["refund_id"] == view["refund_id"]
+    assert pos.refund("BACK-0001", "BACK-0001-R1", 2000, reason="坏果")[1]["refund_id"] == view["refund_id"]
     assert pos.refund("BACK-0001", "BACK-0001-R1", 2001)[0] == 400
     assert pos.refund("BACK-0001", "BACK-0001-R2", 3991)[0] == 400
     assert pos.refund("BACK-0001", "BACK-0001-R2", 3990, total=1)[0] == 400
