@@ -21,10 +21,15 @@ RECEIVABLE = "wechat_receivable"
 CLEARING = "order_clearing"
 # What was promised back to payers and has not arrived: a liability.
 REFUNDS = "refunds"
+# Money of ours elsewhere than at WeChat: an asset.
+BANK = "bank"
 # What WeChat keeps of each payment: an expense.
 FEES = "fees"
 # What a person wrote off when closing a case.
 ADJUSTMENTS = "adjustments"
+
+# The source of a refund that a person paid out: `refund.succeeded` is what WeChat paid.
+_TRANSFERRED = "refund.transferred"
 
 # So many rows are posted at once when the books catch up with what was there before them.
 _PAGE = 5_000
@@ -46,6 +51,12 @@ def paid_back(session: Session, *, refund: str, amount_fen: int, at: datetime) -
     """Post that a refund reached its payer."""
     source = f"{REFUND_SUCCEEDED.name}/{refund}"
     ledger.transfer(session, debit=REFUNDS, credit=RECEIVABLE, amount_fen=amount_fen, source=source, at=at)
+
+
+def paid_by_transfer(session: Session, *, refund: str, amount_fen: int, at: datetime) -> None:
+    """Post that a person paid a refund out from the bank; what WeChat holds of it stays ours."""
+    source = f"{_TRANSFERRED}/{refund}"
+    ledger.transfer(session, debit=REFUNDS, credit=BANK, amount_fen=amount_fen, source=source, at=at)
 
 
 def kept_after_all(session: Session, *, refund: str, amount_fen: int, at: datetime) -> None:
@@ -144,6 +155,12 @@ _MISSING = {
         credit=RECEIVABLE,
         rows="SELECT number, amount_fen, succeeded_at AS at FROM payment_refunds WHERE state = 'succeeded'",
     ),
+    _TRANSFERRED: missing_movements(
+        fact=_TRANSFERRED,
+        debit=REFUNDS,
+        credit=BANK,
+        rows="SELECT number, amount_fen, transferred_at AS at FROM payment_refunds WHERE state = 'transferred'",
+    ),
     # When WeChat closed a refund was not kept; the fact that says so was written then.
     REFUND_FAILED.name: missing_movements(
         fact=REFUND_FAILED.name,
@@ -162,7 +179,8 @@ _EXPECTED = text(f"""
         r.paid_back, r.owed_back, e.*
     FROM (
         SELECT coalesce(sum(amount_fen) FILTER (WHERE state = 'succeeded'), 0)::bigint AS paid_back,
-               coalesce(sum(amount_fen) FILTER (WHERE state NOT IN ('succeeded', 'closed')), 0)::bigint AS owed_back
+               coalesce(sum(amount_fen) FILTER (
+                   WHERE state NOT IN ('succeeded', 'closed', 'transferred')), 0)::bigint AS owed_back
         FROM payment_refunds
     ) r, (
         SELECT coalesce(sum(amount_fen), 0)::bigint AS total,

@@ -55,6 +55,41 @@ class RefundTooLarge(errors.Conflict):
     message = "退款金额超过可退金额"
 
 
+class TooManyRefunds(errors.Conflict):
+    """WeChat Pay takes no further refund of this payment: what is left can only be paid out by transfer."""
+
+    code = "payment.too_many_refunds"
+    message = "这笔付款的退款次数已达上限"
+
+
+class RefundTooLate(errors.Conflict):
+    """WeChat Pay takes refunds for 365 days after the payment."""
+
+    code = "payment.refund_too_late"
+    message = "付款已超过一年，不能原路退款"
+
+
+class RefundNotFound(errors.NotFound):
+    """There is no refund under this number."""
+
+    code = "payment.refund_not_found"
+    message = "退款不存在"
+
+
+class RefundNotAbnormal(errors.Conflict):
+    """Only a refund that WeChat Pay could not pay out is dealt with by hand."""
+
+    code = "payment.refund_not_abnormal"
+    message = "这笔退款不是异常状态"
+
+
+class RefundDeclined(errors.Conflict):
+    """WeChat Pay does not send the refund to this card; `code` is WeChat's."""
+
+    code = "payment.refund_declined"
+    message = "微信支付未接受这张银行卡"
+
+
 class RefundKeyReused(errors.Conflict):
     """The same key was used before for another refund."""
 

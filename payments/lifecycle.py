@@ -33,6 +33,7 @@ class RefundState(StrEnum):
     SUCCEEDED = "succeeded"
     CLOSED = "closed"
     ABNORMAL = "abnormal"
+    TRANSFERRED = "transferred"
 
 
 PAYMENT_MOVES: Mapping[PaymentState, frozenset[PaymentState]] = {
@@ -47,16 +48,33 @@ REFUND_MOVES: Mapping[RefundState, frozenset[RefundState]] = {
         {RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.ABNORMAL}
     ),
     RefundState.PROCESSING: frozenset({RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.ABNORMAL}),
-    # An abnormal refund is repaired by hand at WeChat and then goes on.
-    RefundState.ABNORMAL: frozenset({RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED}),
+    # An abnormal refund is sent on to a bank card and then goes on, or a person pays it out by transfer.
+    RefundState.ABNORMAL: frozenset(
+        {RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.TRANSFERRED}
+    ),
     RefundState.SUCCEEDED: frozenset(),
     RefundState.CLOSED: frozenset(),
+    RefundState.TRANSFERRED: frozenset(),
 }
 
 # The states whose amount cannot be promised to another refund. An abnormal one may still reach the payer at any time.
 REFUND_HOLDS_MONEY = frozenset(
-    {RefundState.REQUESTED, RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.ABNORMAL}
+    {
+        RefundState.REQUESTED,
+        RefundState.PROCESSING,
+        RefundState.SUCCEEDED,
+        RefundState.ABNORMAL,
+        RefundState.TRANSFERRED,
+    }
 )
+# The states in which the payer has the money.
+REFUND_ARRIVED = frozenset({RefundState.SUCCEEDED, RefundState.TRANSFERRED})
+
+# WeChat's own limits: so many refunds of one payment, a minute apart, within a year of paying.
+MOST_REFUNDS = 50
+REFUND_WITHIN = timedelta(days=365)
+# The minute counts from when WeChat took the one before, which may be as late as our call can last.
+REFUNDS_APART = timedelta(seconds=90)
 
 # WeChat recommends these instants after opening for a payment of which no notification came.
 _CHECKS_AFTER_OPENING = (

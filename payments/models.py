@@ -88,6 +88,11 @@ class Refund(Base):
     request: Mapped[dict[str, Any]]
     refund_id: Mapped[str | None] = mapped_column(String(64))
     requested_at: Mapped[Instant]
+    # When it last went to WeChat; the payment's next refund goes a while after it.
+    sent_at: Mapped[Instant | None]
+    # How a person paid it out after WeChat could not: by whom, and under which number at the bank.
+    transfer: Mapped[dict[str, Any] | None]
+    transferred_at: Mapped[Instant | None]
     succeeded_at: Mapped[Instant | None]
     next_check_at: Mapped[Instant | None]
 
@@ -95,6 +100,10 @@ class Refund(Base):
         UniqueConstraint("reference", "key"),
         CheckConstraint("amount_fen > 0", name="amount_is_positive"),
         CheckConstraint("(state = 'succeeded') = (succeeded_at IS NOT NULL)", name="success_is_complete"),
+        CheckConstraint(
+            "(state = 'transferred') = (transferred_at IS NOT NULL AND transfer IS NOT NULL)",
+            name="transfer_is_complete",
+        ),
         Index("ix_payment_refunds_due", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
     )
 

@@ -1,18 +1,20 @@
 """Gives money back: records what is owed to the payer, sends it to WeChat, and follows it until it has arrived.
 
 What is promised back never exceeds what was paid, and one key of the caller's is one refund, however often it comes.
+Refunds of one payment go to WeChat one at a time and apart, as WeChat demands: each waits its turn.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config import database, facts, logs, settings
 from payments import books, cases, lifecycle, numbers
-from payments.errors import NothingToRefund, RefundKeyReused, RefundTooLarge
+from payments.errors import NothingToRefund, RefundKeyReused, RefundTooLarge, RefundTooLate, TooManyRefunds
 from payments.facts import REFUND_FAILED, REFUND_REQUESTED, REFUND_SUCCEEDED
 from payments.lifecycle import PaymentState, RefundState
 from payments.models import CaseKind, Payment, Refund
@@ -59,8 +61,9 @@ def request(
     """Record a refund of `amount_fen` of the reference's money and publish `refund.requested` {number}.
 
     Should a reference have been paid twice, `payment` names the payment meant; otherwise the first with enough left is
-    taken. The same key again returns the refund that it made. Raises `NothingToRefund`, `RefundTooLarge` with
-    `refundable_fen`, and `RefundKeyReused` for another amount under the same key.
+    taken. The same key again returns the refund that it made. Raises `NothingToRefund`, `RefundTooLate` a year after
+    paying, `RefundTooLarge` with `refundable_fen`, `TooManyRefunds` after WeChat's most, and `RefundKeyReused` for
+    another amount under the same key.
     """
     database.require_transaction(session)
     if amount_fen < 1:
@@ -73,10 +76,7 @@ def request(
         if earlier.amount_fen != amount_fen:
             raise RefundKeyReused
         return _view(session, earlier)
-    refundable = {found.id: found.amount_fen - _held_fen(session, found) for found in paid}
-    source = next((found for found in paid if refundable[found.id] >= amount_fen), None)
-    if source is None:
-        raise RefundTooLarge(refundable_fen=max(refundable.values()))
+    source = _source(session, paid, amount_fen, now)
     refund = _new(source, amount_fen, reason, key, now)
     session.add(refund)
     session.flush()
@@ -97,18 +97,53 @@ def send(*, number: str, now: datetime) -> None:
 
 
 def _send(number: str, now: datetime) -> bool:
-    """Send one refund; False when there was no answer."""
-    with database.transaction() as session:
-        refund = session.scalars(select(Refund).where(Refund.number == number)).one()
-    if refund.state is not RefundState.REQUESTED:
+    """Send one refund when it is its turn; False when there was no answer."""
+    body = _take_turn(number, now)
+    if body is None:
         return True
-    sent = client.current().refund(refund.request)
+    sent = client.current().refund(body)
     found = sent if isinstance(sent, answers.RefundReport) else client.current().query_refund(number)
     if isinstance(found, answers.RefundReport):
-        _record_answer(found, number, now)
+        record_answer(found, number, now)
     elif isinstance(sent, answers.Refused) and isinstance(found, answers.Missing):
         logs.alarm("payments.refund_refused", refund=number, code=sent.code)
     return not isinstance(found, answers.Unknown)
+
+
+def _take_turn(number: str, now: datetime) -> Mapping[str, Any] | None:
+    """Return what to send of a requested refund, and note that it is sent now.
+
+    None when it has been answered, or when another of its payment went too short a while ago: then it is due later.
+    """
+    with database.transaction() as session:
+        _lock_payment(session, number)
+        refund = session.scalars(select(Refund).where(Refund.number == number).with_for_update()).one()
+        if refund.state is not RefundState.REQUESTED:
+            return None
+        turn = _turn(session, refund)
+        if turn is not None and now < turn:
+            refund.next_check_at = turn
+            log.info("refund.waits_its_turn", refund=number)
+            return None
+        refund.sent_at = now
+        return refund.request
+
+
+def _lock_payment(session: Session, number: str) -> None:
+    """Lock the payment of a refund, so that of two refunds only one finds the way free."""
+    session.execute(
+        select(Payment.id)
+        .join(Refund, Refund.payment_id == Payment.id)
+        .where(Refund.number == number)
+        .with_for_update(of=Payment)
+    )
+
+
+def _turn(session: Session, refund: Refund) -> datetime | None:
+    """Return when a refund may be sent at the earliest; None when no other of its payment was."""
+    others = select(func.max(Refund.sent_at)).where(Refund.payment_id == refund.payment_id, Refund.id != refund.id)
+    last = session.scalars(others).one()
+    return None if last is None else last + lifecycle.REFUNDS_APART
 
 
 def check_due(*, now: datetime, limit: int = 50) -> int:
@@ -202,6 +237,26 @@ def _held_fen(session: Session, payment: Payment) -> int:
     return int(session.scalars(held).one())
 
 
+def _source(session: Session, paid: Sequence[Payment], amount_fen: int, now: datetime) -> Payment:
+    """Return the first of these locked payments that the amount can come from."""
+    fresh = [found for found in paid if found.succeeded_at and now <= found.succeeded_at + lifecycle.REFUND_WITHIN]
+    if not fresh:
+        raise RefundTooLate
+    refundable = {found.id: found.amount_fen - _held_fen(session, found) for found in fresh}
+    rich = [found for found in fresh if refundable[found.id] >= amount_fen]
+    if not rich:
+        raise RefundTooLarge(refundable_fen=max(refundable.values()))
+    source = next((found for found in rich if _count(session, found) < lifecycle.MOST_REFUNDS), None)
+    if source is None:
+        raise TooManyRefunds(most=lifecycle.MOST_REFUNDS)
+    return source
+
+
+def _count(session: Session, payment: Payment) -> int:
+    """How many refunds WeChat has heard or will hear of: one that it closed counts like any other."""
+    return session.scalars(select(func.count()).where(Refund.payment_id == payment.id)).one()
+
+
 def _new(payment: Payment, amount_fen: int, reason: str, key: str, now: datetime) -> Refund:
     number = numbers.refund()
     body = bodies.refund(
@@ -243,13 +298,13 @@ def _ask(number: str, now: datetime) -> bool:
     """Query one refund and record the answer; False when there was none."""
     found = client.current().query_refund(number)
     if isinstance(found, answers.RefundReport):
-        _record_answer(found, number, now)
+        record_answer(found, number, now)
     elif isinstance(found, answers.Missing):
         logs.alarm("payments.refund_vanished", refund=number)
     return not isinstance(found, answers.Unknown)
 
 
-def _record_answer(found: answers.RefundReport, number: str, now: datetime) -> None:
+def record_answer(found: answers.RefundReport, number: str, now: datetime) -> None:
     """Record an answer of WeChat's. A mismatch in it is confirmed: it becomes a case, and nothing is asked again."""
     with database.transaction() as session:
         verdict = record(session, report=found, now=now)
@@ -272,7 +327,7 @@ def _take_due(now: datetime) -> tuple[str, RefundState] | None:
         refund = session.scalar(
             select(Refund)
             .where(Refund.next_check_at <= now)
-            .order_by(Refund.next_check_at)
+            .order_by(Refund.next_check_at, Refund.id)
             .limit(1)
             .with_for_update(skip_locked=True)
         )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from config import database
 from payments import collect, refunds
-from payments.lifecycle import REFUND_HOLDS_MONEY, PaymentState, RefundState
+from payments.lifecycle import REFUND_ARRIVED, REFUND_HOLDS_MONEY, PaymentState
 from storefront import errors
 from storefront.order_lifecycle import OrderState
 
@@ -141,7 +141,7 @@ def _way_back(session: Session, row: Any) -> tuple[int, int]:
     """
     if row["state"] == OrderState.CANCELLED:
         found = refunds.listing(session, reference=row["number"])
-        back = sum(each.amount_fen for each in found if each.state is RefundState.SUCCEEDED)
+        back = sum(each.amount_fen for each in found if each.state in REFUND_ARRIVED)
         return sum(each.amount_fen for each in found if each.state in REFUND_HOLDS_MONEY) - back, back
     asked = row["refunds"]
     going = sum(each["amount_fen"] for each in asked if not each["refunded_at"] and not each["failed_at"])

@@ -127,12 +127,17 @@ class SafeCore(Core):
         return None
 
     def request(
-        self, path: str, method: RequestType = RequestType.GET, data: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        method: RequestType = RequestType.GET,
+        data: Mapping[str, Any] | None = None,
+        cipher_data: bool = False,
     ) -> tuple[int, str]:
         """Send one signed request and return (status, text). The same `data` is always the same bytes.
 
-        When no connection can be made, or it breaks, the same request goes to the backup address. Raises
-        `requests.RequestException` without an answer and `ValueError` for a 2xx that WeChat did not sign.
+        `cipher_data` changes nothing: the serial that the library would add for it is always sent. When no connection
+        can be made, or it breaks, the same request goes to the backup address. Raises `requests.RequestException`
+        without an answer and `ValueError` for a 2xx that WeChat did not sign.
         """
         body = "" if data is None else orjson.dumps(data, option=orjson.OPT_SORT_KEYS).decode()
         try:
@@ -225,6 +230,26 @@ class Client:
         _check(number)
         found = _ask("query_refund", number, lambda: self._pay.query_refund(number))
         return answers.refund_report(found) if isinstance(found, dict) else _missing_or(found)
+
+    def refund_to_card(
+        self, number: str, *, refund_id: str, bank_type: str, account: str, holder: str
+    ) -> answers.RefundReport | answers.Refused | answers.Unknown:
+        """Ask that an abnormal refund goes to a bank card of the payer's; account and holder travel encrypted."""
+        _check(number)
+        _check(refund_id)
+        found = _ask(
+            "refund_to_card",
+            number,
+            lambda: self._pay.abnormal_refund(
+                refund_id=refund_id,
+                out_refund_no=number,
+                type="USER_BANK_CARD",
+                bank_type=bank_type,
+                bank_account=account,
+                real_name=holder,
+            ),
+        )
+        return answers.refund_report(found) if isinstance(found, dict) else found
 
     def page_parameters(self, *, appid: str, prepay_id: str, now: datetime) -> dict[str, str]:
         """Sign the parameters with which a page inside WeChat opens the cashier; fresh for every tap."""

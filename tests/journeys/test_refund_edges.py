@@ -8,9 +8,9 @@ from structlog.testing import capture_logs
 
 from config import clock, database
 from config.errors import AppError
-from payments import collect
+from payments import collect, refunds
 from payments.collect import Payer
-from payments.lifecycle import Channel
+from payments.lifecycle import REFUNDS_APART, Channel
 from storefront import aftersales, checkout, errors, order_views, orders, shipping
 from storefront.order_lifecycle import CancelledBy
 from tests.journeys.conftest import Desk
@@ -55,6 +55,9 @@ def ask_back(number: str, *, key: str = "refund-01", lines: dict[int, int] | Non
 def settle_at_wechat(desk: Desk) -> None:
     """Send what was asked for, let WeChat decide it, and ask WeChat what became of it."""
     desk.drain()
+    # As if what was sent had been sent long ago: a payment's next refund waits its turn.
+    database.statement("UPDATE payment_refunds SET sent_at = sent_at - interval '1 hour' RETURNING number")
+    refunds.check_due(now=clock.now() + REFUNDS_APART)
     for (number,) in database.statement("SELECT number FROM payment_refunds WHERE state = 'processing'"):
         desk.wechat.order("/settle", out_refund_no=number)
         desk.wechat.order("/redeliver", out_refund_no=number)

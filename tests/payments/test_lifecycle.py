@@ -19,6 +19,7 @@ def test_every_state_has_its_moves() -> None:
 def test_nothing_un_receives_money() -> None:
     assert not PAYMENT_MOVES[PaymentState.SUCCEEDED]
     assert not REFUND_MOVES[RefundState.SUCCEEDED]
+    assert not REFUND_MOVES[RefundState.TRANSFERRED]
 
 
 def test_a_closed_payment_may_still_succeed_but_never_reopens() -> None:

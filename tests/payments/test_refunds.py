@@ -11,7 +11,7 @@ from sqlalchemy import select
 from config import database, facts
 from payments import collect, errors, refunds
 from payments.errors import RefundTooLarge
-from payments.lifecycle import PaymentState, RefundState
+from payments.lifecycle import MOST_REFUNDS, REFUNDS_APART, PaymentState, RefundState
 from payments.models import Payment, Refund
 from payments.receipts import Verdict
 from payments.refunds import RefundView
@@ -79,9 +79,12 @@ class TestAsking:
     def test_only_a_closed_refund_gives_its_amount_free(self, paid: str, state: RefundState, now: datetime) -> None:
         first = ask_back(5000, now=now)
         change(
-            "UPDATE payment_refunds SET state = :state, succeeded_at = :succeeded_at",
+            "UPDATE payment_refunds SET state = :state, succeeded_at = :succeeded_at,"
+            " transferred_at = :transferred_at, transfer = cast(:transfer AS jsonb)",
             state=state,
             succeeded_at=now if state is RefundState.SUCCEEDED else None,
+            transferred_at=now if state is RefundState.TRANSFERRED else None,
+            transfer="{}" if state is RefundState.TRANSFERRED else None,
         )
         if state is RefundState.CLOSED:
             assert ask_back(5990, key="K2", now=now).number != first.number
@@ -107,6 +110,82 @@ class TestAsking:
             ask_back(1, key="K3", now=now)
         with pytest.raises(errors.NothingToRefund):
             ask_back(1, key="K3", now=now, payment="Panother")
+
+    def test_after_fifty_refunds_none_follows_even_when_wechat_closed_some(self, paid: str, now: datetime) -> None:
+        for count in range(MOST_REFUNDS):
+            ask_back(1, key=f"K{count}", now=now)
+        change("UPDATE payment_refunds SET state = 'closed' WHERE key IN ('K1', 'K2')")
+        with pytest.raises(errors.TooManyRefunds):
+            ask_back(1, key="one-more", now=now)
+        assert ask_back(1, key="K0", now=now).key == "K0"
+
+    def test_a_year_after_paying_wechat_takes_none(self, paid: str, now: datetime) -> None:
+        with pytest.raises(errors.RefundTooLate):
+            ask_back(1, now=now + timedelta(days=366))
+        assert ask_back(1, now=now + timedelta(days=364)).amount_fen == 1
+
+
+class TestTurns:
+    """Refunds of one payment go to WeChat one at a time, and apart."""
+
+    def test_the_next_waits_for_the_one_before_and_then_goes_by_itself(
+        self, paid: str, wechat: Wechat, now: datetime
+    ) -> None:
+        numbers = [ask_back(100, key=f"K{count}", now=now).number for count in range(3)]
+        for number in numbers:
+            refunds.send(number=number, now=now)
+        assert [state_of(number) for number in numbers] == ["processing", "requested", "requested"]
+        refunds.check_due(now=now + REFUNDS_APART - timedelta(seconds=1))
+        assert [state_of(number) for number in numbers[1:]] == ["requested", "requested"]
+        refunds.check_due(now=now + REFUNDS_APART)
+        assert [state_of(number) for number in numbers[1:]] == ["processing", "requested"]
+        refunds.check_due(now=now + 2 * REFUNDS_APART)
+        assert state_of(numbers[2]) == "processing"
+        assert [each["out_refund_no"] for each in wechat.book(paid)["refunds"]] == numbers
+
+    def test_another_payment_waits_for_nobody(self, buyer: Buyer, now: datetime) -> None:
+        for reference in ("O1", "O2"):
+            buyer.paid(reference, now=now)
+            made = ask_back(100, reference=reference, now=now)
+            refunds.send(number=made.number, now=now)
+            assert state_of(made.number) == "processing"
+
+    def test_one_without_an_answer_is_sent_again_and_keeps_the_other_waiting(
+        self, paid: str, wechat: Wechat, now: datetime
+    ) -> None:
+        first, second = (ask_back(100, key=key, now=now).number for key in ("K1", "K2"))
+        wechat.fault("error", on="refund", when="before")
+        refunds.send(number=first, now=now)
+        refunds.check_due(now=now + timedelta(seconds=31))
+        assert (state_of(first), state_of(second)) == ("processing", "requested")
+        refunds.check_due(now=now + timedelta(seconds=31) + REFUNDS_APART)
+        assert state_of(second) == "processing"
+
+    @staticmethod
+    def race(paid: str, wechat: Wechat, now: datetime) -> int:
+        """Send four refunds of one payment at the same moment; returns how many WeChat got."""
+        numbers = [ask_back(100, key=f"K{count}", now=now).number for count in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: refunds.send(number=number, now=now), numbers))
+        return len(wechat.book(paid)["refunds"])
+
+    def test_without_the_lock_they_all_go_at_once(
+        self, paid: str, wechat: Wechat, monkeypatch: pytest.MonkeyPatch, now: datetime
+    ) -> None:
+        """The guard off: each looks before any has gone, every time."""
+        look, together = refunds._turn, Barrier(4)
+
+        def look_together(session: Any, refund: Refund) -> datetime | None:
+            found = look(session, refund)
+            together.wait()
+            return found
+
+        monkeypatch.setattr(refunds, "_lock_payment", lambda *_: None)
+        monkeypatch.setattr(refunds, "_turn", look_together)
+        assert self.race(paid, wechat, now) == 4
+
+    def test_only_one_goes(self, paid: str, wechat: Wechat, now: datetime) -> None:
+        assert self.race(paid, wechat, now) == 1
 
 
 class TestRace:

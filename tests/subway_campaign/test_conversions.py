@@ -89,6 +89,23 @@ def test_r14_partial_and_full_refunds_reverse_with_the_original_weights(world: W
         assert set(world.credits("N1", model).values()) == {0}
 
 
+def test_r14_any_sequence_of_partials_reverses_all_of_the_credit_and_no_more(world: World) -> None:
+    rider = world.scan("A", beijing(3, 1)).visitor
+    world.scan("B", beijing(3, 2), rider)
+    world.scan("C", beijing(3, 3), rider)
+    left = {1: 1_001, 2: 4, 3: 9_990}
+    world.order("N1", rider, beijing(3, 4), *left.values())
+    models = ("last", "first", "linear", "position", "decay")
+    parts = [(1, 1), (3, 3_331), (2, 3), (1, 999), (3, 1), (1, 1), (2, 1), (3, 6_658)]
+    for turn, (line, fen) in enumerate(parts):
+        left[line] -= fen
+        world.refund("N1", f"R{turn}", beijing(3, 5, turn), {line: fen})
+        for model in models:
+            assert sum(world.credits("N1", model).values()) == sum(left.values())
+    assert left == {1: 0, 2: 0, 3: 0}
+    assert all(set(world.credits("N1", model).values()) == {0} for model in models)
+
+
 def test_r14b_one_line_returned_moves_only_its_rows(world: World) -> None:
     rider = world.scan("A", beijing(3, 3)).visitor
     world.order("N1", rider, beijing(3, 4), 6_000, 3_990)

@@ -1,0 +1,134 @@
+"""Refunds that WeChat Pay could not pay out (ABNORMAL): the queue of them, and the two ways out.
+
+Either WeChat sends the money on to a bank card of the payer's, or a person pays it out by transfer and says so here.
+What leaves the queue never comes back by itself, and the money stays promised to the payer throughout. A card's number
+and its holder's name pass through to WeChat, encrypted, and are neither kept nor logged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config import database, facts, logs
+from payments import books, refunds
+from payments.errors import PaymentUnavailable, RefundDeclined, RefundNotAbnormal, RefundNotFound
+from payments.facts import REFUND_SUCCEEDED
+from payments.lifecycle import RefundState
+from payments.models import Payment, Refund
+from payments.wechatpay import answers, client
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """A refund that waits for a person; `refund_id` is WeChat's own number of it."""
+
+    number: str
+    reference: str
+    payment: str
+    transaction_id: str | None
+    refund_id: str | None
+    amount_fen: int
+    reason: str
+    requested_at: datetime
+
+
+def listing(session: Session) -> Sequence[Stranded]:
+    """Return every refund that waits for a person, oldest first."""
+    rows = session.execute(
+        select(Refund, Payment.number, Payment.transaction_id)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Refund.state == RefundState.ABNORMAL)
+        .order_by(Refund.requested_at, Refund.id)
+    )
+    return [
+        Stranded(
+            number=refund.number,
+            reference=refund.reference,
+            payment=payment,
+            transaction_id=transaction_id,
+            refund_id=refund.refund_id,
+            amount_fen=refund.amount_fen,
+            reason=refund.reason,
+            requested_at=refund.requested_at,
+        )
+        for refund, payment, transaction_id in rows
+    ]
+
+
+def send_to_card(*, number: str, bank_type: str, account: str, holder: str, now: datetime) -> RefundState:
+    """Ask WeChat to send an abnormal refund on to the payer's bank card, and record its answer.
+
+    Returns how the refund then stands. Raises `RefundNotFound`, `RefundNotAbnormal`, `RefundDeclined` when WeChat says
+    no, and `PaymentUnavailable` when its answer is not known: the refund is asked about again by itself.
+    """
+    database.refuse_transaction()
+    with database.transaction() as session:
+        refund = _find(session, number)
+        refund_id = refund.refund_id or ""
+    sent = client.current().refund_to_card(
+        number, refund_id=refund_id, bank_type=bank_type, account=account, holder=holder
+    )
+    found = sent if isinstance(sent, answers.RefundReport) else client.current().query_refund(number)
+    if not isinstance(found, answers.RefundReport):
+        raise PaymentUnavailable
+    refunds.record_answer(found, number, now)
+    with database.transaction() as session:
+        state = session.scalars(select(Refund.state).where(Refund.number == number)).one()
+    if state is RefundState.ABNORMAL:
+        if isinstance(sent, answers.Refused):
+            raise RefundDeclined(code=sent.code)
+        raise PaymentUnavailable
+    log.info("refund.sent_to_card", refund=number, state=state)
+    return state
+
+
+def mark_transferred(
+    session: Session, *, number: str, bank_reference: str, note: str, paid_by: str, paid_at: datetime, now: datetime
+) -> bool:
+    """Write that a person paid an abnormal refund out by transfer, post it, and publish `refund.succeeded`.
+
+    `bank_reference` is the evidence: the transfer's number at the bank. False when the same was written before. Raises
+    `RefundNotFound` and `RefundNotAbnormal`. Should WeChat pay after all, that is a mismatch and becomes a case.
+    """
+    database.require_transaction(session)
+    refund = session.scalar(select(Refund).where(Refund.number == number).with_for_update())
+    if refund is not None and refund.transfer is not None and refund.transfer["bank_reference"] == bank_reference:
+        return False
+    refund = _find(session, number)
+    refund.state, refund.transferred_at, refund.next_check_at = RefundState.TRANSFERRED, paid_at, None
+    refund.transfer = {
+        "bank_reference": bank_reference,
+        "note": note,
+        "paid_by": paid_by,
+        "marked_at": now.astimezone(UTC).isoformat(),
+    }
+    books.paid_by_transfer(session, refund=number, amount_fen=refund.amount_fen, at=paid_at)
+    facts.publish(
+        session,
+        REFUND_SUCCEEDED,
+        key=number,
+        values={
+            "reference": refund.reference,
+            "refund": number,
+            "key": refund.key,
+            "amount_fen": refund.amount_fen,
+            "refunded_at": paid_at.astimezone(UTC).isoformat(),
+            "by_transfer": True,
+        },
+    )
+    log.info("refund.transferred", refund=number)
+    return True
+
+
+def _find(session: Session, number: str) -> Refund:
+    refund = session.scalar(select(Refund).where(Refund.number == number))
+    if refund is None:
+        raise RefundNotFound
+    if refund.state is not RefundState.ABNORMAL:
+        raise RefundNotAbnormal(state=refund.state.value)
+    return refund

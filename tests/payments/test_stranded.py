@@ -1,0 +1,110 @@
+"""A refund that WeChat cannot pay out waits for a person, and leaves the queue by one of two ways."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from config import database
+from payments import books, errors, refunds, stranded
+from payments.lifecycle import RefundState
+from tests.payments.conftest import Buyer, Wechat, change, facts_of, rows
+from tests.payments.test_refunds import ask_back, state_of, wechat_says
+
+
+@pytest.fixture
+def abnormal(buyer: Buyer, wechat: Wechat, now: datetime) -> str:
+    """A refund of 59.90 yuan that WeChat could not pay out."""
+    buyer.paid(now=now)
+    number = ask_back(now=now).number
+    wechat.fault("refund_abnormal", on="refund")
+    refunds.send(number=number, now=now)
+    wechat.order("/settle", out_refund_no=number)
+    wechat.order("/redeliver", out_refund_no=number)
+    assert state_of(number) == "abnormal"
+    return number
+
+
+def mark(number: str, *, now: datetime, bank_reference: str = "20261121-000017") -> bool:
+    with database.transaction() as session:
+        return stranded.mark_transferred(
+            session,
+            number=number,
+            bank_reference=bank_reference,
+            note="买家本人账户",
+            paid_by="li",
+            paid_at=now - timedelta(hours=1),
+            now=now,
+        )
+
+
+def queue() -> list[str]:
+    with database.transaction() as session:
+        return [each.number for each in stranded.listing(session)]
+
+
+def test_the_queue_holds_what_waits_for_a_person(abnormal: str, buyer: Buyer, now: datetime) -> None:
+    buyer.paid("O2", now=now)
+    ask_back(100, reference="O2", now=now)
+    with database.transaction() as session:
+        (found,) = stranded.listing(session)
+    assert (found.number, found.reference, found.amount_fen) == (abnormal, "O1", 5990)
+    assert found.refund_id is not None
+
+
+def test_a_transfer_with_its_evidence_ends_the_refund_once(abnormal: str, now: datetime) -> None:
+    assert mark(abnormal, now=now)
+    assert not mark(abnormal, now=now)
+    assert (state_of(abnormal), queue()) == ("transferred", [])
+    (told,) = facts_of("refund.succeeded")
+    assert datetime.fromisoformat(told.pop("refunded_at")) == now - timedelta(hours=1)
+    assert told == {"reference": "O1", "refund": abnormal, "key": "K1", "amount_fen": 5990, "by_transfer": True}
+    [kept] = rows("SELECT transfer FROM payment_refunds")
+    assert (kept["transfer"]["bank_reference"], kept["transfer"]["paid_by"]) == ("20261121-000017", "li")
+    with database.transaction() as session:
+        assert books.differences(session) == []
+    with pytest.raises(errors.RefundNotAbnormal):
+        mark(abnormal, now=now, bank_reference="another")
+    with pytest.raises(errors.RefundTooLarge):
+        ask_back(1, key="K2", now=now)
+
+
+def test_should_wechat_pay_after_all_a_person_hears_of_it(abnormal: str, wechat: Wechat, now: datetime) -> None:
+    mark(abnormal, now=now)
+    with database.transaction() as session:
+        refund = refunds.listing(session, reference="O1")[0]
+    assert wechat_says(refund.number, status="SUCCESS", succeeded_at=now, now=now).value == "mismatched"
+    assert state_of(abnormal) == "transferred"
+    assert len(facts_of("refund.succeeded")) == 1
+
+
+def test_only_an_abnormal_refund_is_dealt_with_by_hand(buyer: Buyer, now: datetime) -> None:
+    buyer.paid(now=now)
+    number = ask_back(now=now).number
+    with pytest.raises(errors.RefundNotAbnormal):
+        mark(number, now=now)
+    with pytest.raises(errors.RefundNotFound):
+        mark("Rnone", now=now)
+
+
+def to_card(number: str, now: datetime) -> RefundState:
+    return stranded.send_to_card(
+        number=number, bank_type="ICBC_DEBIT", account="6222020000000000000", holder="王小明", now=now
+    )
+
+
+def test_wechat_may_decline_a_card_and_the_refund_stays_in_the_queue(
+    abnormal: str, now: datetime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change("UPDATE payment_refunds SET refund_id = 'unknown-at-wechat'")
+    with pytest.raises((errors.RefundDeclined, errors.PaymentUnavailable)):
+        to_card(abnormal, now)
+    change("UPDATE payment_refunds SET refund_id = NULL")
+    assert queue() == [abnormal]
+    assert not {"6222020000000000000", "王小明"} & set("".join(capsys.readouterr()).split())
+
+
+def test_no_answer_leaves_it_in_the_queue(abnormal: str, wechat: Wechat, now: datetime) -> None:
+    wechat.fault("error", on="refund_query")
+    with pytest.raises(errors.PaymentUnavailable):
+        to_card(abnormal, now)
+    assert queue() == [abnormal]
