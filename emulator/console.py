@@ -42,3 +42,18 @@ def rows(day: str) -> Response:
     if not lines:
         raise Conflict("unknown")
     return Response(b"".join(lines), content_type="application/x-ndjson")
+
+
+@console.route("/keys", methods=["GET", "POST"])
+def keys() -> Response:
+    """Show WeChat's keys and which are in use, or make one more."""
+    desk = here()
+    if request.method == "POST":
+        return answer(desk.keyring.make(told()["kind"], now=desk.clock.now()).public, 201)
+    return answer({"keys": [each.public for each in desk.keyring.signers.values()], "in_use": desk.keyring.choice})
+
+
+@console.post("/keys/use")
+def use_keys() -> Response:
+    """Sign and seal with other keys from now on."""
+    return answer(here().keyring.choose(told()))

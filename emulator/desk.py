@@ -14,6 +14,7 @@ from emulator.books import Books
 from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.journal import Journal
+from emulator.keyring import Keyring
 from emulator.keys import Keys
 from emulator.log import Log
 from emulator.notify import Courier
@@ -38,6 +39,7 @@ class Desk:
 
     options: Options
     keys: Keys
+    keyring: Keyring
     clock: Clock
     journal: Journal
     books: Books
@@ -65,10 +67,11 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
     """Put a desk together on the books of `directory`; refuses (SystemExit) a directory that is in use."""
     journal = Journal(directory / "journal.jsonl")
     clock, faults, agenda, log = Clock(speed=speed), Faults(seed), Agenda(), Log()
-    books = Books(journal)
+    books, keyring = Books(journal), Keyring(keys, journal)
     return Desk(
         options=options,
         keys=keys,
+        keyring=keyring,
         clock=clock,
         journal=journal,
         books=books,
@@ -76,7 +79,7 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
         archive=Archive(directory / "bills", journal),
         faults=faults,
         agenda=agenda,
-        courier=Courier(keys=keys, clock=clock, books=books, faults=faults, agenda=agenda, log=log),
+        courier=Courier(keys=keys, keyring=keyring, clock=clock, books=books, faults=faults, agenda=agenda, log=log),
         accounts=Accounts(keys, clock),
         log=log,
     )

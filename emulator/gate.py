@@ -16,6 +16,7 @@ from flask import Response, g, request
 from emulator import signing
 from emulator.desk import Desk, here
 from emulator.faults import CALL_FAULTS, Rule
+from emulator.keyring import Signer
 
 P = ParamSpec("P")
 Payload = dict[str, Any] | Response | None
@@ -58,19 +59,21 @@ def operation(name: str) -> Callable[[Callable[P, Payload]], Callable[P, Respons
             try:
                 authenticate(desk)
             except Refusal as refusal:
-                return _answer(desk, refusal.status, refusal.body, key=None)
+                return _answer(desk, refusal.status, refusal.body, signer=None)
             reference = _reference(kwargs)
+            signer = desk.keyring.for_answer(request.headers.get("Wechatpay-Serial", ""))
             try:
                 _suffer(desk.faults.draw(CALL_FAULTS, on=name, reference=reference))
                 payload = view(*args, **kwargs)
                 rule = desk.faults.draw(CALL_FAULTS, on=name, reference=reference, when="after")
                 _suffer(rule)
             except Refusal as refusal:
-                return _answer(desk, refusal.status, refusal.body, key=desk.keys.wechatpay)
+                return _answer(desk, refusal.status, refusal.body, signer=signer)
             if isinstance(payload, Response):
                 return payload
-            key = desk.keys.stranger if rule and rule.fault == "forged_response" else desk.keys.wechatpay
-            return _answer(desk, 204 if payload is None else 200, payload, key=key)
+            if rule and rule.fault == "forged_response":
+                signer = Signer(serial=signer.serial, key=desk.keys.stranger)
+            return _answer(desk, 204 if payload is None else 200, payload, signer=signer)
 
         return guarded
 
@@ -118,9 +121,8 @@ def require_mchid(desk: Desk, mchid: object) -> None:
 
 def reveal(desk: Desk, text: str) -> str:
     """Decrypt a sensitive field with the key that the request's Wechatpay-Serial names; refuses any other."""
-    serial = request.headers.get("Wechatpay-Serial", "")
-    key = desk.keys.wechatpay if serial == desk.keys.identity.public_key_id else None
-    plain = None if key is None else signing.reveal(key, text)
+    signer = desk.keyring.signers.get(request.headers.get("Wechatpay-Serial", ""))
+    plain = None if signer is None else signing.reveal(signer.key, text)
     if plain is None:
         raise Refusal(400, "PARAM_ERROR", "敏感字段解密失败，请检查请求头Wechatpay-Serial与加密所用的公钥")
     return plain
@@ -171,17 +173,17 @@ def _suffer(rule: Rule | None) -> None:
             raise HangUp(is_reset=True)
 
 
-def _answer(desk: Desk, status: int, payload: dict[str, Any] | None, *, key: Any) -> Response:
+def _answer(desk: Desk, status: int, payload: dict[str, Any] | None, *, signer: Signer | None) -> Response:
     content = b"" if payload is None else orjson.dumps(payload)
     headers = {"Cache-Control": "no-cache, must-revalidate", "X-Content-Type-Options": "nosniff"}
     if payload is not None:
         headers |= {"Content-Type": _JSON, "Content-Language": "zh-CN"}
-    if key is not None or request.path.startswith(_PRECISE):
+    if signer is not None or request.path.startswith(_PRECISE):
         headers["Request-ID"] = f"{secrets.token_hex(22).upper()}-{0 if status < 300 else 268435456 + status}"
-    if key is not None:
+    if signer is not None:
         headers |= signing.signature_headers(
-            key,
-            serial=desk.keys.identity.public_key_id,
+            signer.key,
+            serial=signer.serial,
             timestamp=int(desk.clock.now().timestamp()),
             body=content,
         )

@@ -52,7 +52,7 @@ class Keys:
     @cached_property
     def stranger(self) -> rsa.RSAPrivateKey:
         """A key that nobody should trust, for the forgeries that the control plane orders."""
-        return _new_key()
+        return new_key()
 
     @property
     def secrets_by_appid(self) -> dict[str, str]:
@@ -118,21 +118,21 @@ def load(directory: Path) -> Keys:
     with _alone_in(directory):
         for name in (MERCHANT_KEY, WECHATPAY_KEY):
             if not (directory / name).exists():
-                _write(directory / name, _private_pem(_new_key()))
+                _write(directory / name, private_pem(new_key()))
         if not (directory / WECHATPAY_PUBLIC_KEY).exists():
-            _write(directory / WECHATPAY_PUBLIC_KEY, _public_pem(_read_key(directory / WECHATPAY_KEY)))
+            _write(directory / WECHATPAY_PUBLIC_KEY, public_pem(_read_key(directory / WECHATPAY_KEY)))
         if not (directory / IDENTITY).exists():
             _write(directory / IDENTITY, orjson.dumps(asdict(_new_identity()), option=orjson.OPT_INDENT_2))
         return Keys(directory, Identity(**orjson.loads((directory / IDENTITY).read_bytes())))
 
 
 def _new_identity() -> Identity:
-    mchid = "16" + _digits(8)
+    mchid = "16" + random_digits(8)
     return Identity(
         mchid=mchid,
         merchant_serial=secrets.token_hex(20).upper(),
         apiv3_key=secrets.token_hex(16),
-        public_key_id="PUB_KEY_ID_01" + mchid + _digits(16),
+        public_key_id="PUB_KEY_ID_01" + mchid + random_digits(16),
         miniprogram_appid="wx" + secrets.token_hex(8),
         miniprogram_secret=secrets.token_hex(16),
         official_appid="wx" + secrets.token_hex(8),
@@ -141,7 +141,8 @@ def _new_identity() -> Identity:
     )
 
 
-def _digits(count: int) -> str:
+def random_digits(count: int) -> str:
+    """Return so many decimal digits."""
     return "".join(secrets.choice("0123456789") for _ in range(count))
 
 
@@ -149,7 +150,8 @@ def _mac(secret: str, message: str) -> bytes:
     return hmac.digest(secret.encode(), message.encode(), hashlib.sha256)
 
 
-def _new_key() -> rsa.RSAPrivateKey:
+def new_key() -> rsa.RSAPrivateKey:
+    """Return a new RSA key of the size that WeChat uses."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -160,13 +162,15 @@ def _read_key(path: Path) -> rsa.RSAPrivateKey:
     return key
 
 
-def _private_pem(key: rsa.RSAPrivateKey) -> bytes:
+def private_pem(key: rsa.RSAPrivateKey) -> bytes:
+    """Return a private key as PKCS#8 PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _public_pem(key: rsa.RSAPrivateKey) -> bytes:
+def public_pem(key: rsa.RSAPrivateKey) -> bytes:
+    """Return the public half of a key as PEM."""
     return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 

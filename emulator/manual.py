@@ -26,6 +26,9 @@ CALLS = {
     "POST /_control/fabrications": "{day, payments, refunds?, seed?, fee_bp?}: let that day's bills be of so many rows "
     "that never were, always the same",
     "GET /_control/bookings/{day}": "what that day's trade bill is made of, one JSON object a line",
+    "GET, POST /_control/keys": "{kind: public_key | certificate}: make one more key of WeChat's and show its PEM",
+    "POST /_control/keys/use": "{answers?: serial, notifications?: {serial: share}, apiv3_key?}: what WeChat signs "
+    "with when a request names no key, with what shares notifications are signed, and what they are sealed with",
     "GET /_control/log": "?limit=: the last exchanges on the wire",
 }
 FAULTS = {

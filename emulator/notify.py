@@ -18,6 +18,7 @@ from emulator.agenda import Agenda
 from emulator.books import Books
 from emulator.clock import Clock, beijing
 from emulator.faults import NOTIFICATION_FAULTS, Faults, Rule
+from emulator.keyring import Keyring
 from emulator.keys import Keys
 from emulator.log import Log
 from emulator.records import Attempt, Notification
@@ -30,8 +31,11 @@ PATIENCE_SECONDS = 5
 class Courier:
     """Carries notifications to the merchant."""
 
-    def __init__(self, *, keys: Keys, clock: Clock, books: Books, faults: Faults, agenda: Agenda, log: Log) -> None:
+    def __init__(
+        self, *, keys: Keys, keyring: Keyring, clock: Clock, books: Books, faults: Faults, agenda: Agenda, log: Log
+    ) -> None:
         self._keys = keys
+        self._keyring = keyring
         self._clock = clock
         self._books = books
         self._faults = faults
@@ -87,7 +91,7 @@ class Courier:
             "Accept": "*/*",
             "User-Agent": "Mozilla/4.0",
             "Request-ID": f"{secrets.token_hex(20).upper()}-0",
-        } | self._signature(body, rule)
+        } | self._signature(notification, body, rule)
         at, started = self._clock.now(), time.monotonic()
         status, error = None, None
         try:
@@ -119,15 +123,16 @@ class Courier:
             "event_type": notification.event_type,
             "summary": notification.summary,
             "resource": {"original_type": original_type}
-            | signing.seal(self._keys.identity.apiv3_key, orjson.dumps(resource), associated_data=original_type),
+            | signing.seal(self._keyring.choice.apiv3_key, orjson.dumps(resource), associated_data=original_type),
         }
 
-    def _signature(self, body: bytes, rule: Rule | None) -> dict[str, str]:
+    def _signature(self, notification: Notification, body: bytes, rule: Rule | None) -> dict[str, str]:
         fault = rule.fault if rule else None
         shift = {"old_timestamp": -301, "future_timestamp": 301}.get(fault or "", 0)
+        signer = self._keyring.for_notification(notification.reference, len(notification.attempts))
         headers = signing.signature_headers(
-            self._keys.stranger if fault == "wrong_key" else self._keys.wechatpay,
-            serial=self._keys.identity.public_key_id,
+            self._keys.stranger if fault == "wrong_key" else signer.key,
+            serial=signer.serial,
             timestamp=int(self._clock.now().timestamp()) + shift,
             body=body,
         )

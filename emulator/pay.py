@@ -5,10 +5,12 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request
 
-from emulator import gate, shapes, till, views
+from emulator import gate, shapes, signing, till, views
+from emulator.clock import beijing
 from emulator.desk import Desk, here
 from emulator.faults import MONEY_FAULTS
 from emulator.gate import Payload, Refusal
+from emulator.keyring import Signer
 from emulator.records import Conflict, Order
 
 v3 = Blueprint("pay", __name__, url_prefix="/v3")
@@ -20,6 +22,11 @@ _PREPAY_REFUSALS = {
     "closed": (400, "ORDER_CLOSED", "该订单已失效"),
     "different": (403, "OUT_TRADE_NO_USED", "商户订单号重复：请求重入时，参数与首次请求时不一致"),
 }
+_NO_CERTIFICATES = (
+    404,
+    "RESOURCE_NOT_EXISTS",
+    "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。可查看指引https://pay.weixin.qq.com/doc/v3/merchant/4012153196",
+)
 _PAID_AT_CLOSE = (400, "ORDER_PAID", "该订单已支付")
 _NO_ORDER = (404, "ORDER_NOT_EXIST", "订单不存在")
 _NO_RESOURCE = (404, "RESOURCE_NOT_EXISTS", "订单不存在或未支付")
@@ -39,13 +46,12 @@ _REFUND_REFUSALS = {
 @v3.get("/certificates")
 @gate.operation("certificates")
 def certificates() -> Payload:
-    """Answer what a merchant hears that lives by the WeChat Pay public key alone."""
-    raise Refusal(
-        404,
-        "RESOURCE_NOT_EXISTS",
-        "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。"
-        "可查看指引https://pay.weixin.qq.com/doc/v3/merchant/4012153196",
-    )
+    """Answer the platform certificates, sealed; who lives by public keys alone hears that there are none."""
+    desk = here()
+    data = [_sealed_certificate(desk, each) for each in desk.keyring.certificates()]
+    if not data:
+        raise Refusal(*_NO_CERTIFICATES)
+    return {"data": data}
 
 
 @v3.post("/pay/transactions/<any(jsapi, h5, native):product>")
@@ -171,6 +177,20 @@ def nothing_here(error: Any) -> Response:
     response.set_data(b"")
     response.headers.pop("Content-Type", None)
     return response
+
+
+def _sealed_certificate(desk: Desk, signer: Signer) -> dict[str, Any]:
+    certificate = signer.certificate
+    assert certificate is not None
+    sealed = signing.seal(
+        desk.keyring.choice.apiv3_key, signer.public["certificate_pem"].encode(), associated_data="certificate"
+    )
+    return {
+        "serial_no": signer.serial,
+        "effective_time": beijing(certificate.not_valid_before_utc),
+        "expire_time": beijing(certificate.not_valid_after_utc),
+        "encrypt_certificate": sealed,
+    }
 
 
 def _check_prepay(desk: Desk, product: str, body: Any) -> None:
