@@ -1,7 +1,8 @@
 """Money goes back once, never more than came, and WeChat's last word is ours."""
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -125,21 +126,34 @@ class TestAsking:
         assert ask_back(1, now=now + timedelta(days=364)).amount_fen == 1
 
 
+@pytest.fixture
+def later(wechat: Wechat) -> Iterator[Callable[[datetime], None]]:
+    """Do what is due after a while, by our clock and by WeChat's, which counts the minute for itself."""
+    began = datetime.now(UTC)
+
+    def wait(until: datetime) -> None:
+        wechat.order("/clock", offset_seconds=(until - began).total_seconds())
+        refunds.check_due(now=until)
+
+    yield wait
+    wechat.order("/clock", offset_seconds=0)
+
+
 class TestTurns:
     """Refunds of one payment go to WeChat one at a time, and apart."""
 
     def test_the_next_waits_for_the_one_before_and_then_goes_by_itself(
-        self, paid: str, wechat: Wechat, now: datetime
+        self, paid: str, wechat: Wechat, later: Callable[[datetime], None], now: datetime
     ) -> None:
         numbers = [ask_back(100, key=f"K{count}", now=now).number for count in range(3)]
         for number in numbers:
             refunds.send(number=number, now=now)
         assert [state_of(number) for number in numbers] == ["processing", "requested", "requested"]
-        refunds.check_due(now=now + REFUNDS_APART - timedelta(seconds=1))
+        later(now + REFUNDS_APART - timedelta(seconds=1))
         assert [state_of(number) for number in numbers[1:]] == ["requested", "requested"]
-        refunds.check_due(now=now + REFUNDS_APART)
+        later(now + REFUNDS_APART)
         assert [state_of(number) for number in numbers[1:]] == ["processing", "requested"]
-        refunds.check_due(now=now + 2 * REFUNDS_APART)
+        later(now + 2 * REFUNDS_APART)
         assert state_of(numbers[2]) == "processing"
         assert [each["out_refund_no"] for each in wechat.book(paid)["refunds"]] == numbers
 
@@ -151,14 +165,14 @@ class TestTurns:
             assert state_of(made.number) == "processing"
 
     def test_one_without_an_answer_is_sent_again_and_keeps_the_other_waiting(
-        self, paid: str, wechat: Wechat, now: datetime
+        self, paid: str, wechat: Wechat, later: Callable[[datetime], None], now: datetime
     ) -> None:
         first, second = (ask_back(100, key=key, now=now).number for key in ("K1", "K2"))
         wechat.fault("error", on="refund", when="before")
         refunds.send(number=first, now=now)
-        refunds.check_due(now=now + timedelta(seconds=31))
+        later(now + timedelta(seconds=31))
         assert (state_of(first), state_of(second)) == ("processing", "requested")
-        refunds.check_due(now=now + timedelta(seconds=31) + REFUNDS_APART)
+        later(now + timedelta(seconds=31) + REFUNDS_APART)
         assert state_of(second) == "processing"
 
     @staticmethod
@@ -182,7 +196,11 @@ class TestTurns:
 
         monkeypatch.setattr(refunds, "_lock_payment", lambda *_: None)
         monkeypatch.setattr(refunds, "_turn", look_together)
-        assert self.race(paid, wechat, now) == 4
+        wechat.order("/terms", refund_gap_seconds=0)
+        try:
+            assert self.race(paid, wechat, now) == 4
+        finally:
+            wechat.order("/terms", refund_gap_seconds=60)
 
     def test_only_one_goes(self, paid: str, wechat: Wechat, now: datetime) -> None:
         assert self.race(paid, wechat, now) == 1
