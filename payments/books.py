@@ -73,6 +73,12 @@ def charged(session: Session, *, mchid: str, day: date, fees_fen: int) -> None:
         ledger.transfer(session, debit=FEES, credit=RECEIVABLE, amount_fen=fees_fen, source=source, at=noon)
 
 
+def written_off(session: Session, *, case: str, difference_fen: int, at: datetime) -> None:
+    """Post what WeChat has more (or less, when negative) than our books, as a person accepted it."""
+    entries = (ledger.Entry(RECEIVABLE, difference_fen), ledger.Entry(ADJUSTMENTS, -difference_fen))
+    ledger.post(session, entries, source=f"case.written_off/{case}", at=at)
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A sum that the ledger should hold, and what it holds, in fen."""

@@ -1,28 +1,63 @@
-"""Keeps what only a person can decide, with its evidence.
+"""Keeps what only a person can decide: its evidence, who looks into it, and how it ended.
 
-A case is opened once for each number and kind, raises an alarm, and moves no money.
+A case is opened once for each number and kind, raises an alarm, and moves no money; only a person who closes it may
+write its difference off, which posts it to the ledger.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from config import database, logs
-from payments.models import CaseKind
+from payments import books
+from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, NothingToWriteOff
+from payments.models import CaseKind, Resolution
+
+_HIGHEST_ID = 2**63 - 1
+_LONGEST_CURSOR = 16
 
 _OPEN = text("""
-    INSERT INTO payment_cases (kind, payment_id, number, evidence, opened_at)
-    VALUES (:kind, :payment_id, :number, cast(:evidence AS jsonb), :now)
+    INSERT INTO payment_cases (kind, payment_id, number, evidence, difference_fen, opened_at)
+    VALUES (:kind, :payment_id, :number, cast(:evidence AS jsonb), :difference_fen, :now)
     ON CONFLICT (number, kind) DO NOTHING RETURNING id
 """)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """A case as others see it; `difference_fen` is what WeChat has more than our books, None when nobody knows."""
+
+    slug: str
+    kind: CaseKind
+    number: str
+    evidence: dict[str, Any]
+    difference_fen: int | None
+    opened_at: datetime
+    owner: str | None
+    owned_at: datetime | None
+    resolution: Resolution | None
+    reason: str | None
+    closed_at: datetime | None
+    closed_by: str | None
+
+
 def open(  # noqa: A001 - a case is opened
-    session: Session, *, kind: CaseKind, payment_id: int, number: str, evidence: dict[str, Any], now: datetime
-) -> None:
-    """Open the case of this kind for a payment's or refund's number, unless it is open already."""
+    session: Session,
+    *,
+    kind: CaseKind,
+    number: str,
+    evidence: dict[str, Any],
+    now: datetime,
+    payment_id: int | None = None,
+    difference_fen: int | None = None,
+) -> bool:
+    """Open the case of this kind for a number of a payment, refund, notification or day, and raise an alarm.
+
+    Returns False, and does nothing, when there was one before, open or closed.
+    """
     database.require_transaction(session)
     row = session.execute(
         _OPEN,
@@ -31,8 +66,118 @@ def open(  # noqa: A001 - a case is opened
             "payment_id": payment_id,
             "number": number,
             "evidence": database.dump_json(evidence),
+            "difference_fen": difference_fen,
             "now": now,
         },
     ).first()
     if row is not None:
         logs.alarm("payments.case", case=kind, number=number)
+    return row is not None
+
+
+def find(session: Session, *, slug: str) -> CaseView:
+    """Return one case. Raises `CaseNotFound`."""
+    row = session.execute(text(f"SELECT {_COLUMNS} FROM payment_cases WHERE slug = :slug"), {"slug": slug}).first()
+    if row is None:
+        raise CaseNotFound
+    return _view(row)
+
+
+def listing(
+    session: Session,
+    *,
+    is_open: bool | None = None,
+    kind: CaseKind | None = None,
+    number: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> tuple[list[CaseView], str | None]:
+    """Return a page of cases, newest first, and the cursor of the next. Raises `CaseCursorInvalid`."""
+    rows = session.execute(
+        _LISTING,
+        {"below": _below(cursor), "is_open": is_open, "kind": kind, "number": number, "limit": limit + 1},
+    ).all()
+    return [_view(row) for row in rows[:limit]], format(rows[limit - 1].id, "x") if len(rows) > limit else None
+
+
+def open_count(session: Session) -> int:
+    """Return how many cases wait for a person."""
+    return int(session.execute(text("SELECT count(*) FROM payment_cases WHERE closed_at IS NULL")).scalar_one())
+
+
+def take(session: Session, *, slug: str, owner: str, now: datetime) -> CaseView:
+    """Write who looks into a case, also in place of somebody else. Raises `CaseNotFound`, `CaseClosed`."""
+    case = _require_open(session, slug)
+    if case.owner != owner:
+        session.execute(_TAKE, {"slug": slug, "owner": owner, "now": now})
+    return find(session, slug=slug)
+
+
+def close(session: Session, *, slug: str, resolution: Resolution, reason: str, by: str, now: datetime) -> CaseView:
+    """End a case with a reason; `written_off` posts its difference to the ledger's adjustments.
+
+    Raises `CaseNotFound`, `CaseClosed`, and `NothingToWriteOff` for a case without a difference.
+    """
+    case = _require_open(session, slug)
+    if resolution is Resolution.WRITTEN_OFF:
+        if not case.difference_fen:
+            raise NothingToWriteOff
+        books.written_off(session, case=slug, difference_fen=case.difference_fen, at=now)
+    session.execute(_CLOSE, {"slug": slug, "resolution": resolution, "reason": reason, "by": by, "now": now})
+    return find(session, slug=slug)
+
+
+def _require_open(session: Session, slug: str) -> CaseView:
+    """Lock a case, so that of two people only one ends it."""
+    database.require_transaction(session)
+    session.execute(text("SELECT 1 FROM payment_cases WHERE slug = :slug FOR UPDATE"), {"slug": slug})
+    case = find(session, slug=slug)
+    if case.closed_at is not None:
+        raise CaseClosed
+    return case
+
+
+def _below(cursor: str | None) -> int:
+    if cursor is None:
+        return _HIGHEST_ID
+    try:
+        if not cursor.isalnum() or len(cursor) > _LONGEST_CURSOR:
+            raise CaseCursorInvalid
+        return min(int(cursor, 16), _HIGHEST_ID)
+    except ValueError:
+        raise CaseCursorInvalid from None
+
+
+def _view(row: Row[Any]) -> CaseView:
+    return CaseView(
+        slug=row.slug,
+        kind=CaseKind(row.kind),
+        number=row.number,
+        evidence=row.evidence,
+        difference_fen=row.difference_fen,
+        opened_at=row.opened_at,
+        owner=row.owner,
+        owned_at=row.owned_at,
+        resolution=Resolution(row.resolution) if row.resolution else None,
+        reason=row.reason,
+        closed_at=row.closed_at,
+        closed_by=row.closed_by,
+    )
+
+
+_COLUMNS = """
+    id, slug, kind, number, evidence, difference_fen, opened_at, owner, owned_at, resolution, reason, closed_at,
+    closed_by
+"""
+_LISTING = text(f"""
+    SELECT {_COLUMNS} FROM payment_cases
+    WHERE id < :below AND (cast(:is_open AS boolean) IS NULL OR (closed_at IS NULL) = :is_open)
+      AND (cast(:kind AS text) IS NULL OR kind = :kind) AND (cast(:number AS text) IS NULL OR number = :number)
+    ORDER BY id DESC LIMIT :limit
+""")
+_TAKE = text("UPDATE payment_cases SET owner = :owner, owned_at = :now WHERE slug = :slug")
+_CLOSE = text("""
+    UPDATE payment_cases SET resolution = :resolution, reason = :reason, closed_by = :by, closed_at = :now,
+           owner = coalesce(owner, :by), owned_at = coalesce(owned_at, :now)
+    WHERE slug = :slug
+""")

@@ -130,3 +130,31 @@ class UnknownPayment(errors.Unavailable):
 
     code = "payment.unknown_number"
     message = "未找到对应的付款"
+
+
+class CaseNotFound(errors.NotFound):
+    """There is no such case."""
+
+    code = "payment.case_not_found"
+    message = "没有这个待办事项"
+
+
+class CaseClosed(errors.Conflict):
+    """The case has been closed; it stays as it ended."""
+
+    code = "payment.case_closed"
+    message = "这件事已经处理完"
+
+
+class CaseCursorInvalid(errors.Invalid):
+    """The cursor of a list of cases is not one of ours."""
+
+    code = "payment.case_cursor_invalid"
+    message = "翻页参数无效"
+
+
+class NothingToWriteOff(errors.Conflict):
+    """The case has no difference in money that the ledger could take up."""
+
+    code = "payment.nothing_to_write_off"
+    message = "这件事没有可核销的差额"

@@ -23,11 +23,32 @@ class Outcome(StrEnum):
 
 
 class CaseKind(StrEnum):
-    """Why a person must look at a payment."""
+    """Why a person must look at a payment, a refund, or a difference between WeChat's bill and our books."""
 
     MISMATCH = "mismatch"
     REFUND_MISMATCH = "refund_mismatch"
     REFUND_ABNORMAL = "refund_abnormal"
+    # A notification names what is not ours.
+    UNMATCHED = "unmatched"
+    # The ledger is not what it was posted from.
+    LEDGER = "ledger"
+    BILL_MISSING_HERE = "bill_missing_here"
+    BILL_MISSING_THERE = "bill_missing_there"
+    BILL_AMOUNT = "bill_amount"
+    BILL_STATE = "bill_state"
+    BILL_DAY = "bill_day"
+    BILL_FEE = "bill_fee"
+    BILL_DOUBLED = "bill_doubled"
+    # WeChat moved money for a reason of its own.
+    BILL_UNEXPLAINED = "bill_unexplained"
+
+
+class Resolution(StrEnum):
+    """How a case ended."""
+
+    EXPLAINED = "explained"
+    REPAIRED = "repaired"
+    WRITTEN_OFF = "written_off"
 
 
 class Payment(Base):
@@ -132,11 +153,34 @@ class Case(Base):
     __tablename__ = "payment_cases"
 
     id: Mapped[Id]
+    slug: Mapped[str] = mapped_column(
+        String(32),
+        unique=True,
+        server_default=text("'K' || upper(substr(replace(gen_random_uuid()::text, '-', ''), 1, 25))"),
+    )
     kind: Mapped[CaseKind]
-    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"))
-    # The number of the payment or refund in question; one case of a kind for each.
-    number: Mapped[str] = mapped_column(String(32))
+    payment_id: Mapped[int | None] = mapped_column(ForeignKey("payments.id"))
+    # The number of the payment, refund, notification or day in question; one case of a kind for each.
+    number: Mapped[str] = mapped_column(String(128))
     evidence: Mapped[dict[str, Any]]
+    # What WeChat has more than our books.
+    difference_fen: Mapped[Fen | None]
     opened_at: Mapped[Instant]
+    # User names of staff, which payments knows nothing about.
+    owner: Mapped[str | None] = mapped_column(String(64))
+    owned_at: Mapped[Instant | None]
+    resolution: Mapped[Resolution | None]
+    reason: Mapped[str | None] = mapped_column(String(500))
+    closed_at: Mapped[Instant | None]
+    closed_by: Mapped[str | None] = mapped_column(String(64))
 
-    __table_args__ = (UniqueConstraint("number", "kind"), Index(None, "payment_id"))
+    __table_args__ = (
+        UniqueConstraint("number", "kind"),
+        Index(None, "payment_id"),
+        Index("ix_payment_cases_open", "id", postgresql_where=text("closed_at IS NULL")),
+        CheckConstraint(
+            "(closed_at IS NULL) = (resolution IS NULL) AND (closed_at IS NULL) = (reason IS NULL)"
+            " AND (closed_at IS NULL) = (closed_by IS NULL)",
+            name="end_is_complete",
+        ),
+    )

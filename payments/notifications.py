@@ -11,9 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database, logs
-from payments import receipts, refunds
+from payments import cases, receipts, refunds
 from payments.errors import UnknownPayment
-from payments.models import Outcome
+from payments.models import CaseKind, Outcome
 from payments.receipts import Taken, Verdict
 from payments.wechatpay import answers, client
 
@@ -40,6 +40,8 @@ def receive(*, headers: client.Headers, body: bytes, now: datetime) -> None:
         else:
             outcome, number = Outcome.IGNORED, None
             _keep(session, notification, outcome, number, notification.resource, now)
+        if outcome is Outcome.UNMATCHED:
+            _open_case(session, notification, number, now)
     if outcome is Outcome.IGNORED:
         log.warning("notification.ignored", notification=notification.id, event_type=notification.event_type)
     if outcome is Outcome.MISMATCHED:
@@ -98,6 +100,11 @@ def _keep(
             "applied_at": now if outcome is Outcome.APPLIED else None,
         },
     )
+
+
+def _open_case(session: Session, notification: answers.Notification, number: str | None, now: datetime) -> None:
+    evidence = {"notification": notification.id, "event_type": notification.event_type}
+    cases.open(session, kind=CaseKind.UNMATCHED, number=number or notification.id, evidence=evidence, now=now)
 
 
 _OUTCOMES = {

@@ -10,8 +10,9 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from config import database, logs
-from payments import books, ledger
+from config import clock, database, logs
+from payments import books, cases, ledger
+from payments.models import CaseKind
 from storefront.events import ORDER_PAID
 
 # What is owed for orders that stand, to suppliers and couriers and in goods: a liability until it is settled.
@@ -48,11 +49,14 @@ def differences(session: Session) -> list[books.Difference]:
 
 
 def check(*, now: datetime) -> list[books.Difference]:
-    """Compare the ledger with everything it was posted from, and raise an alarm for each difference."""
+    """Compare the ledger with everything it was posted from; each difference is an alarm, a day with any is a case."""
     with database.transaction() as session:
         # One snapshot, or whatever happens between two sums would look like a difference.
         session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         found = differences(session)
+        if found:
+            day = now.astimezone(clock.SHANGHAI).date().isoformat()
+            cases.open(session, kind=CaseKind.LEDGER, number=day, evidence={"differences": found}, now=now)
     for each in found:
         logs.alarm("payments.ledger_differs", sum=each.name, expected=each.expected_fen, posted=each.posted_fen)
     return found

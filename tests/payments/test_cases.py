@@ -1,13 +1,18 @@
-"""A case is opened once, with its evidence, and moves nothing."""
+"""A case is opened once, with its evidence, and moves nothing; a person ends it, with a reason."""
 
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 from config import database, logs
-from payments import cases, collect
+from payments import cases, collect, ledger
+from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, NothingToWriteOff
 from payments.lifecycle import Channel
-from payments.models import CaseKind
+from payments.models import CaseKind, Resolution
 from tests.payments.conftest import rows
 
 
@@ -31,3 +36,94 @@ def test_one_case_of_a_kind_for_each_number(db: None, now: datetime, monkeypatch
     }
     assert alarms == ["payments.case mismatch", "payments.case refund_abnormal"]
     assert rows("SELECT state FROM payments") == [{"state": "open"}]
+
+
+def opened(number: str = "P1", *, kind: CaseKind = CaseKind.BILL_AMOUNT, difference_fen: int | None = None) -> str:
+    """A case about something that is no payment of ours: its slug."""
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    with database.transaction() as session:
+        cases.open(session, kind=kind, number=number, evidence={}, difference_fen=difference_fen, now=at)
+    return str(rows("SELECT slug FROM payment_cases WHERE number = :n AND kind = :k", n=number, k=kind)[0]["slug"])
+
+
+def close(slug: str, now: datetime, resolution: Resolution = Resolution.EXPLAINED) -> cases.CaseView:
+    with database.transaction() as session:
+        return cases.close(session, slug=slug, resolution=resolution, reason="已核对", by="li", now=now)
+
+
+def test_a_case_is_taken_and_closed_with_a_reason_once(db: None, now: datetime) -> None:
+    slug = opened()
+    with database.transaction() as session:
+        assert cases.take(session, slug=slug, owner="wang", now=now).owner == "wang"
+        assert cases.open_count(session) == 1
+    ended = close(slug, now)
+    assert (ended.owner, ended.closed_by, ended.reason, ended.closed_at) == ("wang", "li", "已核对", now)
+    for attempt in (lambda: close(slug, now), lambda: take(slug, now)):
+        with pytest.raises(CaseClosed):
+            attempt()
+    with database.transaction() as session:
+        assert cases.open_count(session) == 0
+        assert cases.open(session, kind=CaseKind.BILL_AMOUNT, number="P1", evidence={}, now=now) is False
+    for unknown in (lambda: close("K0", now), lambda: take("K0", now)):
+        with pytest.raises(CaseNotFound):
+            unknown()
+
+
+def take(slug: str, now: datetime) -> None:
+    with database.transaction() as session:
+        cases.take(session, slug=slug, owner="zhao", now=now)
+
+
+@pytest.mark.parametrize("difference_fen", [36, -36])
+def test_a_difference_is_written_off_to_the_ledger(db: None, now: datetime, difference_fen: int) -> None:
+    close(opened(difference_fen=difference_fen), now, Resolution.WRITTEN_OFF)
+    with database.transaction() as session:
+        found = {each.account: each.balance_fen for each in ledger.trial_balance(session)}
+    assert found == {"wechat_receivable": difference_fen, "adjustments": -difference_fen}
+
+
+@pytest.mark.parametrize("difference_fen", [None, 0])
+def test_what_differs_in_no_money_cannot_be_written_off(db: None, now: datetime, difference_fen: int | None) -> None:
+    slug = opened(difference_fen=difference_fen)
+    with pytest.raises(NothingToWriteOff):
+        close(slug, now, Resolution.WRITTEN_OFF)
+    close(slug, now, Resolution.REPAIRED)
+
+
+def test_of_two_people_one_closes(db: None, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_once(slug: str) -> int:
+        with ThreadPoolExecutor(2) as threads:
+            ends = [threads.submit(close, slug, now, Resolution.WRITTEN_OFF) for _ in range(2)]
+        return sum(end.exception() is None for end in ends)
+
+    assert at_once(opened("P1", difference_fen=1)) == 1
+    both_have_read, find = Barrier(2), cases.find
+
+    def unguarded(session: Session, slug: str) -> cases.CaseView:
+        case = find(session, slug=slug)
+        both_have_read.wait(10)
+        return case
+
+    monkeypatch.setattr(cases, "_require_open", unguarded)
+    assert at_once(opened("P2", difference_fen=1)) == 2, "without the lock both of them believe that they did"
+
+
+def test_cases_are_listed_by_state_kind_and_number(db: None, now: datetime) -> None:
+    slugs = [opened(f"P{at}", kind=kind) for at, kind in enumerate([CaseKind.BILL_FEE] * 3 + [CaseKind.UNMATCHED])]
+    close(slugs[0], now)
+
+    def listed(**asked: Any) -> tuple[list[str], str | None]:
+        with database.transaction() as session:
+            found, cursor = cases.listing(session, **asked)
+        return [case.slug for case in found], cursor
+
+    assert listed() == (slugs[::-1], None)
+    assert listed(is_open=False) == ([slugs[0]], None)
+    assert listed(is_open=True, kind=CaseKind.BILL_FEE) == ([slugs[2], slugs[1]], None)
+    assert listed(number="P3") == ([slugs[3]], None)
+    first, cursor = listed(limit=3)
+    assert first == slugs[:0:-1]
+    assert listed(limit=3, cursor=cursor) == ([slugs[0]], None)
+    for wrong in ("?", "-1", "f" * 17, ""):
+        with pytest.raises(CaseCursorInvalid):
+            listed(cursor=wrong)

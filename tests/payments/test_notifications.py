@@ -249,7 +249,7 @@ class TestUnknown:
             post.bring(post.content(out_trade_no="Pnot-ours"))
         assert refusal.value.status == 503
         assert kept() == [("unmatched", False)]
-        assert alarms == ["payments.unknown_number"]
+        assert alarms == ["payments.case", "payments.unknown_number"]
 
     @pytest.mark.parametrize("number", [None, "", 42, "x" * 200])
     def test_a_number_that_is_none_is_unknown(self, post: Post, number: Any) -> None:

@@ -86,7 +86,12 @@ def test_the_check_raises_an_alarm_for_each_difference(
     with database.transaction() as session:
         orders.settle(session, number=number, payment=payment, amount_fen=fen, paid_at=NOW, now=NOW)
     assert books.check(now=NOW) == [payment_books.Difference("payable", fen, 0)]
-    assert alarms == [("payments.ledger_differs", {"sum": "payable", "expected": fen, "posted": 0})]
+    assert alarms == [
+        ("payments.case", {"case": "ledger", "number": "2026-11-21"}),
+        ("payments.ledger_differs", {"sum": "payable", "expected": fen, "posted": 0}),
+    ]
+    [(evidence,)] = database.statement("SELECT evidence FROM payment_cases")
+    assert evidence == {"differences": [{"name": "payable", "expected_fen": fen, "posted_fen": 0}]}
 
 
 def test_what_was_there_before_the_ledger_is_posted_once(
