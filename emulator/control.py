@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from emulator import entries, faults, manual, till, views
+from emulator import entries, faults, manual, storms, till, views
 from emulator.desk import Desk, here
 from emulator.faults import Rule
 from emulator.records import Attempt, Conflict, Notification, Order
@@ -90,6 +90,32 @@ def rules() -> Response:
     if request.method == "DELETE":
         desk.faults.clear()
     return answer(desk.faults.listing())
+
+
+@control.post("/storms")
+def storm() -> Response:
+    """Let every fault strike at one rate."""
+    return answer(storms.raise_storm(here().faults, **told()), 201)
+
+
+@control.route("/holds", methods=["GET", "POST", "DELETE"])
+def holds() -> Response:
+    """Show, set or lift the points at which calls and sendings stand still."""
+    desk = here()
+    if request.method == "POST":
+        return answer(desk.holds.add(**told()), 201)
+    if request.method == "DELETE":
+        desk.holds.clear()
+    return answer(desk.holds.listing())
+
+
+@control.route("/holds/<int:number>", methods=["GET", "POST"])
+def hold(number: int) -> Response:
+    """Wait until a point has caught somebody, or let them go."""
+    desk = here()
+    if request.method == "POST":
+        return answer(desk.holds.release(number, **told()))
+    return answer(desk.holds.await_caught(number, request.args.get("seconds", 0.0, float)))
 
 
 @control.route("/clock", methods=["GET", "POST"])
@@ -201,6 +227,8 @@ def books() -> Response:
                 "paid_fen": sum(each["total_fen"] for each in orders if each["paid_at"]),
                 "refunded_fen": sum(each["refunded_fen"] for each in orders),
                 "refunding_fen": sum(each["refunding_fen"] for each in orders),
+                "fee_fen": sum(each["fee_fen"] for each in orders),
+                "fee_returned_fen": sum(each["fee_returned_fen"] for each in orders),
             },
             "orders": orders,
             "refunds": [entries.refund(each) for each in kept["refunds"]],

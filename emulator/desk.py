@@ -13,6 +13,7 @@ from emulator.archive import Archive
 from emulator.books import Books
 from emulator.clock import Clock
 from emulator.faults import Faults
+from emulator.holds import Holds
 from emulator.journal import Journal
 from emulator.keyring import Keyring
 from emulator.keys import Keys
@@ -46,6 +47,7 @@ class Desk:
     contract: Contract
     archive: Archive
     faults: Faults
+    holds: Holds
     agenda: Agenda
     courier: Courier
     accounts: Accounts
@@ -58,7 +60,8 @@ class Desk:
         return parts.scheme in ("http", "https") and parts.hostname in hosts
 
     def close(self) -> None:
-        """Stop the agenda and close the journal."""
+        """Let go of whoever is held, stop the agenda and close the journal."""
+        self.holds.clear()
         self.agenda.close()
         self.journal.close()
 
@@ -67,6 +70,7 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
     """Put a desk together on the books of `directory`; refuses (SystemExit) a directory that is in use."""
     journal = Journal(directory / "journal.jsonl")
     clock, faults, agenda, log = Clock(speed=speed), Faults(seed), Agenda(), Log()
+    holds = Holds()
     books, keyring = Books(journal), Keyring(keys, journal)
     return Desk(
         options=options,
@@ -78,8 +82,18 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
         contract=Contract(journal),
         archive=Archive(directory / "bills", journal),
         faults=faults,
+        holds=holds,
         agenda=agenda,
-        courier=Courier(keys=keys, keyring=keyring, clock=clock, books=books, faults=faults, agenda=agenda, log=log),
+        courier=Courier(
+            keys=keys,
+            keyring=keyring,
+            clock=clock,
+            books=books,
+            faults=faults,
+            holds=holds,
+            agenda=agenda,
+            log=log,
+        ),
         accounts=Accounts(keys, clock),
         log=log,
     )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from emulator import fees
 from emulator.books import Books
 from emulator.records import Notification, Order, Refund
 
@@ -20,6 +21,8 @@ def order(books: Books, order: Order) -> dict[str, Any]:
         "payer_total_fen": order.payer_total,
         "refunded_fen": sum(each.amount for each in refunds if each.status == "SUCCESS"),
         "refunding_fen": sum(each.amount for each in refunds if each.status in ("PROCESSING", "ABNORMAL")),
+        "fee_fen": fees.fen(order.fee),
+        "fee_returned_fen": sum(fees.fen(each.fee) for each in refunds if each.status == "SUCCESS"),
         "payer_openid": order.payer_openid,
         "transaction_id": order.transaction_id,
         "prepay_ids": [each.prepay_id for each in order.prepays],
@@ -29,6 +32,7 @@ def order(books: Books, order: Order) -> dict[str, Any]:
         "closed_at": order.closed_at,
         "cancellations": order.cancellations,
         "is_shipped": bool(order.shipping),
+        "shipping": order.shipping,
     }
 
 
@@ -39,6 +43,7 @@ def refund(refund: Refund) -> dict[str, Any]:
         "out_trade_no": refund.out_trade_no,
         "refund_id": refund.refund_id,
         "amount_fen": refund.amount,
+        "fee_fen": fees.fen(refund.fee),
         "reason": refund.request.get("reason"),
         "status": refund.status,
         "created_at": refund.created_at,

@@ -1,12 +1,13 @@
 """What goes wrong by order: rules that the control plane lays down and the other side of the desk draws from.
 
-A rule strikes its next N chances, or each chance with a probability; chances are drawn from one seeded generator, so
-that a run can be repeated.
+A rule strikes its next N chances, or each chance with a probability. The dice are a function of the seed, the rule, the
+place, the number and how many chances that one had before, so that a run repeats whatever its threads do.
 """
 
+import hashlib
 import itertools
-import random
 import threading
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,12 +18,14 @@ CALL_FAULTS = {
     "limited": "answer 429 FREQUENCY_LIMITED",
     "timeout": "hang `seconds` (30 by default), then drop the connection",
     "reset": "reset the connection without an answer",
+    "slow": "answer `seconds` (2 by default) late",
     "forged_response": "answer 2xx, signed with a key that nobody knows (always after)",
 }
 # At one sending of a notification.
 NOTIFICATION_FAULTS = {
     "lost": "never arrives, and is not sent again",
     "late": "sent `seconds` later (60 by default)",
+    "reordered": "sent after the next one, or `seconds` (60 by default) later when there is none",
     "doubled": "sent twice at the same moment",
     "forged_signature": "signature of random bytes",
     "wrong_key": "signed with a key that nobody knows",
@@ -52,8 +55,14 @@ BILL_FAULTS = {
     "row_doubled": "write a row twice",
     "row_amount": "write another amount (`amount_fen`, 1 by default)",
 }
-# At a call to the account APIs, where every answer is HTTP 200.
-ACCOUNT_FAULTS = {"errcode": "answer `errcode` (-1, system busy, by default) and do nothing"}
+# At a call to the account APIs, whose own errors are all HTTP 200.
+ACCOUNT_FAULTS = {
+    "errcode": "answer `errcode` (-1, system busy, by default) and do nothing",
+    "api_error": "answer HTTP `status` (502 by default), before or after it took effect",
+    "api_timeout": "hang `seconds` (30 by default), then drop the connection",
+    "api_reset": "reset the connection without an answer",
+    "api_slow": "answer `seconds` (2 by default) late",
+}
 ALL = CALL_FAULTS | NOTIFICATION_FAULTS | MONEY_FAULTS | BILL_FAULTS | ACCOUNT_FAULTS
 
 
@@ -68,6 +77,7 @@ class Rule:
     match: str | None = None
     times: int | None = 1
     probability: float | None = None
+    seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
     struck: int = 0
 
@@ -83,7 +93,8 @@ class Faults:
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
         self._ids = itertools.count(1)
-        self._random = random.Random(seed)
+        self._seed = seed
+        self._chances: Counter[str] = Counter()
 
     def add(self, **values: Any) -> Rule:
         """Lay down a rule; refuses (ValueError) a fault that does not exist. A probability without times never ends."""
@@ -91,6 +102,7 @@ class Faults:
             raise ValueError(f"no such fault: {values.get('fault')}")
         if values.get("probability") is not None:
             values.setdefault("times", None)
+            values.setdefault("seed", self._seed)
         if values["fault"] == "forged_response":
             values["when"] = "after"
         rule = Rule(id=next(self._ids), **values)
@@ -107,17 +119,23 @@ class Faults:
                 meant = rule.fault in faults and rule.on in ("any", on) and rule.when == when
                 if not meant or rule.match not in (None, reference) or rule.times == 0:
                     continue
-                if rule.probability is not None and self._random.random() >= rule.probability:
+                if rule.probability is not None and self._dice(rule, on, reference) >= rule.probability:
                     continue
                 rule.times = None if rule.times is None else rule.times - 1
                 rule.struck += 1
                 return rule
         return None
 
+    def _dice(self, rule: Rule, on: str, reference: str | None) -> float:
+        place = f"{rule.seed} {rule.fault} {rule.when} {on} {reference}"
+        chance = self._chances[place] = self._chances[place] + 1
+        return int.from_bytes(hashlib.blake2b(f"{place} {chance}".encode(), digest_size=4).digest()) / 2**32
+
     def clear(self) -> None:
         """Lift every rule."""
         with self._lock:
             self._rules.clear()
+            self._chances.clear()
 
     def listing(self) -> list[dict[str, Any]]:
         """Return the rules with how often each has struck."""

@@ -63,8 +63,10 @@ def operation(name: str) -> Callable[[Callable[P, Payload]], Callable[P, Respons
             reference = _reference(kwargs)
             signer = desk.keyring.for_answer(request.headers.get("Wechatpay-Serial", ""))
             try:
+                stand_still(desk, name, when="before", reference=reference)
                 _suffer(desk.faults.draw(CALL_FAULTS, on=name, reference=reference))
                 payload = view(*args, **kwargs)
+                stand_still(desk, name, when="after", reference=reference)
                 rule = desk.faults.draw(CALL_FAULTS, on=name, reference=reference, when="after")
                 _suffer(rule)
             except Refusal as refusal:
@@ -101,6 +103,12 @@ def authenticate(desk: Desk) -> None:
         raise _unsigned("商户证书序列号有误。", _sign_detail(message, target))
     if not signing.is_signed(desk.keys.merchant, message, claim.signature):
         raise _unsigned("签名错误，请检查后再试", _sign_detail(message, target))
+
+
+def stand_still(desk: Desk, name: str, *, when: str, reference: str | None) -> None:
+    """Wait at a point that the control plane has set for this call, and hang up if that is what it wants then."""
+    if desk.holds.stop(name, when=when, reference=reference) == "reset":
+        raise HangUp(is_reset=True)
 
 
 def body() -> Any:
@@ -171,6 +179,8 @@ def _suffer(rule: Rule | None) -> None:
             raise HangUp(is_reset=False)
         case "reset":
             raise HangUp(is_reset=True)
+        case "slow" if rule is not None:
+            time.sleep(rule.number("seconds", 2))
 
 
 def _answer(desk: Desk, status: int, payload: dict[str, Any] | None, *, signer: Signer | None) -> Response:

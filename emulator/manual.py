@@ -8,6 +8,11 @@ CALLS = {
     "although closed or expired; wait = answer after the notification's first sending came back",
     "POST /_control/cancel": "{out_trade_no | prepay_id}: the payer turns back at the sheet",
     "GET, POST, DELETE /_control/faults": "{fault, on?, when?, match?, times? | probability?, options?}: a rule",
+    "POST /_control/storms": "{rate, seed?, only?: [fault], spare?: [fault], seconds?: {fault: seconds}}: every fault "
+    "at one rate, but for rows of bills",
+    "GET, POST, DELETE /_control/holds": "{on, when?: before | after, match?, times?}: let the next such call or "
+    "sending (payment, refund, push) stand still",
+    "GET, POST /_control/holds/{id}": "?seconds=: wait until it has caught somebody; {then?: continue | reset}: let go",
     "GET, POST /_control/clock": "{offset_seconds?, speed?}: move WeChat's time, shorten its waits",
     "POST /_control/redeliver": "{out_trade_no | out_refund_no, fault?, options?, times?, parallel?, event_type?}: "
     "send a notification again now",

@@ -18,6 +18,7 @@ from emulator.agenda import Agenda
 from emulator.books import Books
 from emulator.clock import Clock, beijing
 from emulator.faults import NOTIFICATION_FAULTS, Faults, Rule
+from emulator.holds import Holds
 from emulator.keyring import Keyring
 from emulator.keys import Keys
 from emulator.log import Log
@@ -32,13 +33,24 @@ class Courier:
     """Carries notifications to the merchant."""
 
     def __init__(
-        self, *, keys: Keys, keyring: Keyring, clock: Clock, books: Books, faults: Faults, agenda: Agenda, log: Log
+        self,
+        *,
+        keys: Keys,
+        keyring: Keyring,
+        clock: Clock,
+        books: Books,
+        faults: Faults,
+        holds: Holds,
+        agenda: Agenda,
+        log: Log,
     ) -> None:
         self._keys = keys
         self._keyring = keyring
         self._clock = clock
         self._books = books
         self._faults = faults
+        self._holds = holds
+        self._overtaken: set[str] = set()
         self._agenda = agenda
         self._log = log
 
@@ -60,8 +72,22 @@ class Courier:
         elif rule is not None and rule.fault == "late":
             seconds = self._clock.wait(rule.number("seconds", 60))
             self._agenda.after(seconds, lambda: self._send_and_note(notification_id, None))
+        elif rule is not None and rule.fault == "reordered":
+            self._overtaken.add(notification_id)
+            seconds = self._clock.wait(rule.number("seconds", 60))
+            self._agenda.after(seconds, lambda: self._follow(notification_id))
         else:
             self._send_and_note(notification_id, rule)
+            for overtaken in list(self._overtaken):
+                self._follow(overtaken)
+
+    def _follow(self, notification_id: str) -> None:
+        """Send what was overtaken, once."""
+        try:
+            self._overtaken.remove(notification_id)
+        except KeyError:
+            return
+        self._send_and_note(notification_id, None)
 
     def repeat(self, notification: Notification, rule: Rule | None) -> Attempt:
         """Send a notification once more now, whatever its state, with the fault of `rule`; return what came back."""
@@ -92,6 +118,7 @@ class Courier:
             "User-Agent": "Mozilla/4.0",
             "Request-ID": f"{secrets.token_hex(20).upper()}-0",
         } | self._signature(notification, body, rule)
+        self._holds.stop(notification.kind, when="before", reference=notification.reference)
         at, started = self._clock.now(), time.monotonic()
         status, error = None, None
         try:
@@ -103,6 +130,7 @@ class Courier:
             status = answer.status_code
         except requests.RequestException as failure:
             error = type(failure).__name__
+        self._holds.stop(notification.kind, when="after", reference=notification.reference)
         attempt = Attempt(
             at=at,
             status=status,

@@ -7,6 +7,7 @@ import functools
 import io
 import re
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any, ParamSpec
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -16,7 +17,7 @@ import segno
 from flask import Blueprint, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from emulator import shipping
+from emulator import gate, shipping
 from emulator.accounts import Refused
 from emulator.desk import here
 from emulator.faults import ACCOUNT_FAULTS, Rule
@@ -35,9 +36,13 @@ def call(view: Callable[P, dict[str, Any] | Response]) -> Callable[P, Response]:
 
     @functools.wraps(view)
     def answered(*args: P.args, **kwargs: P.kwargs) -> Response:
+        desk, name = here(), request.path.rsplit("/", 1)[-1]
         try:
-            _suffer(here().faults.draw(ACCOUNT_FAULTS, on=request.path.rsplit("/", 1)[-1]))
-            result = view(*args, **kwargs)
+            gate.stand_still(desk, name, when="before", reference=None)
+            broken = _suffer(desk.faults.draw(ACCOUNT_FAULTS, on=name))
+            result = broken or view(*args, **kwargs)
+            gate.stand_still(desk, name, when="after", reference=None)
+            result = broken or _suffer(desk.faults.draw(ACCOUNT_FAULTS, on=name, when="after")) or result
         except Refused as refused:
             rid = f"{secrets.token_hex(4)}-{secrets.token_hex(4)}-{secrets.token_hex(4)}"
             result = {"errcode": refused.errcode, "errmsg": f"{refused.errmsg}, rid: {rid}"}
@@ -229,9 +234,21 @@ def with_query(url: str, **more: str) -> str:
     return urlunsplit(parts._replace(query=query))
 
 
-def _suffer(rule: Rule | None) -> None:
-    if rule is not None:
-        raise Refused(int(rule.number("errcode", -1)), "system error")
+def _suffer(rule: Rule | None) -> Response | None:
+    """Do what a fault wants at a call: raise, hang, or return an answer in place of the true one."""
+    match rule.fault if rule else None:
+        case "errcode" if rule is not None:
+            raise Refused(int(rule.number("errcode", -1)), "system error")
+        case "api_error" if rule is not None:
+            return Response("<html>Bad Gateway</html>", int(rule.number("status", 502)), content_type="text/html")
+        case "api_timeout" if rule is not None:
+            time.sleep(rule.number("seconds", 30))
+            raise gate.HangUp(is_reset=False)
+        case "api_reset":
+            raise gate.HangUp(is_reset=True)
+        case "api_slow" if rule is not None:
+            time.sleep(rule.number("seconds", 2))
+    return None
 
 
 def _appid() -> str:

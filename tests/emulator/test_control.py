@@ -15,7 +15,7 @@ def test_the_manual_names_every_call_and_fault(wechat: Wechat) -> None:
         methods, path = call.rsplit(" ", 1)
         for method in methods.split(", "):
             url = wechat.url + path.replace("{person}", "某人").replace("{out_trade_no}", "NOBODY-01")
-            url = url.replace("{day}", "2026-11-01")
+            url = url.replace("{day}", "2026-11-01").replace("{id}", "1")
             answer = requests.request(method, url, json={}, timeout=30)
             assert answer.status_code in (200, 204, 404, 422), (call, answer.text)
             assert answer.content or answer.status_code == 204, call
@@ -62,6 +62,8 @@ def test_the_books_add_up_and_the_log_keeps_no_secrets(pos: Till, wechat: Wechat
         "paid_fen": 350,
         "refunded_fen": 50,
         "refunding_fen": 0,
+        "fee_fen": 3,
+        "fee_returned_fen": 0,
     }
     assert [(each["out_trade_no"], each["state"]) for each in books["orders"]] == [
         ("SUMS-0001", "SUCCESS"),
