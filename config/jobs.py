@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from config import clock, database, logs
 
-# What talks to WeChat has slots of its own: a call may hang for 13 s, and neither money nor credit waits for it.
+# What talks to WeChat has slots of its own: a call may hang for 12 s, and neither money nor credit waits for it.
 MONEY, DEFAULT, WIRE = "money", "default", "wire"
 SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3}
 ALARM_AFTER_TRIES = 10

@@ -5,6 +5,7 @@ unknown is repeated word for word or asked about, and another number is used onl
 """
 
 import ipaddress
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
@@ -15,11 +16,12 @@ from sqlalchemy.orm import Session
 
 from config import database, logs, settings
 from payments import inquiries, lifecycle, numbers
-from payments.errors import AlreadyPaid, BadPayer, PaymentExpired, PaymentRefused, PaymentUnavailable
+from payments.errors import AlreadyPaid, BadPayer, PaymentExpired, PaymentPaused, PaymentRefused, PaymentUnavailable
 from payments.inquiries import Standing
 from payments.lifecycle import Channel, PaymentState
 from payments.models import Payment
 from payments.wechatpay import answers, bodies, client
+from payments.wechatpay.breaker import REST_S
 
 # WeChat honours a prepay_id and a code_url for two hours and an h5_url for five minutes; we stop a little earlier.
 _TOKEN_LIVES = timedelta(hours=1, minutes=55)
@@ -27,6 +29,7 @@ _H5_TOKEN_LIVES = timedelta(minutes=4)
 _ASK_AT_MOST_EVERY = timedelta(seconds=2)
 # One number for the old channel, one for the new, one more if WeChat had closed that.
 _MOST_NUMBERS_AT_ONCE = 3
+_PAUSED_FOR_S = math.ceil(REST_S)
 _INSIDE_WECHAT = (Channel.MINIPROGRAM, Channel.OFFICIAL)
 
 log = logs.get(__name__)
@@ -73,8 +76,8 @@ def open(  # noqa: A001 - a payment is opened
     """Open the payment of `amount_fen` for a reference, or hand out again the one that is open.
 
     When payer, channel or amount have changed, the open payment is closed first. Raises `BadPayer`, `PaymentExpired`,
-    `AlreadyPaid`, `PaymentRefused`, and `PaymentUnavailable` when WeChat's answer is unknown: the same call may then
-    be made again.
+    `AlreadyPaid`, `PaymentRefused`, `PaymentUnavailable` when WeChat's answer is unknown, and `PaymentPaused` when
+    nothing was sent because it keeps failing: the same call may then be made again.
     """
     database.refuse_transaction()
     if amount_fen < 1:
@@ -244,6 +247,8 @@ def _fresh_token(payment: Payment, now: datetime) -> str | None:
 def _prepay(payment: Payment, now: datetime) -> str | None:
     """Send the kept request and keep the token; None when the payment turned out to be closed."""
     answer = client.current().prepay(payment.channel, payment.request)
+    if isinstance(answer, answers.NotSent):
+        raise PaymentPaused(retry_after=_PAUSED_FOR_S)
     if not isinstance(answer, answers.Prepaid):
         if not _may_send_again(payment, answer, now):
             return None

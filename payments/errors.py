@@ -34,6 +34,13 @@ class PaymentUnavailable(errors.Unavailable):
     message = "微信支付暂时没有回应，请稍后再试"
 
 
+class PaymentPaused(PaymentUnavailable):
+    """WeChat Pay has failed repeatedly and is left alone for some seconds; nothing was sent."""
+
+    code = "payment.paused"
+    message = "微信支付暂时繁忙，请稍后再试"
+
+
 class BadPayer(errors.Invalid):
     """The payer lacks what the channel needs: an openid inside WeChat, an IP address for H5."""
 

@@ -88,6 +88,11 @@ class Unknown:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class NotSent(Unknown):
+    """The call was not made, because its operation rests after failures. It says nothing about any money."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """One verified and decrypted notification."""

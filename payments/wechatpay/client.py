@@ -7,14 +7,13 @@ and every failure of a call is *unknown*, because WeChat may have carried it out
 import functools
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
-import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from requests.adapters import HTTPAdapter
 from wechatpayv3 import WeChatPay, WeChatPayType
 from wechatpayv3.core import Core
 from wechatpayv3.type import RequestType
@@ -24,18 +23,21 @@ from config import clock, database, logs, settings
 from payments import errors, numbers
 from payments.lifecycle import Channel
 from payments.wechatpay import answers, keys
+from payments.wechatpay.breaker import Breaker
+from payments.wechatpay.transport import Request, Transport
 
 _SCHEME = "WECHATPAY2-SHA256-RSA2048"
 _ALGORITHM = "AEAD_AES_256_GCM"
-# WeChat answers within seconds or not at all; ten seconds is also what a job slot may be held for.
-_TIMEOUT_S = (3.0, 10.0)
 _FRESH_FOR = timedelta(minutes=5)
 _LONGEST_NOTIFICATION = 64 * 1024
 _APIV3_KEY_BYTES = 32
-# More threads than this never wait for WeChat at once in one process.
-_POOL_SIZE = 16
 _USER_AGENT = "localhall-payments/1"
 
+# What WeChat takes for the same request when it comes again with the same body: a payment by its number and identical
+# parameters, a close because it is re-entrant, a refund by its number. Any other POST is sent once.
+_REPEATABLE = re.compile(
+    r"/v3/pay/transactions/(jsapi|h5|native)|/v3/pay/transactions/out-trade-no/[^/]+/close|/v3/refund/domestic/refunds"
+)
 _TIMESTAMP = re.compile(r"[0-9]{10}")
 _PRODUCTS = {
     Channel.MINIPROGRAM: WeChatPayType.MINIPROG,
@@ -51,6 +53,9 @@ _TOKENS = {
 }
 # The older spelling is still met. A bare 404 says nothing: it may come from a wrong address.
 _MISSING_CODES = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"})
+
+# One for the process: whichever client finds an operation failing, the others leave it alone too.
+_breaker = Breaker()
 
 log = logs.get(__name__)
 
@@ -85,11 +90,7 @@ class SafeCore(Core):
         ]
         if any(len(key.encode()) != _APIV3_KEY_BYTES for key in self._decryption_keys):
             raise ValueError("an API v3 key has exactly 32 bytes")
-        first = config.wechatpay_base_url
-        self._bases = (first, config.wechatpay_backup_base_url or first)
-        self._session = requests.Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=_POOL_SIZE))
+        self._transport = Transport(config.wechatpay_base_url, config.wechatpay_backup_base_url, self._headers)
 
     def _update_certificates(self) -> None:
         """Never download certificates: a forged serial would make us call out, a failure would forget good ones."""
@@ -138,35 +139,25 @@ class SafeCore(Core):
         `cipher_data` changes nothing: the serial that the library would add for it is always sent. When no connection
         can be made, or it breaks, the same request goes to the backup address. Raises `requests.RequestException`
         without an answer and `ValueError` for a 2xx that WeChat did not sign.
+        Raises `requests.RequestException` without an answer and `ValueError` for a 2xx that WeChat did not sign.
         """
-        body = "" if data is None else orjson.dumps(data, option=orjson.OPT_SORT_KEYS).decode()
-        try:
-            response = self._send(self._bases[0], path, method.value, body)
-        except requests.ConnectionError:
-            response = self._send(self._bases[1], path, method.value, body)
-        text = response.content.decode()
-        if response.ok and not self._verify_signature(response.headers, text):
+        body = b"" if data is None else orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+        is_repeatable = method is RequestType.GET or _REPEATABLE.fullmatch(path) is not None
+        answer = self._transport.exchange(Request(method.value, path, body, is_repeatable))
+        text = answer.content.decode()
+        if 200 <= answer.status < 300 and not self._verify_signature(answer.headers, text):
             raise ValueError("unsigned answer")
-        return response.status_code, text
+        return answer.status, text
 
-    def _send(self, base: str, path: str, method: str, body: str) -> requests.Response:
+    def _headers(self, request: Request) -> dict[str, str]:
+        body = request.body.decode()
         headers = {
             "Accept": "application/json",
             "User-Agent": _USER_AGENT,
             "Wechatpay-Serial": self._public_key_id,
-            "Authorization": self._authorization(method, path, body),
+            "Authorization": self._authorization(request.method, request.path, body),
         }
-        if body:
-            headers["Content-Type"] = "application/json"
-        return self._session.request(
-            method,
-            base + path,
-            data=body.encode(),
-            headers=headers,
-            auth=_as_signed,
-            timeout=_TIMEOUT_S,
-            allow_redirects=False,
-        )
+        return {**headers, "Content-Type": "application/json"} if body else headers
 
     def _authorization(self, method: str, path: str, body: str) -> str:
         timestamp, nonce = str(int(clock.now().timestamp())), secrets.token_hex(16)
@@ -304,34 +295,41 @@ def _client(config: settings.Settings) -> Client:
     return Client(config)
 
 
-def _as_signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave the request as it is: without this, a .netrc on the machine would replace our Authorization."""
-    return request
-
-
 def _ask(
     call: str, number: str, send: Callable[[], tuple[int, str]]
 ) -> dict[str, Any] | answers.Refused | answers.Unknown:
-    """Make one call and sort its outcome: a body, a refusal, or not known."""
+    """Make one call, unless its operation rests, and sort its outcome: a body, a refusal, or not known."""
     database.refuse_transaction()
+    if not _breaker.admits(call, at=time.monotonic()):
+        return answers.NotSent(call)
+    status, found = _exchange(call, number, send)
+    is_usable = status is not None and status < 500 and status != 429
+    if _breaker.note(call, is_usable=is_usable, at=time.monotonic()):
+        logs.alarm("payments.wechatpay_paused", call=call)
+    return found
+
+
+def _exchange(
+    call: str, number: str, send: Callable[[], tuple[int, str]]
+) -> tuple[int | None, dict[str, Any] | answers.Refused | answers.Unknown]:
+    """Return the status of a usable answer, if any came, and what is known now."""
     try:
         status, text = send()
         body = orjson.loads(text) if text else {}
     except Exception as error:  # noqa: BLE001 - whatever went wrong, WeChat may have carried the request out
         log.warning("wechatpay.no_answer", call=call, number=number, error=type(error).__name__)
-        return answers.Unknown(type(error).__name__)
+        return None, answers.Unknown(type(error).__name__)
     if not isinstance(body, dict):
-        return answers.Unknown("not an object")
+        return None, answers.Unknown("not an object")
     if status in (200, 204):
-        return body
+        return status, body
     code = str(body.get("code", ""))
     log.warning("wechatpay.refused", call=call, number=number, status=status, code=code)
     if status == 401:
         logs.alarm("payments.wechatpay_rejects_us", call=call, code=code)
     # 429 may have been accepted, 202 asks to be asked again, 5xx says nothing.
-    return (
-        answers.Refused(status, code) if 400 <= status < 500 and status != 429 else answers.Unknown(f"{status} {code}")
-    )
+    is_refused = 400 <= status < 500 and status != 429
+    return status, answers.Refused(status, code) if is_refused else answers.Unknown(f"{status} {code}")
 
 
 def _missing_or(found: answers.Refused | answers.Unknown) -> answers.Missing | answers.Refused | answers.Unknown:

@@ -12,7 +12,7 @@ from config import database
 from payments import collect, errors, lifecycle, numbers
 from payments.collect import Payer
 from payments.lifecycle import Channel, PaymentState
-from payments.wechatpay import client
+from payments.wechatpay import client, transport
 from tests.payments.conftest import Buyer, Wechat, change, facts_of, rows, wait_until
 
 PAYMENTS = "SELECT * FROM payments ORDER BY id"
@@ -204,7 +204,7 @@ class TestUnknown:
     def test_a_timeout_after_which_the_payer_pays_is_one_payment(
         self, buyer: Buyer, wechat: Wechat, monkeypatch: pytest.MonkeyPatch, now: datetime
     ) -> None:
-        monkeypatch.setattr(client, "_TIMEOUT_S", (3.0, 0.3))
+        monkeypatch.setattr(transport, "DEADLINE_S", 0.3)
         wechat.fault("timeout", on="prepay", when="after", options={"seconds": 1})
         wechat.fault("error", on="query")
         with pytest.raises(errors.PaymentUnavailable):

@@ -16,7 +16,7 @@ from payments.lifecycle import MOST_REFUNDS, REFUNDS_APART, PaymentState, Refund
 from payments.models import Payment, Refund
 from payments.receipts import Verdict
 from payments.refunds import RefundView
-from payments.wechatpay import answers, client
+from payments.wechatpay import answers, transport
 from tests.payments.conftest import Buyer, Wechat, change, facts_of, rows, wait_until
 
 REFUNDS = "SELECT * FROM payment_refunds ORDER BY id"
@@ -274,7 +274,7 @@ class TestSending:
     def test_a_timeout_after_acceptance_is_found_by_asking(
         self, asked: str, wechat: Wechat, monkeypatch: pytest.MonkeyPatch, now: datetime
     ) -> None:
-        monkeypatch.setattr(client, "_TIMEOUT_S", (3.0, 0.3))
+        monkeypatch.setattr(transport, "DEADLINE_S", 0.3)
         wechat.fault("timeout", on="refund", when="after", options={"seconds": 1})
         refunds.send(number=asked, now=now)
         assert state_of(asked) == "processing"
