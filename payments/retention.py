@@ -11,12 +11,13 @@ from sqlalchemy.orm import Session
 
 from config import database
 
+# Through an array the choice is made once; under a join the planner may make it again for each row, and forget more.
 _FORGET = text("""
-    UPDATE payments SET request = request #- '{payer}' #- '{scene_info}' WHERE id IN (
+    UPDATE payments SET request = request #- '{payer}' #- '{scene_info}' WHERE id = ANY (ARRAY(
         SELECT id FROM payments
         WHERE state <> 'open' AND coalesce(succeeded_at, closed_at) < :before
           AND (request ? 'payer' OR request ? 'scene_info')
-        ORDER BY id LIMIT :at_most FOR UPDATE)
+        ORDER BY id LIMIT :at_most FOR UPDATE))
     RETURNING id
 """)
 
@@ -28,10 +29,10 @@ def forget_payers(session: Session, *, before: datetime, at_most: int) -> int:
 
 
 _FORGET_IGNORED = text("""
-    UPDATE payment_notifications SET content = '{}' WHERE id IN (
+    UPDATE payment_notifications SET content = '{}' WHERE id = ANY (ARRAY(
         SELECT id FROM payment_notifications
         WHERE outcome = 'ignored' AND received_at < :before AND content <> '{}'
-        ORDER BY id LIMIT :at_most FOR UPDATE)
+        ORDER BY id LIMIT :at_most FOR UPDATE))
     RETURNING id
 """)
 
