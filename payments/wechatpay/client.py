@@ -136,9 +136,7 @@ class SafeCore(Core):
     ) -> tuple[int, str]:
         """Send one signed request and return (status, text). The same `data` is always the same bytes.
 
-        `cipher_data` changes nothing: the serial that the library would add for it is always sent. When no connection
-        can be made, or it breaks, the same request goes to the backup address. Raises `requests.RequestException`
-        without an answer and `ValueError` for a 2xx that WeChat did not sign.
+        `cipher_data` changes nothing: the serial that the library would add for it is always sent.
         Raises `requests.RequestException` without an answer and `ValueError` for a 2xx that WeChat did not sign.
         """
         body = b"" if data is None else orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
@@ -303,7 +301,8 @@ def _ask(
     if not _breaker.admits(call, at=time.monotonic()):
         return answers.NotSent(call)
     status, found = _exchange(call, number, send)
-    is_usable = status is not None and status < 500 and status != 429
+    # 429 is an answer of a WeChat that is well: one payment's refunds come too fast, and the others are not to wait.
+    is_usable = status is not None and status < 500
     if _breaker.note(call, is_usable=is_usable, at=time.monotonic()):
         logs.alarm("payments.wechatpay_paused", call=call)
     return found

@@ -75,7 +75,7 @@ def test_a_trial_that_never_reports_is_followed_by_another() -> None:
 class TestOnTheWire:
     """What the verbs see of it."""
 
-    @pytest.mark.parametrize("fault", ["error", "limited", "forged_response", "reset"])
+    @pytest.mark.parametrize("fault", ["error", "forged_response", "reset"])
     def test_after_five_failures_wechat_is_called_no_more(
         self, wechat: Wechat, fault: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -96,6 +96,10 @@ class TestOnTheWire:
     def test_refusals_are_answers_and_open_nothing(self, wechat: Wechat) -> None:
         found = [client.current().query("Pnever-seen") for _ in range(12)]
         assert found == [answers.Missing()] * 12
+        wechat.fault("limited", on="query", times=12)
+        assert [client.current().query("Pnever-seen") for _ in range(12)] == [
+            answers.Unknown("429 FREQUENCY_LIMITED")
+        ] * 12
 
     def test_it_closes_again_when_wechat_answers(self, wechat: Wechat, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(breaker, "REST_S", 0.0)
