@@ -43,6 +43,9 @@ lint: $(VENV)/.dev ## Style, types and import contracts
 	@$(BIN)/mypy config catalog payments subway_campaign storefront emulator wsgi.py
 	@$(BIN)/lint-imports --no-cache
 
+crash: $(VENV)/.dev ## Kill everything at every commit and every call to WeChat, and compare the books each time
+	@$(BIN)/python -m tests.proofs crash
+
 bench: $(VENV)/.dev ## Measure the hot paths beside their ceilings and references
 	@$(BIN)/python -m benchmarks
 
@@ -62,4 +65,4 @@ clean: ## Forget the data of this desk
 	@rm -rf .data
 
 
-.PHONY: help run simulate staff-code test test-all lint bench chromium lock clean
+.PHONY: help run simulate staff-code test test-all lint crash bench chromium lock clean

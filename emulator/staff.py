@@ -91,6 +91,11 @@ class Staff:
         }
         self._browser.call("POST", f"{API}/orders/{order}/refunds", body, key=key)
 
+    def ship(self, order: str, *, carrier: str, tracking_number: str) -> None:
+        """Send everything of an order that is still to be sent. Raises GaveUp."""
+        body = {"carrier": carrier, "tracking_number": tracking_number}
+        self._browser.call("POST", f"{API}/orders/{order}/shipments", body)
+
     def order(self, number: str) -> dict[str, Any]:
         """Return an order as staff see it."""
         return dict(self._get(f"/orders/{number}"))

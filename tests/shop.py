@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -58,6 +59,12 @@ class Shop:
         url = make_url(self.environment["DATABASE_URL"]).set(drivername="postgresql")
         with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
             return connection.execute(sql, params).fetchall()
+
+    def write(self, sql: str) -> None:
+        """Change the shop's database behind its back."""
+        url = make_url(self.environment["DATABASE_URL"]).set(drivername="postgresql")
+        with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
+            connection.execute(sql)
 
     def kill(self, name: str) -> None:
         """SIGKILL one process and all that it started."""
@@ -128,8 +135,10 @@ def _answers(url: str) -> bool:
         return False
 
 
-def open_shop(data_dir: Path) -> Shop:
-    """Start engines for `data_dir`, migrate, seed and start a shop."""
+def open_shop(
+    data_dir: Path, *, application: str = "wsgi:app", settings: Mapping[str, str] = MappingProxyType({})
+) -> Shop:
+    """Start engines for `data_dir`, migrate, seed and start a shop; web and worker run `application`."""
     data_dir.chmod(0o711)
     engines = embedded.ensure(data_dir)
     web, wechat = free_port(), free_port()
@@ -144,6 +153,7 @@ def open_shop(data_dir: Path) -> Shop:
         "ALLOW_EMULATED_WECHAT": "1",
         "LOG_LEVEL": "WARNING",
         "PYTHONWARNINGS": "default",
+        **settings,
     }
     emulator = [sys.executable, "-m", "emulator", "--port", str(wechat), "--dir", str(data_dir / "wechat")]
     subprocess.run([*emulator, "--write-settings"], cwd=ROOT, check=True, capture_output=True)
@@ -155,8 +165,8 @@ def open_shop(data_dir: Path) -> Shop:
         subprocess.run([*flask, command], cwd=ROOT, env=environment, check=True, capture_output=True)
     children = {
         "wechat": desk.Child("wechat", emulator),
-        "web": desk.Child("web", [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]),
-        "worker": desk.Child("worker", [*flask, "worker"]),
+        "web": desk.Child("web", [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", application]),
+        "worker": desk.Child("worker", [sys.executable, "-m", "flask", "--app", application, "worker"]),
     }
     shop = Shop(f"http://127.0.0.1:{web}", f"http://127.0.0.1:{wechat}", data_dir, environment, engines, children)
     shop.account = json.loads((data_dir / "desk-account.json").read_text())

@@ -1,0 +1,50 @@
+"""A few of the deaths that `make crash` dies, in every run: wherever the shop is killed, its books equal WeChat's."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proofs import books, crash
+from tests.proofs.points import Board, Point
+from tests.shop import Shop
+
+# The moments of which each loses something if a guard is missing: an order, a prepay whose answer nobody heard, a
+# notification, money whose order was not told, a refund that WeChat has and we do not know of.
+DEATHS = (
+    (Point("web", "commit", "storefront.api.orders.place", "before"), "process"),
+    (Point("web", "wire", "POST /v3/pay/transactions/jsapi", "after"), "process"),
+    (Point("web", "commit", "payments.notifications.receive", "after"), "database"),
+    (Point("worker", "commit", "config.facts.react", "before", 2), "process"),
+    (Point("worker", "wire", "POST /v3/refund/domestic/refunds", "after"), "database"),
+)
+
+
+@pytest.fixture(scope="module")
+def grounds() -> Iterator[tuple[Shop, Board]]:
+    with crash.opened_shop(Path(tempfile.mkdtemp(prefix="hall-crash-"))) as opened:
+        yield opened
+
+
+@pytest.mark.xdist_group("shop")
+def test_the_books_equal_wechats_wherever_the_shop_is_killed(grounds: tuple[Shop, Board]) -> None:
+    shop, board = grounds
+    walk = crash.Walk(shop)
+    assert {point for point, _ in DEATHS} <= set(crash.record(walk, board)), "the way has changed: name its points anew"
+    assert [f"{each.victim} at {each.point}: {each.told}" for each in crash.prove(walk, board, DEATHS)] == []
+
+
+@pytest.mark.xdist_group("shop")
+def test_the_comparison_sees_a_lost_fen(grounds: tuple[Shop, Board]) -> None:
+    shop, _ = grounds
+    crash.Walk(shop).go()
+    assert books.differences(shop) == []
+    shop.write("UPDATE payments SET amount_fen = amount_fen + 1 WHERE id = (SELECT max(id) FROM payments)")
+    told = books.differences(shop)
+    shop.write("UPDATE payments SET amount_fen = amount_fen - 1 WHERE id = (SELECT max(id) FROM payments)")
+    assert [line.split(":")[0] for line in told] == [
+        "payment only in our books",
+        "payment only in WeChat's books",
+        "an order without its money",
+    ]

@@ -1,0 +1,89 @@
+"""Compares our books with WeChat's: payments, refunds, orders, stock and credit, to the fen and in both directions."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from tests.shop import Shop
+
+_PAYMENTS = "SELECT number, amount_fen, transaction_id FROM payments WHERE state = 'succeeded'"
+_REFUNDS = "SELECT number, amount_fen, refund_id FROM payment_refunds WHERE state = 'succeeded'"
+# Each of these finds rows only when something was lost, done twice, or left half-way.
+_FAULTS = {
+    "a fact still waits for a reaction": "SELECT f.name, f.key FROM open_facts o JOIN facts f ON f.id = o.fact_id",
+    "an order was paid twice": (
+        "SELECT reference, count(*) FROM payments WHERE state = 'succeeded' GROUP BY reference HAVING count(*) > 1"
+    ),
+    "money without its order": """
+        SELECT p.number, o.state FROM payments p JOIN orders o ON o.number = p.reference
+        WHERE p.state = 'succeeded' AND o.paid_at IS NULL AND p.amount_fen <> (
+            SELECT coalesce(sum(r.amount_fen), 0) FROM payment_refunds r
+            WHERE r.payment_id = p.id AND r.state = 'succeeded')
+    """,
+    "an order without its money": """
+        SELECT o.number FROM orders o WHERE o.paid_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM payments p
+            WHERE p.reference = o.number AND p.state = 'succeeded' AND p.amount_fen = o.payable_fen)
+    """,
+    "a refund that the order does not know": """
+        SELECT r.number FROM payment_refunds r JOIN orders o ON o.number = r.reference
+        WHERE r.state = 'succeeded' AND o.paid_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM order_refunds a WHERE a.refund_number = r.number AND a.refunded_at IS NOT NULL)
+    """,
+    "a refund that is not over": "SELECT number, state FROM payment_refunds WHERE state NOT IN ('succeeded', 'closed')",
+    "stock that its moves do not explain": """
+        SELECT l.sku_id, l.on_hand, l.reserved FROM stock_levels l
+        JOIN LATERAL (SELECT sum(m.on_hand_delta) AS on_hand, sum(m.reserved_delta) AS reserved
+                      FROM stock_moves m WHERE m.sku_id = l.sku_id) moved ON true
+        JOIN LATERAL (SELECT coalesce(sum(r.quantity), 0) AS quantity
+                      FROM reservations r WHERE r.sku_id = l.sku_id AND r.state = 'held') held ON true
+        WHERE l.on_hand <> moved.on_hand OR l.reserved <> moved.reserved OR l.reserved <> held.quantity
+    """,
+    "stock held for an order that is over": """
+        SELECT o.number, o.state FROM orders o JOIN reservations r ON r.reference = o.stock_reference
+        WHERE (r.state = 'held') <> (o.state = 'pending')
+    """,
+    "credit that is not what was paid": """
+        SELECT v.order_number, sum(c.fen) FROM conversions v
+        JOIN attribution_decisions d ON d.conversion_id = v.id AND d.superseded_by IS NULL
+        JOIN credits c ON c.decision_id = d.id AND c.model = 'last'
+        JOIN orders o ON o.number = v.order_number
+        GROUP BY v.order_number, o.id, o.goods_fen HAVING sum(c.fen) <> o.goods_fen - (
+            SELECT coalesce(sum(a.amount_fen - a.freight_fen), 0) FROM order_refunds a
+            WHERE a.order_id = o.id AND a.refunded_at IS NOT NULL)
+    """,
+    "a paid order that nobody decided": """
+        SELECT o.number FROM orders o WHERE o.paid_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM conversions v JOIN attribution_decisions d ON d.conversion_id = v.id
+            WHERE v.order_number = o.number)
+    """,
+}
+
+
+def differences(shop: Shop) -> list[str]:
+    """Return in what our books are not WeChat's, or do not agree among themselves; empty when all is well."""
+    theirs = shop.control("books")
+    paid = [
+        (each["out_trade_no"], each["total_fen"], each["transaction_id"])
+        for each in theirs["orders"]
+        if each["paid_at"]
+    ]
+    given_back = [
+        (each["out_refund_no"], each["amount_fen"], each["refund_id"])
+        for each in theirs["refunds"]
+        if each["status"] == "SUCCESS"
+    ]
+    told = [
+        *_compare("payment", shop.rows(_PAYMENTS), paid),
+        *_compare("refund", shop.rows(_REFUNDS), given_back),
+    ]
+    for what, sql in _FAULTS.items():
+        told += [f"{what}: {row}" for row in shop.rows(sql)]
+    return told
+
+
+def _compare(what: str, ours: Iterable[tuple[Any, ...]], theirs: Iterable[tuple[Any, ...]]) -> list[str]:
+    mine, wechats = Counter(ours), Counter(theirs)
+    return [f"{what} only in our books: {row}" for row in mine - wechats] + [
+        f"{what} only in WeChat's books: {row}" for row in wechats - mine
+    ]
