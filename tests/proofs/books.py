@@ -1,4 +1,4 @@
-"""Compares our books with WeChat's: payments, refunds, orders, stock and credit, to the fen and in both directions."""
+"""Compares our books with WeChat's, both ways: payments, refunds, ledger, orders, stock and credit, to the fen."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +10,15 @@ _PAYMENTS = "SELECT number, amount_fen, transaction_id FROM payments WHERE state
 _REFUNDS = "SELECT number, amount_fen, refund_id FROM payment_refunds WHERE state = 'succeeded'"
 # Each of these finds rows only when something was lost, done twice, or left half-way.
 _FAULTS = {
+    "a trial balance that is not zero": """
+        SELECT sum(amount_fen) FROM ledger_entries HAVING sum(amount_fen) <> 0
+    """,
+    "a ledger that is not what WeChat owes": """
+        SELECT account, sum(amount_fen) FROM ledger_entries WHERE account IN ('wechat_receivable', 'refunds')
+        GROUP BY account HAVING sum(amount_fen) <> CASE account WHEN 'refunds' THEN 0 ELSE (
+            SELECT coalesce(sum(amount_fen), 0) FROM payments WHERE state = 'succeeded') - (
+            SELECT coalesce(sum(amount_fen), 0) FROM payment_refunds WHERE state = 'succeeded') END
+    """,
     "a fact still waits for a reaction": "SELECT f.name, f.key FROM open_facts o JOIN facts f ON f.id = o.fact_id",
     "an order was paid twice": (
         "SELECT reference, count(*) FROM payments WHERE state = 'succeeded' GROUP BY reference HAVING count(*) > 1"
