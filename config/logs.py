@@ -22,8 +22,8 @@ def _drop_personal(_logger: Any, _method: str, event: structlog.typing.EventDict
     return event
 
 
-def _as_text(event: structlog.typing.EventDict, **options: Any) -> str:
-    return orjson.dumps(event, default=options.get("default"), option=orjson.OPT_NON_STR_KEYS).decode()
+def _as_json(event: structlog.typing.EventDict, **options: Any) -> bytes:
+    return orjson.dumps(event, default=options.get("default"), option=orjson.OPT_NON_STR_KEYS)
 
 
 def configure(level: str = "INFO") -> None:
@@ -35,10 +35,10 @@ def configure(level: str = "INFO") -> None:
             _drop_personal,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_as_text),
+            structlog.processors.JSONRenderer(serializer=_as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=False,
     )
     # Libraries speak only when something is wrong; their debug output holds bodies and credentials.

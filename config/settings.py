@@ -7,6 +7,7 @@ and no weak secret and no plain-http WeChat is ever accepted, except on a desk (
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -65,7 +66,7 @@ class Settings:
     order_pay_minutes: int
     order_receive_days: int
 
-    @property
+    @cached_property
     def is_public_https(self) -> bool:
         """Tell whether browsers reach us over https, so that cookies must be `Secure`."""
         return urlsplit(self.public_base_url).scheme == "https"

@@ -7,7 +7,7 @@ anything but 2xx makes WeChat send it again.
 from flask import Response, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from config import clock
+from config import clock, http
 from config.schemas import Blueprint
 from payments import errors, notifications
 from storefront import guard
@@ -53,4 +53,4 @@ def _take() -> Response:
     if len(body) > LONGEST_BODY:
         raise RequestEntityTooLarge
     notifications.receive(headers=request.headers, body=body, now=clock.now())
-    return Response(status=204)
+    return http.Ready(status=204)

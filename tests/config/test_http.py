@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
 from marshmallow import fields
 
@@ -159,3 +159,60 @@ def test_every_answer_carries_the_security_headers(client: FlaskClient) -> None:
     headers = client.get("/things").headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin", "H5 pay needs a Referer of ours"
+
+
+def test_a_ready_answer_is_framed_as_any_other(settings: Settings) -> None:
+    app = http.App("tests", static_folder=None)
+    http.install(app, settings)
+    app.add_url_rule("/bytes", view_func=lambda: http.json_bytes(b"[1]"), endpoint="bytes")
+    app.add_url_rule("/none", view_func=lambda: http.Ready(status=204), endpoint="none")
+    app.add_url_rule("/folder/", view_func=lambda: http.json_bytes(b"[]"), endpoint="folder")
+
+    @app.get("/same")
+    def same() -> http.Ready:
+        answer = http.Ready(b"[1]", mimetype="application/json")
+        answer.set_etag("x")
+        return answer.make_conditional(request)
+
+    client = app.test_client()
+    got = client.get("/bytes")
+    assert (got.data, got.headers["Content-Length"], got.headers["X-Frame-Options"]) == (b"[1]", "3", "DENY")
+    head = client.head("/bytes")
+    assert (head.data, head.headers["Content-Length"]) == (b"", "3")
+    assert "Content-Length" not in client.get("/none").headers
+    kept = client.get("/same", headers={"If-None-Match": '"x"'})
+    assert (kept.status_code, kept.data, "Content-Length" in kept.headers) == (304, b"", False)
+    # Addresses are made good as werkzeug does it: a missing slash at the end, a doubled one within.
+    assert client.get("/folder?a=%E6%A2%A8").headers["Location"] == "http://localhost/folder/?a=%E6%A2%A8"
+    assert client.get("/%66older//").status_code == 308
+
+
+def test_a_common_question_is_read_once_and_a_wrong_one_refused_each_time(settings: Settings) -> None:
+    read = []
+
+    class Common(schemas.PageArgs):
+        is_common = True
+        kind = fields.String(load_default=None, validate=read.append)
+
+    app = Flask("tests")
+    app.config.update(API_TITLE="t", API_VERSION="1", OPENAPI_VERSION="3.1.0")
+    http.install(app, settings)
+    blueprint = schemas.Blueprint("things", "things")
+
+    @blueprint.get("/things")
+    @blueprint.arguments(Common, location="query")
+    def listing(query: dict[str, object]) -> dict[str, object]:
+        answer = dict(query)
+        query.clear()
+        return answer
+
+    schemas.HouseApi(app).register_blueprint(blueprint)
+    client = app.test_client()
+    answers = [client.get("/things?kind=a&limit=3").get_json() for _ in range(2)]
+    assert answers == [{"kind": "a", "limit": 3, "cursor": None}] * 2
+    assert read == ["a"]
+    assert client.get("/things?kind=b").get_json()["kind"] == "b"
+    assert [client.get("/things?limit=0").status_code for _ in range(2)] == [422, 422]
+    long = "b" * schemas.LONGEST_KEPT_QUERY
+    assert [client.get(f"/things?kind={long}").get_json()["kind"] for _ in range(2)] == [long] * 2
+    assert read == ["a", "b", long, long]
