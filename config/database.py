@@ -157,33 +157,35 @@ def statement(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[
     """
     refuse_transaction()
     for attempt in (1, 2):
-        connection = _autocommit_connection()
+        cursor = _autocommit_cursor()
         try:
-            cursor = connection.execute(sql, params, prepare=True)
-            return cursor.fetchall() if cursor.description else []
+            cursor.execute(sql, params, prepare=True)
+            # Only a result with rows has a row to stand before.
+            return [] if cursor.rownumber is None else cursor.fetchall()
         except psycopg.OperationalError:
-            if not connection.closed or attempt == 2:
+            if not cursor.connection.closed or attempt == 2:
                 raise
     raise AssertionError("unreachable")
 
 
 class _Held:
-    """A thread's own connection, closed when the thread ends (its locals die with it)."""
+    """A thread's own connection, closed when the thread ends (its locals die with it), and its one cursor."""
 
     def __init__(self, connection: psycopg.Connection, generation: int) -> None:
         self.connection = connection
+        self.cursor = connection.cursor()
         self.generation = generation
 
     def __del__(self) -> None:
         self.connection.close()
 
 
-def _autocommit_connection() -> psycopg.Connection:
+def _autocommit_cursor() -> psycopg.Cursor:
     held: _Held | None = getattr(_thread, "held", None)
     if held is None or held.connection.closed or held.generation != _generation:
         connection = psycopg.connect(plain_url(), autocommit=True, options=_OPTIONS)
         held = _thread.held = _Held(connection, _generation)
-    return held.connection
+    return held.cursor
 
 
 def dump_json(value: Any) -> str:
