@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import ClassVar, Generic, TypeVar
 from weakref import WeakSet
 
@@ -77,6 +78,7 @@ class Cache(Generic[Answer]):
                 self._answers.popitem(last=False)
 
 
+@lru_cache(MAX_ENTRIES)
 def etag(body: bytes) -> str:
     """Return the strong validator of `body`, quoted as the header wants it."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'

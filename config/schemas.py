@@ -7,7 +7,7 @@ keys are refused, and every operation declares the errors that it can answer.
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 import flask
 import marshmallow as ma
@@ -22,6 +22,9 @@ from config import http
 from config.errors import AppError
 
 MAX_INT = 2**53 - 1
+# Of common questions, half a megabyte a process at most.
+MAX_MEANINGS = 1024
+LONGEST_KEPT_QUERY = 400
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -81,6 +84,10 @@ class Pattern(validate.Regexp):
 class Schema(ma.Schema):
     """A body or an answer; unknown keys in a body are refused."""
 
+    # Whether everybody asks in the same words, so that what a query string means is worth keeping. For public
+    # questions whose meaning is the same for all and for ever.
+    is_common: ClassVar[bool] = False
+
     class Meta:
         """Refuse what nobody asked for."""
 
@@ -125,7 +132,22 @@ _RETRY_AFTER = {"schema": {"type": "integer"}, "description": "Seconds to wait."
 class StrictParser(FlaskParser):
     """JSON bodies must be JSON in fact and in name; unknown query keys are refused like unknown body keys."""
 
+    _meanings: ClassVar[dict[tuple[ma.Schema, bytes], dict[str, Any]]] = {}
+
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012
+
+    def parse(self, argmap: Any, req: Any = None, *, location: str | None = None, **options: Any) -> Any:
+        """Return what the request says, from memory where a common question has been asked before."""
+        asked = flask.request.query_string if location == "query" and getattr(argmap, "is_common", False) else None
+        if asked is None or len(asked) > LONGEST_KEPT_QUERY:
+            return super().parse(argmap, req, location=location, **options)
+        meaning = self._meanings.get((argmap, asked))
+        if meaning is None:
+            meaning = super().parse(argmap, req, location=location, **options)
+            if len(self._meanings) >= MAX_MEANINGS:
+                self._meanings.clear()
+            self._meanings[argmap, asked] = meaning
+        return dict(meaning)
 
     def _raw_load_json(self, req: flask.Request) -> Any:
         body = req.get_data(cache=True)

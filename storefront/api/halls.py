@@ -21,6 +21,8 @@ blueprint = Blueprint("halls", __name__, url_prefix="/api/v1", description="Loca
 class Search(PageArgs):
     """Which halls; `city` is a city's region code or the slug of its hall and gives that hall and its counties'."""
 
+    is_common = True
+
     kind = Text(validate=[validate.OneOf([kind.value for kind in HallKind])], load_default=None)
     city = Text(high=80, load_default=None)
     q = Text(high=200, load_default=None)

@@ -21,6 +21,8 @@ SORTS = ("shelf", "price", "-price", "new")
 class Search(PageArgs):
     """What to list; `hall` is a slug, `q` characters, pinyin or initials."""
 
+    is_common = True
+
     q = Text(high=200, load_default=None)
     hall = Text(high=80, load_default=None)
     category = Text(high=40, load_default=None)
