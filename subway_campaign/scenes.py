@@ -14,8 +14,10 @@ LONGPRESS = frozenset({1012, 1031, 1048, 1125})
 SHARE = frozenset({1007, 1008, 1036, 1044, 1096, 1154, 1155, 1158, 1160, 1185})
 # WeChat opens pages by itself: its crawler, the trial build, and automated tests.
 _MACHINES = {1129: Drop.CRAWLER, 1017: Drop.TRIAL, 1030: Drop.AUTOMATION}
+# WeChat's own is mpcrawler.
+_CRAWLERS = ("crawl", "spider", "slurp", "facebookexternalhit", "headlesschrome")
 # A Cubot is a telephone.
-_CRAWLERS = re.compile(r"mpcrawler|(?<!cu)bot\b|spider|crawl|slurp|facebookexternalhit|headlesschrome", re.IGNORECASE)
+_BOT = re.compile(r"(?<!cu)bot\b")
 PREFETCH_HEADERS = ("purpose", "x-purpose", "x-moz", "sec-purpose")
 
 
@@ -43,9 +45,16 @@ def drop_of_request(*, method: str, user_agent: str, headers: Mapping[str, str])
     """Return why a GET of a printed link was no person's scan, or None. `headers` looks names up in lower case."""
     if method == "HEAD":
         return Drop.HEAD
-    if _CRAWLERS.search(user_agent):
+    if _is_crawler(user_agent.lower()):
         return Drop.CRAWLER
     for name in PREFETCH_HEADERS:
         if "prefetch" in headers.get(name, ""):
             return Drop.PREFETCH
     return None
+
+
+def _is_crawler(user_agent: str) -> bool:
+    """Look for the words one by one: a single expression of them all costs a scan twenty times as much."""
+    return any(word in user_agent for word in _CRAWLERS) or (
+        "bot" in user_agent and _BOT.search(user_agent) is not None
+    )

@@ -10,7 +10,7 @@ from uuid import UUID
 import flask
 from flask import Response, request
 
-from config import clock
+from config import clock, http
 from config.schemas import Blueprint, Schema, Text
 from storefront import guard, sessions
 from storefront.api import landings
@@ -50,16 +50,10 @@ def scan(code: str) -> Response:
         network=visits.network_of(request.remote_addr or ""),
     )
     landing = landings.standing(opened.landing) if opened.landing else None
-    response = Response(status=303)
     # In the address too: a link that is forwarded takes it along, and is then a share and not another scan.
-    response.headers["Location"] = f"{landings.path(landing)}?tk={opened.token}"
-    response.headers["Cache-Control"] = "no-store"
-    response.set_cookie(
-        _VISIT_COOKIE,
-        opened.token,
-        max_age=int(tokens.VISIT_LIFE.total_seconds()),
-        **sessions.cookie_attributes(),
-    )
+    address = f"{landings.path(landing)}?tk={opened.token}"
+    response = http.Ready(status=303, headers={"Location": address, "Cache-Control": "no-store"})
+    response.headers.add("Set-Cookie", sessions.cookie_header(_VISIT_COOKIE, opened.token, life=tokens.VISIT_LIFE))
     _remember(response, opened.visitor)
     return response
 
@@ -83,9 +77,5 @@ def confirm(given: dict[str, Any]) -> Response:
 
 
 def _remember(response: Response, visitor: UUID) -> None:
-    response.set_cookie(
-        guard.visitor_cookie_name(),
-        str(visitor),
-        max_age=int(visits.COOKIE_LIFE.total_seconds()),
-        **sessions.cookie_attributes(),
-    )
+    name = guard.visitor_cookie_name()
+    response.headers.add("Set-Cookie", sessions.cookie_header(name, str(visitor), life=visits.COOKIE_LIFE))
