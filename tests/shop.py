@@ -6,11 +6,9 @@ process starts it once.
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -22,24 +20,10 @@ import requests
 from sqlalchemy.engine import make_url
 
 from config import desk, embedded
+from tests.ports import free_port
+from tests.waits import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(holds: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:
-    """Wait for something that another process does; fails by name when it does not."""
-    until = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
-        time.sleep(0.05)
-    return found
 
 
 @dataclass
@@ -93,7 +77,7 @@ class Shop:
     def control(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call WeChat's control plane: GET without a body, POST with one."""
         url = f"{self.wechat_url}/_control/{path}"
-        answer = requests.get(url, timeout=10) if body is None else requests.post(url, json=body, timeout=10)
+        answer = requests.get(url, timeout=60) if body is None else requests.post(url, json=body, timeout=60)
         answer.raise_for_status()
         return answer.json()
 

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Phone, orders_of
-from tests.shop import Shop, wait_until
+from tests.shop import Shop
+from tests.waits import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Phone, orders_of
 from tests.shop import ROOT, Shop
+from tests.waits import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
 
@@ -47,17 +48,19 @@ def enter(page: Page, shop: Shop, username: str, totp: pyotp.TOTP | None) -> Non
     expect(page.locator("[name=password]")).to_have_value(PASSWORD)
     page.keyboard.press("Tab")
     if totp is not None:
-        page.keyboard.type(totp.now())
+        code = totp.now()
+        expect(page.locator("[name=totp]")).to_be_focused()
+        page.keyboard.type(code)
+        expect(page.locator("[name=totp]")).to_have_value(code)
     page.keyboard.press("Enter")
-    # Argon2 is slow on purpose, and slower beside other tests.
-    expect(page.locator("h1")).to_contain_text("今日", timeout=30_000)
+    expect(page.locator("h1")).to_contain_text("今日")
 
 
 @pytest.fixture
 def desk_page(chromium: Browser, shop: Shop) -> Iterator[Page]:
     """A page on a desk; what a person downloads or prints stays there."""
     context = chromium.new_context(viewport={"width": 1280, "height": 800}, locale="zh-CN", timezone_id="Asia/Shanghai")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 
@@ -93,11 +96,12 @@ def test_a_sale_is_seen_sent_refunded_and_explained(phone: Callable[..., Phone],
     expect(page.locator("[role=status]")).to_contain_text("退款已提交")
     page.click("text=这笔订单归谁")
     expect(page.locator("main")).to_contain_text("主题列车")
-    for _ in range(40):
+
+    def is_given_back() -> bool:
         page.goto(f"{shop.url}/staff/orders/{number}")
-        if page.locator("text=已退回").count():
-            break
-        page.wait_for_timeout(500)
+        return page.locator("text=已退回").count() > 0
+
+    wait_until(is_given_back, what="the refund")
     page.goto(f"{shop.url}/staff/report")
     expect(page.locator(".verdict b")).to_have_text("一致")
     expect(page.locator("main")).to_contain_text("0.50")

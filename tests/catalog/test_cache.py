@@ -1,7 +1,6 @@
 """The cache: short-lived, computed once for a crowd, bounded."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -25,13 +24,27 @@ def test_the_house_promise_leaves_room_for_the_query() -> None:
     assert cache.TTL_SECONDS <= 0.5
 
 
-def test_a_crowd_that_asks_at_once_computes_once() -> None:
+def test_a_crowd_that_asks_at_once_computes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache.time, "monotonic", lambda: 100.0)
     kept: cache.Cache[int] = cache.Cache()
-    barrier, asked = threading.Barrier(8), []
+    barrier, crowd, asked, misses = threading.Barrier(8, timeout=60), threading.Event(), [], []
+    fresh = kept._fresh
+
+    def note_misses(key: object) -> int | None:
+        found = fresh(key)
+        if found is None:
+            misses.append(key)
+            # Each asker missed before it queued for the lock; the one that holds it missed once more.
+            if len(misses) == 9:
+                crowd.set()
+        return found
+
+    monkeypatch.setattr(kept, "_fresh", note_misses)
 
     def compute() -> int:
         asked.append(1)
-        time.sleep(0.05)
+        # Nobody finds the answer before everybody has missed it.
+        assert crowd.wait(60)
         return 7
 
     def ask(_: int) -> int:

@@ -11,12 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import text
 
 from catalog import errors, stock
 from config import database
+from tests.waits import wait_until
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PEAR, TEA, HONEY = "AH001A", "AH034A", "AH003A"
+# An advisory lock that nothing of ours uses, and how many wait for it.
+GATE = 999_001
+AT_THE_GATE = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    f" AND objid = {GATE} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 def hold(reference: str, lines: dict[str, int]) -> None:
@@ -65,7 +73,7 @@ def leave(sku: str, quantity: int) -> None:
 
 def race(work: Callable[[int], None], rivals: int = 8) -> list[BaseException | None]:
     """Run `work(0..)` on real threads that start together; returns what each raised."""
-    barrier = threading.Barrier(rivals)
+    barrier = threading.Barrier(rivals, timeout=60)
 
     def run(number: int) -> BaseException | None:
         barrier.wait()
@@ -209,12 +217,24 @@ def test_the_last_item_is_oversold_without_the_lock(seeded: None, monkeypatch: p
     """The race is real: reading what is free without waiting for the row, and without the CHECK, sells it to many."""
     guard = "JOIN queue q ON q.sku_id = l.sku_id\n    ORDER BY l.sku_id FOR UPDATE OF l"
     assert guard in stock._HOLD
-    monkeypatch.setattr(stock, "_HOLD", stock._HOLD.replace(guard, "AND pg_sleep(0.2) IS NOT NULL"))
+    # In the guard's place a gate: whoever waits at it reads what was free when its statement began.
+    gate = f"AND pg_advisory_xact_lock_shared({GATE}) IS NOT NULL"
+    monkeypatch.setattr(stock, "_HOLD", stock._HOLD.replace(guard, gate))
     leave(PEAR, 1)
     database.statement("ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold")
+
+    def take(number: int) -> None:
+        with database.transaction() as session:
+            session.execute(text("SET LOCAL lock_timeout = 0"))
+            stock.hold(session, reference=f"O{number}", lines={PEAR: 1}, now=NOW)
+
     try:
-        refusals = race(lambda number: hold(f"O{number}", {PEAR: 1}))
-        assert refusals.count(None) > 1
+        with ThreadPoolExecutor(1) as other, psycopg.connect(database.plain_url(), autocommit=True) as keeper:
+            keeper.execute(f"SELECT pg_advisory_lock({GATE})")
+            racing = other.submit(race, take)
+            wait_until(lambda: keeper.execute(AT_THE_GATE).fetchone() == (8,), what="eight readers at the gate")
+            keeper.execute(f"SELECT pg_advisory_unlock({GATE})")
+            assert racing.result() == [None] * 8
         on_hand, reserved = level(PEAR)
         assert reserved > on_hand
     finally:

@@ -2,10 +2,8 @@
 
 import http.server
 import json
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,8 @@ from emulator import keys, till
 from emulator.app import create_app
 from emulator.desk import Options, furnish
 from emulator.server import Server
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
+from tests.waits import wait_until
 
 
 @dataclass
@@ -34,7 +28,7 @@ class Wechat:
     settings: dict[str, str]
 
     def control(self, method: str, path: str, **told: Any) -> Any:
-        answer = requests.request(method, f"{self.url}/_control{path}", json=told or None, timeout=30)
+        answer = requests.request(method, f"{self.url}/_control{path}", json=told or None, timeout=60)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
@@ -53,16 +47,9 @@ class Shop:
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
-    def wait_for(self, count: int, seconds: float = 30) -> list[tuple[dict[str, str], bytes]]:
-        wait_until(lambda: len(self.received) >= count, seconds)
+    def wait_for(self, count: int) -> list[tuple[dict[str, str], bytes]]:
+        wait_until(lambda: len(self.received) >= count, what=f"notification {count}")
         return self.received
-
-
-def wait_until(is_so: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came to pass"
-        time.sleep(0.01)
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +111,7 @@ def client_of(known: dict[str, str]) -> WeChatPay:
         apiv3_key=known["WECHATPAY_APIV3_KEY"],
         public_key=Path(known["WECHATPAY_PUBLIC_KEY_FILE"]).read_text(),
         public_key_id=known["WECHATPAY_PUBLIC_KEY_ID"],
-        timeout=(3, 30),
+        timeout=(60, 60),
     )
 
 

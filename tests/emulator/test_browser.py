@@ -73,7 +73,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def phone(site: Site) -> Iterator[Browser]:
-    phone = Browser(site.url, user_agent="MicroMessenger", patience=5)
+    phone = Browser(site.url, user_agent="MicroMessenger", patience=60)
     yield phone
     phone.close()
 

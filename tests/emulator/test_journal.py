@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +13,9 @@ import requests
 
 from emulator import keys
 from emulator.journal import Journal
-from tests.emulator.conftest import Shop, Till, Wechat, at, client_of, free_port, wait_until
+from tests.emulator.conftest import Shop, Till, Wechat, at, client_of
+from tests.ports import free_port
+from tests.waits import wait_until
 
 Start = Callable[[], "subprocess.Popen[bytes]"]
 
@@ -33,15 +34,14 @@ def start(directory: Path) -> Iterator[tuple[Start, int]]:
         command = [sys.executable, "-m", "emulator", "--dir", str(directory), "--port", str(port), "--speed", "100"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         running.append(process)
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                requests.get(f"http://127.0.0.1:{port}/_control", timeout=1)
-            except requests.RequestException:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            else:
-                return process
+        wait_until(serves, what="the desk")
+        return process
+
+    def serves() -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{port}/_control", timeout=1).ok
+        except requests.RequestException:
+            return False
 
     yield run, port
     for process in running:

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from emulator import signing
-from tests.emulator.conftest import Shop, Till, Wechat, wait_until
+from tests.emulator.conftest import Shop, Till, Wechat
+from tests.waits import wait_until
 
 
 @pytest.fixture

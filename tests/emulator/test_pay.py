@@ -5,7 +5,8 @@ import concurrent.futures
 import pytest
 import requests
 
-from tests.emulator.conftest import Till, Wechat, wait_until
+from tests.emulator.conftest import Till, Wechat
+from tests.waits import wait_until
 
 
 def test_a_payment_from_prepay_to_query(pos: Till, wechat: Wechat) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.emulator.conftest import Shop, Till, Wechat, wait_until
+from tests.emulator.conftest import Shop, Till, Wechat
 from tests.emulator.merchant import Merchant
+from tests.waits import wait_until
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.emulator.conftest import Till, Wechat, wait_until
+from tests.emulator.conftest import Till, Wechat
 from tests.emulator.test_cashier import signed
+from tests.waits import wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
@@ -34,6 +35,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def phone(chromium: Browser) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, locale="zh-CN")
+    context.set_default_timeout(60_000)
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -81,7 +83,7 @@ def test_the_bridge_over_the_shops_page(
     phone.wait_for_function("document.title === 'ready'")
     phone.get_by_text("buy").tap()
     sheet = phone.frame_locator("iframe")
-    assert sheet.get_by_text("59.90").is_visible()
+    expect(sheet.get_by_text("59.90")).to_be_visible()
     sheet.get_by_role("button", name=button, exact=True).tap()
     phone.wait_for_function("document.getElementById('answer').textContent")
     assert phone.locator("#answer").text_content() == f"get_brand_wcpay_request:{result}"
@@ -94,6 +96,7 @@ def test_a_forged_signature_fails_on_the_page(
 ) -> None:
     shop_page["params"] = signed(pos, "THUMB-002") | {"nonceStr": "another"}
     phone.goto(shop_page["url"])
+    phone.wait_for_function("document.title === 'ready'")
     phone.get_by_text("buy").tap()
     phone.frame_locator("iframe").get_by_role("button", name="关闭").tap()
     phone.wait_for_function("document.getElementById('answer').textContent")

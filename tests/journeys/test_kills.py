@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tests.shop import ROOT, Shop, wait_until
+from tests.shop import ROOT, Shop
+from tests.waits import wait_until
 
 COMMUTERS = 24
 

@@ -87,18 +87,21 @@ def test_two_workers_that_settle_at_once_commit_the_stock_once(desk: Desk) -> No
     assert database.statement("SELECT count(*) FROM payment_refunds") == [(0,)]
 
 
-def settle_against_cancel(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Let money and the shopper's cancellation meet on one order; count what came of it."""
+def settle_against_cancel(desk: Desk, monkeypatch: pytest.MonkeyPatch, *, patience_s: float) -> dict[str, int]:
+    """Let money and the shopper's cancellation meet on one order; count what came of it.
+
+    Each waits `patience_s` for the other to have read the order too, which the row's lock makes impossible.
+    """
     number = desk.place()
     payment = desk.open(number)
     desk.wechat.pay(payment)
     now, amount_fen = clock.now(), desk.order(number)["payable_fen"]
-    both_have_read, read = Barrier(2), orders._standing
+    both_have_read, read = Barrier(2, timeout=60), orders._standing
 
     def read_and_wait(row: Any) -> orders.Standing:
         standing = read(row)
         with contextlib.suppress(BrokenBarrierError):
-            both_have_read.wait(0.5)
+            both_have_read.wait(patience_s)
         return standing
 
     monkeypatch.setattr(orders, "_standing", read_and_wait)
@@ -123,12 +126,12 @@ def test_money_and_cancellation_break_an_order_without_its_row_lock(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orders, "_FOR_UPDATE", "")
-    seen = settle_against_cancel(desk, monkeypatch)
+    seen = settle_against_cancel(desk, monkeypatch, patience_s=60)
     assert seen["broken"] or ("order.paid" in seen and "order.cancelled" in seen)
 
 
 def test_money_and_cancellation_at_once_end_in_one_or_the_other(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = settle_against_cancel(desk, monkeypatch)
+    seen = settle_against_cancel(desk, monkeypatch, patience_s=0.5)
     assert seen["broken"] == 0
     paid, given_back = "order.paid" in seen, "refund.requested" in seen
     assert paid != given_back, "either the order is paid, or it is cancelled and the money goes back"

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -33,23 +32,11 @@ from config.settings import Settings
 from payments import collect, notifications
 from payments.collect import Payer
 from payments.lifecycle import Channel
+from payments.wechatpay import transport
+from tests.ports import free_port
+from tests.waits import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(holds: Callable[[], Any], seconds: float = 8) -> Any:
-    """Wait for something that another process does."""
-    until = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.02)
-    return found
 
 
 def rows(sql: str, **params: Any) -> list[dict[str, Any]]:
@@ -188,7 +175,7 @@ class Wechat:
     heard: int = 0
 
     def order(self, path: str, method: str = "POST", **told: Any) -> Any:
-        answer = requests.request(method, f"{self.url}/_control{path}", json=told or None, timeout=15)
+        answer = requests.request(method, f"{self.url}/_control{path}", json=told or None, timeout=60)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else None
 
@@ -200,6 +187,10 @@ class Wechat:
 
     def book(self, number: str) -> dict[str, Any]:
         return dict(self.order(f"/books/{number}", "GET"))
+
+    def knows(self, number: str) -> bool:
+        """Whether a prepay for this number took effect."""
+        return requests.get(f"{self.url}/_control/books/{number}", timeout=60).ok
 
     def openid(self, person: str = "小明", account: str = "miniprogram") -> str:
         return str(self.order(f"/people/{person}", "GET")[f"{account}_openid"])
@@ -241,10 +232,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, di
             assert process.poll() is None, (folder / "output.log").read_text()
             try:
                 return requests.get(f"{url}/_control/clock", timeout=1).ok
-            except requests.ConnectionError:
+            except requests.RequestException:
                 return False
 
-        wait_until(answers, 20)
+        wait_until(answers, what="the emulator")
         lines = (folder / "settings.env").read_text().splitlines()
         yield url, dict(line.split("=", 1) for line in lines)
 
@@ -263,6 +254,28 @@ def wechat(
     desk = replace(desk, heard=len(desk.calls()))
     yield desk
     desk.order("/faults", "DELETE")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Make the next call to WeChat give up waiting, but not before it has had the effect that the test names."""
+
+    def once(has_effect: Callable[[], Any]) -> None:
+        send, sent = transport.Transport._send, []
+
+        def give_up_once(
+            self: transport.Transport, host: str, request: transport.Request, *, within_s: float
+        ) -> transport.Answer:
+            sent.append(request)
+            try:
+                return send(self, host, request, within_s=1 if len(sent) == 1 else 60)
+            except requests.ReadTimeout:
+                wait_until(has_effect, what="the effect of the call without an answer")
+                raise
+
+        monkeypatch.setattr(transport.Transport, "_send", give_up_once)
+
+    return once
 
 
 @dataclass(frozen=True)

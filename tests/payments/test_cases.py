@@ -97,7 +97,7 @@ def test_of_two_people_one_closes(db: None, now: datetime, monkeypatch: pytest.M
         return sum(end.exception() is None for end in ends)
 
     assert at_once(opened("P1", difference_fen=1)) == 1
-    both_have_read, find = Barrier(2), cases.find
+    both_have_read, find = Barrier(2, timeout=60), cases.find
 
     def unguarded(session: Session, slug: str) -> cases.CaseView:
         case = find(session, slug=slug)

@@ -110,7 +110,7 @@ def race(function: Callable[[], object], times: int) -> list[object]:
 
 
 def test_of_rivals_with_one_source_one_posts(db: None) -> None:
-    barrier = Barrier(4)
+    barrier = Barrier(4, timeout=60)
 
     def unguarded() -> None:
         """Look first, then write under a name of one's own: what the unique source is there for."""

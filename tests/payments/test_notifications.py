@@ -11,7 +11,8 @@ import pytest
 from config import database, facts, logs
 from payments import collect, errors, lifecycle, notifications
 from payments.lifecycle import Channel, PaymentState
-from tests.payments.conftest import Buyer, Wechat, Writer, change, facts_of, rows, wait_until
+from tests.payments.conftest import Buyer, Wechat, Writer, change, facts_of, rows
+from tests.waits import wait_until
 
 INBOX = "SELECT * FROM payment_notifications ORDER BY id"
 TRANSACTION = "4200001460202207148197935963"
@@ -327,7 +328,7 @@ class TestRace:
 
     @staticmethod
     def race(post: Post) -> None:
-        start = Barrier(8)
+        start = Barrier(8, timeout=60)
 
         def tell(number: int) -> None:
             start.wait()
@@ -368,7 +369,7 @@ class TestRace:
         wechat.fault("lost", on="payment")
         number = buyer.paid(now=now)
         body = wechat.writer().envelope(wechat_content(wechat, number))
-        start = Barrier(6)
+        start = Barrier(6, timeout=60)
 
         def learn(turn: int) -> None:
             start.wait()

@@ -138,7 +138,7 @@ def test_a_chain_cut_short_no_longer_has_the_head_that_was_told(db: None) -> Non
 
 
 def test_many_at_once_make_one_chain(db: None) -> None:
-    together = Barrier(8)
+    together = Barrier(8, timeout=60)
 
     def go(number: int) -> None:
         with database.transaction() as session:

@@ -63,7 +63,7 @@ def test_an_order_is_found_by_its_key_when_its_goods_are_no_longer_sold(buyer: B
 
 
 def test_the_same_key_eight_times_at_once_gives_one_order(buyer: Buyer, skus: list[str]) -> None:
-    barrier = Barrier(8)
+    barrier = Barrier(8, timeout=60)
 
     def place(_: int) -> str:
         barrier.wait()
@@ -98,7 +98,7 @@ def test_what_is_short_leaves_nothing_behind_and_says_what_is_left(buyer: Buyer,
 def test_the_last_item_goes_to_one_of_eight(seeded: None, buyer: Buyer, skus: list[str]) -> None:
     on_hand, _ = stock_of(skus[0])
     buyer.place({skus[0]: on_hand - 1}, key="all-but-one")
-    barrier = Barrier(8)
+    barrier = Barrier(8, timeout=60)
 
     def place(n: int) -> bool:
         barrier.wait()

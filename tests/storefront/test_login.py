@@ -98,7 +98,7 @@ def test_a_login_ends_the_session_that_the_client_held(desk: Wechat) -> None:
 
 def test_two_logins_at_once_are_one_shopper(desk: Wechat) -> None:
     codes = [desk.control("POST", "/js_codes", person="李明")["js_code"] for _ in range(6)]
-    together = Barrier(6)
+    together = Barrier(6, timeout=60)
 
     def go(code: str) -> str:
         together.wait()
@@ -141,7 +141,7 @@ def test_a_state_works_once(desk: Wechat) -> None:
 
 def test_two_callbacks_at_once_spend_one_state(desk: Wechat) -> None:
     departure, state = depart()
-    together = Barrier(4)
+    together = Barrier(4, timeout=60)
 
     def go(code: str) -> bool:
         together.wait()

@@ -35,7 +35,7 @@ def test_an_openid_means_nothing_at_another_application(db: None) -> None:
 
 def test_logins_at_once_make_one_shopper(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def race(openid: str) -> list[shoppers.ShopperView]:
-        together = Barrier(8)
+        together = Barrier(8, timeout=60)
 
         def login(_: int) -> shoppers.ShopperView:
             together.wait()

@@ -179,7 +179,7 @@ def test_a_free_order_is_one_conversion_of_no_money(world: World) -> None:
 
 def _pay_together(world: World, order: str) -> list[object]:
     """Two workers take the same payment in at once; returns what each got."""
-    ready = threading.Barrier(2)
+    ready = threading.Barrier(2, timeout=60)
     found: list[object] = []
 
     def pay() -> None:
@@ -203,12 +203,12 @@ def test_race_the_same_payment_twice_credits_once(world: World, monkeypatch: pyt
         world.order(f"N{number}", rider, beijing(3, 4), pay=False)
     with monkeypatch.context() as patch:
         # Without the lock both workers read "not paid"; only the unique index is left to stop the second.
-        both_read = threading.Barrier(2)
+        both_read = threading.Barrier(2, timeout=60)
         real = conversions._find
 
         def slow_find(session: Session, order: str) -> Any:
             found = real(session, order)
-            both_read.wait(timeout=10)
+            both_read.wait(timeout=60)
             return found
 
         patch.setattr(conversions, "lock", lambda session, order: None)
@@ -251,7 +251,7 @@ def test_a_line_that_cost_nothing_gives_nothing_back(world: World) -> None:
 def test_race_a_payment_and_its_refund_in_any_order(world: World) -> None:
     rider = world.scan("A", beijing(3, 3)).visitor
     for number in range(6):
-        order, ready = f"N{number}", threading.Barrier(3)
+        order, ready = f"N{number}", threading.Barrier(3, timeout=60)
         world.order(order, rider, beijing(3, 4), pay=False)
         events = [
             lambda order=order: world.pay(order, beijing(3, 4, 9), 9_900),

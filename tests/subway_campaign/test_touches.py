@@ -162,7 +162,7 @@ def test_r11_a_logged_in_person_gets_the_touch(world: World) -> None:
 
 def test_race_the_same_touch_and_the_same_nonce_count_once(world: World) -> None:
     visitor, touch = uuid4(), uuid4()
-    ready = threading.Barrier(6)
+    ready = threading.Barrier(6, timeout=60)
     found: list[TouchKind] = []
 
     def send(own: UUID) -> None:

@@ -119,7 +119,7 @@ def test_r16_exclusions_are_dated(world: World) -> None:
 def test_race_two_logins_of_one_identity(world: World, same: bool) -> None:
     rider = world.scan("A", beijing(3, 1)).visitor
     people = [uuid4()] * 4 if same else [uuid4() for _ in range(4)]
-    ready = threading.Barrier(4)
+    ready = threading.Barrier(4, timeout=60)
 
     def login(person: UUID) -> None:
         ready.wait()

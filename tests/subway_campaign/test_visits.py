@@ -143,7 +143,7 @@ def test_forged_and_ended_tokens_confirm_nothing(world: World) -> None:
 def test_race_two_beacons_of_one_friend_make_one_share(world: World) -> None:
     opened = world.scan("A", NOW)
     friend = uuid4()
-    ready = threading.Barrier(4)
+    ready = threading.Barrier(4, timeout=60)
 
     def beacon() -> None:
         ready.wait()

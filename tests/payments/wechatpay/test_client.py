@@ -301,9 +301,11 @@ class TestCalls:
         assert isinstance(found, answers.Unknown)
         assert not isinstance(found, answers.NotSent)
 
-    def test_an_answer_that_never_comes_is_unknown(self, wechat: Wechat, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(transport, "DEADLINE_S", 0.3)
-        wechat.fault("timeout", on="prepay", when="after", options={"seconds": 1})
+    def test_an_answer_that_never_comes_is_unknown(
+        self, wechat: Wechat, impatient: Callable[[Callable[[], Any]], None]
+    ) -> None:
+        impatient(lambda: wechat.knows("Ptimeout-1"))
+        wechat.fault("timeout", on="prepay", when="after", options={"seconds": 60})
         found = client.current().prepay(Channel.MINIPROGRAM, body_of(wechat, "Ptimeout-1"))
         assert found == answers.Unknown("ReadTimeout")
         assert wechat.book("Ptimeout-1")["state"] == "NOTPAY"

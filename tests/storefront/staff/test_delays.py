@@ -69,7 +69,7 @@ def test_success_and_a_quiet_day_start_anew(db: None) -> None:
 
 
 def test_guesses_in_parallel_do_not_slip_past(db: None) -> None:
-    together = Barrier(12)
+    together = Barrier(12, timeout=60)
 
     def go(_: int) -> bool:
         together.wait()

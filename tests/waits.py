@@ -1,0 +1,14 @@
+"""Waiting for what another thread or process does: for a condition, never for a time."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def wait_until(holds: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:
+    """Return the first true answer of `holds`; fails by name when none comes, long after any machine would give one."""
+    until = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < until, f"{what} did not happen within {seconds} s"
+        time.sleep(0.02)
+    return found
