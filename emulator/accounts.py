@@ -60,6 +60,7 @@ class Accounts:
         self._latest: dict[tuple[str, str], Token] = {}
         self._codes: dict[str, Code] = {}
         self._quotas: Counter[tuple[str, str]] = Counter()
+        self.order_detail_path = ""
 
     def require_secret(self, appid: str, secret: str) -> None:
         """Refuse (40013, 41004, 40125) anything but an account of ours with its secret."""

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, request
 
-from emulator import billing, cashier, console, control, pay, weixin
+from emulator import billing, cashier, console, control, pay, trade, weixin
 from emulator.desk import Desk
 
 MOST_BYTES = 1 << 20
@@ -15,7 +15,15 @@ def create_app(desk: Desk) -> Flask:
     # An ordered hang-up must reach the server, and a bug must not be dressed as an answer of WeChat's.
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.extensions["desk"] = desk
-    for blueprint in (pay.v3, billing.billing, weixin.api, cashier.pages, control.control, console.console):
+    for blueprint in (
+        pay.v3,
+        billing.billing,
+        weixin.api,
+        trade.trade,
+        cashier.pages,
+        control.control,
+        console.console,
+    ):
         app.register_blueprint(blueprint)
 
     @app.after_request

@@ -8,10 +8,12 @@ from datetime import date
 import orjson
 from flask import Response, request
 
-from emulator import billing, bookings
+from emulator import billing, bookings, entries, shipping, till
+from emulator.accounts import Refused
 from emulator.bookings import Fabrication
 from emulator.control import answer, plane, told
 from emulator.desk import here
+from emulator.pushes import Site
 from emulator.records import Conflict
 
 console = plane("console")
@@ -57,3 +59,23 @@ def keys() -> Response:
 def use_keys() -> Response:
     """Sign and seal with other keys from now on."""
     return answer(here().keyring.choose(told()))
+
+
+@console.route("/push", methods=["GET", "POST"])
+def push() -> Response:
+    """Show or set where the mini-program's server listens; it must echo, as the real console demands."""
+    desk = here()
+    if request.method == "POST":
+        desk.pushes.set_site(Site(**told()), timestamp=int(desk.clock.now().timestamp()))
+    return answer(desk.pushes.site)
+
+
+@console.post("/receipts")
+def receipts() -> Response:
+    """Let the payer confirm the receipt of what was sent."""
+    desk = here()
+    order = till.find(desk, out_trade_no=told()["out_trade_no"])
+    try:
+        return answer(entries.order(desk.books, shipping.receive(desk, order)))
+    except Refused as refused:
+        raise Conflict(refused.errmsg) from None

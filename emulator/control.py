@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from emulator import entries, faults, manual, storms, till, views
+from emulator import entries, faults, manual, shipping, storms, till, views
 from emulator.desk import Desk, here
 from emulator.faults import Rule
 from emulator.records import Attempt, Conflict, Notification, Order
@@ -126,6 +126,8 @@ def clock() -> Response:
     if speed <= 0:
         raise ValueError("speed must be above zero")
     dial.speed, dial.offset_seconds = speed, float(asked.get("offset_seconds", dial.offset_seconds))
+    if request.method == "POST":
+        shipping.let_time_pass(here())
     return answer({"now": dial.now(), "offset_seconds": dial.offset_seconds, "speed": dial.speed})
 
 

@@ -19,6 +19,7 @@ from emulator.keyring import Keyring
 from emulator.keys import Keys
 from emulator.log import Log
 from emulator.notify import Courier
+from emulator.pushes import Pushes
 from emulator.terms import Contract
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -48,6 +49,7 @@ class Desk:
     archive: Archive
     faults: Faults
     holds: Holds
+    pushes: Pushes
     agenda: Agenda
     courier: Courier
     accounts: Accounts
@@ -70,7 +72,7 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
     """Put a desk together on the books of `directory`; refuses (SystemExit) a directory that is in use."""
     journal = Journal(directory / "journal.jsonl")
     clock, faults, agenda, log = Clock(speed=speed), Faults(seed), Agenda(), Log()
-    holds = Holds()
+    holds, pushes = Holds(), Pushes(journal)
     books, keyring = Books(journal), Keyring(keys, journal)
     return Desk(
         options=options,
@@ -83,6 +85,7 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
         archive=Archive(directory / "bills", journal),
         faults=faults,
         holds=holds,
+        pushes=pushes,
         agenda=agenda,
         courier=Courier(
             keys=keys,
@@ -91,6 +94,7 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
             books=books,
             faults=faults,
             holds=holds,
+            pushes=pushes,
             agenda=agenda,
             log=log,
         ),

@@ -31,7 +31,7 @@ def order(books: Books, order: Order) -> dict[str, Any]:
         "paid_at": order.paid_at,
         "closed_at": order.closed_at,
         "cancellations": order.cancellations,
-        "is_shipped": bool(order.shipping),
+        "is_shipped": bool(order.shipping and order.shipping.get("uploads")),
         "shipping": order.shipping,
     }
 

@@ -13,7 +13,8 @@ CALLS = {
     "GET, POST, DELETE /_control/holds": "{on, when?: before | after, match?, times?}: let the next such call or "
     "sending (payment, refund, push) stand still",
     "GET, POST /_control/holds/{id}": "?seconds=: wait until it has caught somebody; {then?: continue | reset}: let go",
-    "GET, POST /_control/clock": "{offset_seconds?, speed?}: move WeChat's time, shorten its waits",
+    "GET, POST /_control/clock": "{offset_seconds?, speed?}: move WeChat's time, shorten its waits; what is due by "
+    "then of shipping happens",
     "POST /_control/redeliver": "{out_trade_no | out_refund_no, fault?, options?, times?, parallel?, event_type?}: "
     "send a notification again now",
     "POST /_control/settle": "{out_refund_no, outcome?}: bring a waiting refund to its outcome now, or to "
@@ -34,6 +35,8 @@ CALLS = {
     "GET, POST /_control/keys": "{kind: public_key | certificate}: make one more key of WeChat's and show its PEM",
     "POST /_control/keys/use": "{answers?: serial, notifications?: {serial: share}, apiv3_key?}: what WeChat signs "
     "with when a request names no key, with what shares notifications are signed, and what they are sealed with",
+    "GET, POST /_control/push": "{url, token, aes_key, form?: json | xml}: where the mini-program's server listens",
+    "POST /_control/receipts": "{out_trade_no}: the payer confirms the receipt of what was shipped",
     "GET /_control/log": "?limit=: the last exchanges on the wire",
 }
 FAULTS = {

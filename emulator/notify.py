@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import requests
 
-from emulator import signing
+from emulator import pushes, signing
 from emulator.agenda import Agenda
 from emulator.books import Books
 from emulator.clock import Clock, beijing
@@ -22,9 +22,12 @@ from emulator.holds import Holds
 from emulator.keyring import Keyring
 from emulator.keys import Keys
 from emulator.log import Log
+from emulator.pushes import PUSH_FAULTS, Pushes
 from emulator.records import Attempt, Notification
 
 RETRY_SECONDS = (15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10800, 10800, 10800, 21600)
+# A push is repeated three times, five seconds apart.
+PUSH_RETRY_SECONDS = (5, 5, 5)
 ACCEPTED = (200, 204)
 PATIENCE_SECONDS = 5
 
@@ -41,6 +44,7 @@ class Courier:
         books: Books,
         faults: Faults,
         holds: Holds,
+        pushes: Pushes,
         agenda: Agenda,
         log: Log,
     ) -> None:
@@ -50,6 +54,7 @@ class Courier:
         self._books = books
         self._faults = faults
         self._holds = holds
+        self._pushes = pushes
         self._overtaken: set[str] = set()
         self._agenda = agenda
         self._log = log
@@ -65,7 +70,8 @@ class Courier:
         notification = self._books.notifications[notification_id]
         if notification.state != "pending":
             return
-        rule = self._faults.draw(NOTIFICATION_FAULTS, on=notification.kind, reference=notification.reference)
+        faults = PUSH_FAULTS if notification.kind == "push" else NOTIFICATION_FAULTS
+        rule = self._faults.draw(faults, on=notification.kind, reference=notification.reference)
         if rule is not None and rule.fault == "lost":
             lost = Attempt(at=self._clock.now(), status=None, error="lost", fault="lost", milliseconds=0)
             self._books.note_attempt(notification_id, lost, state="lost", next_at=None)
@@ -101,32 +107,25 @@ class Courier:
         if rule is not None and rule.fault == "doubled":
             self._agenda.after(0, lambda: self.repeat(notification, None))
         attempt = self._send(notification, rule)
+        schedule = PUSH_RETRY_SECONDS if notification.kind == "push" else RETRY_SECONDS
         sendings = 1 + sum(each.error != "lost" for each in notification.attempts)
         if attempt.status in ACCEPTED:
             self._books.note_attempt(notification_id, attempt, state="delivered", next_at=None)
-        elif sendings > len(RETRY_SECONDS):
+        elif sendings > len(schedule):
             self._books.note_attempt(notification_id, attempt, state="exhausted", next_at=None)
         else:
-            due = self._clock.after(self._clock.wait(RETRY_SECONDS[sendings - 1]))
+            due = self._clock.after(self._clock.wait(schedule[sendings - 1]))
             self.schedule(self._books.note_attempt(notification_id, attempt, state="pending", next_at=due))
 
     def _send(self, notification: Notification, rule: Rule | None) -> Attempt:
-        body = orjson.dumps(self._envelope(notification, rule))
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "*/*",
-            "User-Agent": "Mozilla/4.0",
-            "Request-ID": f"{secrets.token_hex(20).upper()}-0",
-        } | self._signature(notification, body, rule)
+        url, headers, body = self._sealed(notification, rule)
         self._holds.stop(notification.kind, when="before", reference=notification.reference)
         at, started = self._clock.now(), time.monotonic()
         status, error = None, None
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.post(
-                    notification.url, data=body, headers=headers, timeout=PATIENCE_SECONDS, allow_redirects=False
-                )
+                answer = session.post(url, data=body, headers=headers, timeout=PATIENCE_SECONDS, allow_redirects=False)
             status = answer.status_code
         except requests.RequestException as failure:
             error = type(failure).__name__
@@ -140,6 +139,25 @@ class Courier:
         )
         self._log.note("out", "POST", notification.url, status, reference=notification.reference, fault=attempt.fault)
         return attempt
+
+    def _sealed(self, notification: Notification, rule: Rule | None) -> tuple[str, dict[str, str], bytes]:
+        site = self._pushes.site
+        if notification.kind == "push" and site is not None:
+            return pushes.envelope(
+                site,
+                notification.resource,
+                appid=self._keys.identity.miniprogram_appid,
+                timestamp=int(self._clock.now().timestamp()),
+                fault=rule.fault if rule else None,
+            )
+        body = orjson.dumps(self._envelope(notification, rule))
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "*/*",
+            "User-Agent": "Mozilla/4.0",
+            "Request-ID": f"{secrets.token_hex(20).upper()}-0",
+        }
+        return notification.url, headers | self._signature(notification, body, rule), body
 
     def _envelope(self, notification: Notification, rule: Rule | None) -> dict[str, Any]:
         resource = _distort(notification.resource, rule)

@@ -104,6 +104,35 @@ def find(desk: Desk, *, out_trade_no: str | None = None, prepay_id: str | None =
     return order
 
 
+def push(desk: Desk, order: Order, event: str, **more: int | str) -> None:
+    """Announce an event of the mini-program's to its server, if it has told where that is."""
+    if desk.pushes.site is None or order.paid_at is None:
+        return
+    now = desk.clock.now()
+    told = {
+        "ToUserName": f"gh_{desk.keys.identity.miniprogram_appid[2:14]}",
+        "FromUserName": str(order.payer_openid),
+        "CreateTime": int(now.timestamp()),
+        "MsgType": "event",
+        "Event": event,
+        "transaction_id": str(order.transaction_id),
+        "merchant_id": desk.keys.identity.mchid,
+        "sub_merchant_id": "",
+        "merchant_trade_no": order.out_trade_no,
+        "pay_time": int(order.paid_at.timestamp()),
+    }
+    word = notify.new_notification(
+        kind="push",
+        reference=order.out_trade_no,
+        url=desk.pushes.site.url,
+        event_type=event,
+        summary="",
+        resource=told | more,
+        created_at=now,
+    )
+    desk.courier.schedule(desk.books.announce(word))
+
+
 def _announce_payment(desk: Desk, order: Order) -> Notification:
     return desk.books.announce(
         notify.new_notification(

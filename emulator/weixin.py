@@ -17,7 +17,7 @@ import segno
 from flask import Blueprint, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from emulator import gate, shipping
+from emulator import gate
 from emulator.accounts import Refused
 from emulator.desk import here
 from emulator.faults import ACCOUNT_FAULTS, Rule
@@ -86,7 +86,7 @@ def stable_token() -> dict[str, Any] | Response:
     """Issue the stable access token, or a new one by force."""
     if request.method != "POST":
         raise Refused(43002, "require POST method")
-    body = _json()
+    body = json_of_call()
     if body.get("grant_type") != "client_credential":
         raise Refused(40002, "invalid grant_type")
     appid = str(body.get("appid", ""))
@@ -148,7 +148,7 @@ def oauth_token() -> dict[str, Any] | Response:
 @call
 def ticket() -> dict[str, Any] | Response:
     """Issue a ticket for the JS-SDK."""
-    _appid()
+    appid_of_call()
     return {"errcode": 0, "errmsg": "ok", "ticket": secrets.token_urlsafe(64), "expires_in": 7200}
 
 
@@ -156,7 +156,7 @@ def ticket() -> dict[str, Any] | Response:
 @call
 def send_message() -> dict[str, Any] | Response:
     """Deliver one subscribe message, if its user allowed one."""
-    desk, appid, body = here(), _appid(), _json()
+    desk, appid, body = here(), appid_of_call(), json_of_call()
     openid, template = str(body.get("touser", "")), str(body.get("template_id", ""))
     if not desk.keys.is_openid_of(appid, openid):
         raise Refused(40003, "invalid openid")
@@ -180,8 +180,8 @@ def send_message() -> dict[str, Any] | Response:
 @call
 def mini_program_code() -> dict[str, Any] | Response:
     """Draw the picture of a scene: here an ordinary QR code that says what a mini-program code would."""
-    _appid()
-    body = _json()
+    appid_of_call()
+    body = json_of_call()
     scene = body.get("scene")
     if not isinstance(scene, str) or not _SCENE.fullmatch(scene):
         raise Refused(40129 if isinstance(scene, str) else 40169, "invalid scene")
@@ -196,35 +196,12 @@ def mini_program_code() -> dict[str, Any] | Response:
 @call
 def phone_number() -> dict[str, Any] | Response:
     """Turn a phone code into a number, the same for the same person."""
-    desk, appid = here(), _appid()
-    code = desk.accounts.redeem(str(_json().get("code", "")), appid=appid, kind="phone")
+    desk, appid = here(), appid_of_call()
+    code = desk.accounts.redeem(str(json_of_call().get("code", "")), appid=appid, kind="phone")
     number = f"139{int(desk.keys.unionid(code.person).encode().hex(), 16) % 10**8:08d}"
     watermark = {"timestamp": int(desk.clock.now().timestamp()), "appid": appid}
     phone = {"phoneNumber": number, "purePhoneNumber": number, "countryCode": "86", "watermark": watermark}
     return {"errcode": 0, "errmsg": "ok", "phone_info": phone}
-
-
-@api.post("/wxa/sec/order/upload_shipping_info")
-@call
-def upload_shipping() -> dict[str, Any] | Response:
-    """Take the shipping of a mini-program's payment."""
-    shipping.upload(here(), _appid(), _json())
-    return {"errcode": 0, "errmsg": "ok"}
-
-
-@api.post("/wxa/sec/order/get_order")
-@call
-def shipped_order() -> dict[str, Any] | Response:
-    """Answer what is known of the shipping of a mini-program's payment."""
-    return {"errcode": 0, "errmsg": "ok", "order": shipping.view(here(), _appid(), _json())}
-
-
-@api.post("/wxa/sec/order/is_trade_managed")
-@call
-def is_trade_managed() -> dict[str, Any] | Response:
-    """Answer that the mini-program must report its shipping."""
-    _appid()
-    return {"errcode": 0, "errmsg": "ok", "is_trade_managed": True}
 
 
 def with_query(url: str, **more: str) -> str:
@@ -251,11 +228,12 @@ def _suffer(rule: Rule | None) -> Response | None:
     return None
 
 
-def _appid() -> str:
+def appid_of_call() -> str:
+    """Return the account that the call's access_token speaks for. Raises Refused 41001, 40001, 42001."""
     return here().accounts.appid_of(request.args.get("access_token", ""))
 
 
-def _json() -> dict[str, Any]:
+def json_of_call() -> dict[str, Any]:
     """Parse the raw body: clients send JSON here without saying so in Content-Type."""
     raw = request.get_data()
     if not raw:

@@ -23,7 +23,7 @@ def shipment(pos: Till, wechat: Wechat) -> dict[str, Any]:
         },
         "logistics_type": 1,
         "delivery_mode": 1,
-        "shipping_list": [{"tracking_no": "SF123", "express_company": "SF", "item_desc": "砀山酥梨*1"}],
+        "shipping_list": [{"tracking_no": "SF123", "express_company": "ZTO", "item_desc": "砀山酥梨*1"}],
         "upload_time": "2026-11-21T13:29:35.120+08:00",
         "payer": {"openid": payer},
     }
@@ -33,6 +33,10 @@ def upload(wechat: Wechat, body: dict[str, Any]) -> int:
     return int(
         post(wechat, "/wxa/sec/order/upload_shipping_info", body, stable_token(wechat)["access_token"])["errcode"]
     )
+
+
+def later(seconds: int) -> dict[str, str]:
+    return {"upload_time": f"2026-11-21T13:29:{35 + seconds}.120+08:00"}
 
 
 def look(wechat: Wechat, **ids: str) -> dict[str, Any]:
@@ -46,11 +50,11 @@ def test_shipped_once_and_corrected_once(wechat: Wechat, shipment: dict[str, Any
     assert upload(wechat, shipment) == 0
     after = look(wechat, merchant_id=wechat.settings["WECHATPAY_MCHID"], merchant_trade_no="SHIP-0001")["order"]
     assert (after["order_state"], after["shipping"]["shipping_list"][0]["tracking_no"]) == (2, "SF123")
-    assert upload(wechat, shipment) == 10060023
+    assert upload(wechat, shipment | later(1)) == 10060023
     corrected = [shipment["shipping_list"][0] | {"tracking_no": "SF124"}]
-    assert upload(wechat, shipment | {"shipping_list": corrected}) == 0
+    assert upload(wechat, shipment | {"shipping_list": corrected} | later(1)) == 0
     again = [shipment["shipping_list"][0] | {"tracking_no": "SF125"}]
-    assert upload(wechat, shipment | {"shipping_list": again}) == 10060003
+    assert upload(wechat, shipment | {"shipping_list": again} | later(2)) == 10060003
     assert wechat.order("SHIP-0001")["is_shipped"]
 
 
@@ -71,6 +75,10 @@ def test_shipped_once_and_corrected_once(wechat: Wechat, shipment: dict[str, Any
         ({"shipping_list": [{"item_desc": "梨" * 121, "tracking_no": "1", "express_company": "SF"}]}, 10060009),
         ({"shipping_list": [{"item_desc": "梨", "express_company": "SF"}]}, 268485226),
         ({"shipping_list": [{"item_desc": "梨", "tracking_no": "1"}]}, 268485227),
+        ({"shipping_list": [{"item_desc": "梨", "tracking_no": "1", "express_company": "SF"}]}, 10060014),
+        ({"shipping_list": [{"item_desc": "梨", "tracking_no": "1" * 129, "express_company": "ZTO"}]}, 10060026),
+        ({"shipping_list": [{"item_desc": "梨", "tracking_no": "1", "express_company": "Z" * 129}]}, 10060025),
+        ({"upload_time": "2026-11-21 13:29:35"}, 268485216),
         ({"payer": {"openid": "o-somebody-else"}}, 10060031),
     ],
 )
