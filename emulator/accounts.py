@@ -7,6 +7,7 @@ and asks for a new token.
 import secrets
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -60,6 +61,7 @@ class Accounts:
         self._latest: dict[tuple[str, str], Token] = {}
         self._codes: dict[str, Code] = {}
         self._quotas: Counter[tuple[str, str]] = Counter()
+        self._templates: dict[str, tuple[str, ...]] = {}
         self.order_detail_path = ""
 
     def require_secret(self, appid: str, secret: str) -> None:
@@ -127,6 +129,23 @@ class Accounts:
                 raise Refused(40029, "invalid code")
             self._codes[code] = replace(known, is_used=True)
             return known
+
+    def describe_template(self, template_id: str, keys: Iterable[str]) -> None:
+        """Let a template exist with these keys; once one is described, the others do not exist."""
+        with self._lock:
+            self._templates[template_id] = tuple(keys)
+
+    def template_keys(self, template_id: str) -> tuple[str, ...] | None:
+        """Return a template's keys, None while no template is described at all; refuses 40037 one that is not."""
+        with self._lock:
+            if not template_id or (self._templates and template_id not in self._templates):
+                raise Refused(40037, "invalid template_id")
+            return self._templates.get(template_id)
+
+    def messages_left(self, openid: str, template_id: str) -> int:
+        """Return how many messages of a template a user still lets through."""
+        with self._lock:
+            return self._quotas[openid, template_id]
 
     def grant_messages(self, openid: str, template_id: str, times: int) -> None:
         """Let so many subscribe messages of a template through to a user: what a tap on 允许 does."""

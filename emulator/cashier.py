@@ -50,7 +50,11 @@ def sheet() -> AnyResponse:
     """Show the sheet for a prepay id, or for the signed parameters of getBrandWCPayRequest."""
     if "paySign" in request.args:
         return _sheet(_signed_order())
-    return _sheet(_order("jsapi", "native"))
+    order = _order("jsapi", "native")
+    if order.product == "native" and order.prepays[-1].prepay_id != request.args["prepay_id"]:
+        # Ordering again with the same parameters voids the code that was shown before.
+        raise Trouble("二维码已失效，请重新获取")
+    return _sheet(order)
 
 
 @pages.post("/cashier/pay")

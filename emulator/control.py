@@ -205,7 +205,15 @@ def subscriptions() -> Response:
     desk, asked = here(), told()
     openid = desk.keys.openid(desk.keys.identity.miniprogram_appid, asked["person"])
     desk.accounts.grant_messages(openid, asked["template_id"], int(asked.get("times", 1)))
-    return answer({"openid": openid}, 201)
+    return answer({"openid": openid, "left": desk.accounts.messages_left(openid, asked["template_id"])}, 201)
+
+
+@control.post("/templates")
+def templates() -> Response:
+    """Describe a template of subscribe messages."""
+    asked = told()
+    here().accounts.describe_template(asked["template_id"], asked["keys"])
+    return answer(asked, 201)
 
 
 @control.delete("/tokens")

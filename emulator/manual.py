@@ -24,6 +24,7 @@ CALLS = {
     "POST /_control/oauth_codes": "{person, scope?}: a code of the official account, without a browser",
     "GET /_control/people/{person}": "the openids and the unionid of a person",
     "POST /_control/subscriptions": "{person, template_id, times?}: the person allows subscribe messages",
+    "POST /_control/templates": "{template_id, keys: [thing1, …]}: a template exists, and from then on only such do",
     "DELETE /_control/tokens": "invalidate every access token",
     "GET /_control/books": "all orders, refunds, notifications, messages and their totals: the independent truth",
     "GET /_control/books/{out_trade_no}": "one order with its refunds and notifications",

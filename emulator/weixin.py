@@ -17,7 +17,7 @@ import segno
 from flask import Blueprint, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from emulator import gate
+from emulator import gate, messages
 from emulator.accounts import Refused
 from emulator.desk import here
 from emulator.faults import ACCOUNT_FAULTS, Rule
@@ -27,8 +27,6 @@ api = Blueprint("weixin", __name__)
 
 PERSON_COOKIE = "emulated_wechat_person"
 _SCENE = re.compile(r"[0-9A-Za-z!#$&'()*+,/:;=?@\-._~]{1,32}")
-# The value limits of subscribe messages that products hit: kind → longest.
-_VALUE_LIMITS = {"thing": 20, "number": 32, "letter": 32, "character_string": 32, "symbol": 5, "name": 20, "phrase": 5}
 
 
 def call(view: Callable[P, dict[str, Any] | Response]) -> Callable[P, Response]:
@@ -163,13 +161,9 @@ def send_message() -> dict[str, Any] | Response:
     if not template:
         raise Refused(40037, "invalid template_id")
     data = body.get("data")
-    if not isinstance(data, dict) or not data:
-        raise Refused(47003, "argument invalid! data empty")
-    for name, item in data.items():
-        value = item.get("value") if isinstance(item, dict) else None
-        longest = _VALUE_LIMITS.get(name.rstrip("0123456789"), 64)
-        if not isinstance(value, str) or not 0 < len(value) <= longest:
-            raise Refused(47003, f"argument invalid! data.{name}.value invalid")
+    messages.check(data, desk.accounts.template_keys(template))
+    if body.get("miniprogram_state", "formal") not in ("developer", "trial", "formal"):
+        raise Refused(40097, "invalid args")
     desk.accounts.spend_message(openid, template)
     message = {"appid": appid, "openid": openid, "template_id": template, "page": body.get("page"), "data": data}
     desk.books.message(message | {"at": desk.clock.now()})

@@ -100,3 +100,11 @@ def test_a_closed_order_has_no_sheet(pos: Till, wechat: Wechat) -> None:
     assert "已关闭" in see(f"{wechat.url}/cashier?prepay_id={number}").text
     assert "已关闭" in tap(wechat, "pay", prepay_id=number).text
     assert "不存在" in see(f"{wechat.url}/cashier?prepay_id=wx0").text
+
+
+def test_ordering_again_voids_the_code_that_was_shown_before(pos: Till) -> None:
+    first = pos.prepay("NATIVE-01", product="native")[1]["code_url"]
+    assert requests.get(first, timeout=30).status_code == 200
+    second = pos.prepay("NATIVE-01", product="native")[1]["code_url"]
+    assert requests.get(first, timeout=30).status_code == 400
+    assert requests.get(second, timeout=30).status_code == 200
