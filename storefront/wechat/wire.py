@@ -2,27 +2,25 @@
 
 Invariant: every call has a time limit and is made outside transactions; a login code is spent at most once and asks
 for no access token; however many threads and processes need a new access token, one call fetches it, and a token
-that WeChat no longer likes is replaced once per call, never in a loop.
+that WeChat no longer likes is replaced once per call and then, rarely, by force, never in a loop.
 """
 
 import json
 import re
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import redis
 import requests
-import sqlalchemy
 from requests.adapters import HTTPAdapter
 from wechatpy import WeChatClient
 from wechatpy.exceptions import WeChatClientException
 from wechatpy.oauth import WeChatOAuth
 
 from config import database, logs, settings
-from config import redis as shared_redis
 from storefront.actors import WeChatIdentity
 from storefront.errors import CodeRejected, SnapshotUser, WeChatUnavailable
 from storefront.wechat.token_store import TokenStore
@@ -32,6 +30,8 @@ WECHAT = "https://api.weixin.qq.com/"
 TIMEOUT_S = (3.0, 5.0)
 # A refresh takes one round trip; whoever waits this long for another's refresh gives up.
 REFRESH_WAIT_S = 10.0
+# How often whoever waits looks whether the other's token has come.
+LOOK_EVERY_S = 0.1
 # WeChat's clock and ours may differ, and a request may be under way when the token ends.
 TOKEN_MARGIN_S = 300
 SHORTEST_TOKEN_S = 60
@@ -73,16 +73,21 @@ class Client(WeChatClient):
     ) -> Any:
         """Call `path`, such as `"wxa/generate_urllink"`, in the application's name.
 
-        A token that WeChat refuses is replaced once. Raises `WeChatClientException`, `requests.RequestException`.
+        A token that WeChat refuses is fetched again, then, as the last resort, replaced by force. Raises
+        `WeChatClientException`, `requests.RequestException`, and `WeChatUnavailable` when no turn came.
         """
         token = self.access_token
-        try:
-            return self._ask(method, path, data=data, params={**(params or {}), "access_token": token})
-        except WeChatClientException as refusal:
-            if refusal.errcode not in TOKEN_REFUSALS:
-                raise
-        token = self._refresh(stale=token)
-        return self._ask(method, path, data=data, params={**(params or {}), "access_token": token})
+        for renew in (self._refresh, self._force):
+            try:
+                return self._ask_with(token, method, path, data, params)
+            except WeChatClientException as refusal:
+                if refusal.errcode not in TOKEN_REFUSALS:
+                    raise
+                renewed = renew(stale=token)
+                if renewed is None:
+                    raise
+                token = renewed
+        return self._ask_with(token, method, path, data, params)
 
     def redeem(self, path: str, **params: str) -> dict[str, Any]:
         """Spend a login code at `path`, authorised by the application's secret instead of an access token."""
@@ -97,35 +102,64 @@ class Client(WeChatClient):
         database.refuse_transaction()
         return self._request(method, path, api_base_url=WECHAT, allow_redirects=False, **kwargs)
 
+    def _ask_with(
+        self, token: str, method: str, path: str, data: dict[str, Any] | None, params: dict[str, str] | None
+    ) -> Any:
+        return self._ask(method, path, data=data, params={**(params or {}), "access_token": token})
+
     def _refresh(self, *, stale: str | None) -> str:
-        database.refuse_transaction()
-        with self._refreshing():
-            known: str | None = self.session.get(self.access_token_key)
-            if known and known != stale:
+        """Return a token other than `stale` that somebody has fetched by now, else WeChat's present one."""
+        with self._turn(stale) as known:
+            return known or self._fetch(is_forced=False)
+
+    def _force(self, *, stale: str) -> str | None:
+        """Make WeChat issue a new token, the last resort, at most once in two hours; None when that was used."""
+        with self._turn(stale) as known:
+            if known is not None:
                 return known
-            body = {"grant_type": "client_credential", "appid": self.appid, "secret": self.secret}
-            answer = self._ask(
-                "post",
-                "cgi-bin/stable_token",
-                # Given, so that wechatpy does not ask for the very token that is being fetched.
-                params={"access_token": None},
-                data=json.dumps({**body, "force_refresh": False}).encode(),
-            )
-            token, lifetime = str(answer["access_token"]), int(answer["expires_in"])
-            self.session.set(self.access_token_key, token, max(SHORTEST_TOKEN_S, lifetime - TOKEN_MARGIN_S))
-            return token
+            if not self.session.may_force(self.access_token_key):
+                return None
+            logs.alarm("wechat.token_forced", appid=self.appid)
+            return self._fetch(is_forced=True)
+
+    def _fetch(self, *, is_forced: bool) -> str:
+        body = {"grant_type": "client_credential", "appid": self.appid, "secret": self.secret}
+        answer = self._ask(
+            "post",
+            "cgi-bin/stable_token",
+            # Given, so that wechatpy does not ask for the very token that is being fetched.
+            params={"access_token": None},
+            data=json.dumps({**body, "force_refresh": is_forced}).encode(),
+        )
+        token, lifetime = str(answer["access_token"]), int(answer["expires_in"])
+        self.session.set(self.access_token_key, token, max(SHORTEST_TOKEN_S, lifetime - TOKEN_MARGIN_S))
+        return token
 
     @contextmanager
-    def _refreshing(self) -> Generator[None]:
-        """Let one refresher in at a time: a mutex guards this process, Redis (or PostgreSQL without it) all of them."""
+    def _turn(self, stale: str | None) -> Generator[str | None]:
+        """Wait for the turn to fetch, or for a token other than `stale`, whichever comes first; give that token."""
+        database.refuse_transaction()
+        key, ends_at = self.access_token_key, time.monotonic() + REFRESH_WAIT_S
         if not self._refresh_mutex.acquire(timeout=REFRESH_WAIT_S):
             raise WeChatUnavailable
         try:
-            client = shared_redis.shared()
-            with _redis_lock(client, self.appid) if client is not None else _advisory_lock(self.appid):
-                yield
+            while (turn := self.session.take_turn(key)) is None:
+                if known := self._other_than(stale):
+                    yield known
+                    return
+                if time.monotonic() > ends_at:
+                    raise WeChatUnavailable
+                time.sleep(LOOK_EVERY_S)
+            try:
+                yield self._other_than(stale)
+            finally:
+                self.session.end_turn(key, turn)
         finally:
             self._refresh_mutex.release()
+
+    def _other_than(self, stale: str | None) -> str | None:
+        known: str | None = self.session.reread(self.access_token_key)
+        return known if known != stale else None
 
 
 class _Elsewhere(HTTPAdapter):
@@ -140,38 +174,6 @@ class _Elsewhere(HTTPAdapter):
         parts = urlsplit(str(request.url))
         request.url = f"{self.base_url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
         return super().send(request, *args, **kwargs)
-
-
-@contextmanager
-def _redis_lock(client: "redis.Redis", appid: str) -> Generator[None]:
-    # It outlives any call within its time limit, and a killed holder by a few seconds.
-    lock = client.lock(f"wechat:{appid}:refreshing", timeout=15, blocking_timeout=REFRESH_WAIT_S)
-    try:
-        if not lock.acquire():
-            raise WeChatUnavailable
-    except redis.RedisError:
-        with _advisory_lock(appid):
-            yield
-        return
-    try:
-        yield
-    finally:
-        try:
-            lock.release()
-        except redis.RedisError:
-            # It ran out, or Redis went away: either way nobody waits for it.
-            logs.get(__name__).warning("wechat.lock_lost", appid=appid)
-
-
-@contextmanager
-def _advisory_lock(appid: str) -> Generator[None]:
-    key = {"key": f"wechat:{appid}:refreshing"}
-    with database.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtextextended(:key, 0))"), key)
-        try:
-            yield
-        finally:
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(hashtextextended(:key, 0))"), key)
 
 
 _clients: dict[tuple[str, str, str], Client] = {}

@@ -1,24 +1,29 @@
 """The wire to the mini-program's and the official account's servers, against the emulator and a hostile stand-in."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
 import requests
+from sqlalchemy import text
 from wechatpy.exceptions import WeChatClientException
 
-from config import database
-from config import redis as shared_redis
+from config import clock, database, logs
 from config import settings as process_settings
 from config.settings import Settings
 from storefront.errors import CodeRejected, SnapshotUser, WeChatUnavailable
-from storefront.wechat import wire
+from storefront.wechat import token_store, wire
+from tests.contracts.test_house import ROOT
 from tests.emulator.conftest import Wechat
 from tests.storefront.conftest import Asked, Oracle
 from tests.waits import wait_until
@@ -28,18 +33,15 @@ OPENID = "oAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 @pytest.fixture(autouse=True)
 def forgotten_tokens(db: None) -> Iterator[None]:
-    """Every test starts as a new process would, with an empty Redis."""
-    client = shared_redis.shared()
-    assert client is not None
-    client.flushdb()
+    """Every test starts as a new process would, with no token kept."""
     wire._clients.clear()
     yield
     wire._clients.clear()
 
 
-@pytest.fixture
-def no_redis(oracle: Oracle) -> None:
-    process_settings.use(replace(process_settings.current(), redis_url=None))
+def forget_all() -> None:
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM wechat_access_tokens"))
 
 
 @pytest.fixture
@@ -217,9 +219,8 @@ class Unguarded(wire.Client):
     """The client with its guard off, to show what it guards against."""
 
     @contextmanager
-    def _refreshing(self) -> Iterator[None]:
-        with nullcontext():
-            yield
+    def _turn(self, stale: str | None) -> Iterator[str | None]:
+        yield None
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -229,12 +230,111 @@ def test_twenty_at_once_fetch_one_token(oracle: Oracle, settings: Settings, shar
     stampede(Unguarded, settings, oracle.url, shared=shared)
     assert len(oracle.asked) == 20, "without the guard there is a stampede"
     oracle.asked.clear()
-    client = shared_redis.shared()
-    assert client is not None
-    client.flushdb()
+    forget_all()
     tokens_of(oracle)
     assert stampede(wire.Client, settings, oracle.url, shared=shared) == ["T1"] * 20
     assert oracle.paths() == ["/cgi-bin/stable_token"]
+
+
+# Python and the libraries are loaded once; each child is then a process of its own that has never seen a token.
+FLOCK = """
+import os, sys, time
+from config import database, settings
+from storefront.wechat import wire
+from storefront.wechat.wire import Client
+
+settings.use(settings.Settings.from_env())
+wire.LOOK_EVERY_S, wire.REFRESH_WAIT_S, wire.TIMEOUT_S = 0.3, 60.0, (60.0, 60.0)
+children = []
+for _ in range(int(sys.argv[1])):
+    pid = os.fork()
+    if pid == 0:
+        database.configure(settings.current().database_url, pool_size=1)
+        time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
+        os._exit(0 if wire.miniprogram().access_token == "T1" else 1)
+    children.append(pid)
+sys.exit(sum(os.waitpid(pid, 0)[1] != 0 for pid in children))
+"""
+
+
+def test_fifty_cold_processes_make_one_token_call(
+    oracle: Oracle, environment: dict[str, str], redis_or_not: str
+) -> None:
+    tokens_of(oracle)
+    known = {**os.environ, **environment, "REDIS_URL": redis_or_not, "WECHAT_API_BASE_URL": oracle.url}
+    command = [sys.executable, "-c", FLOCK, "50", str(time.time() + 4)]
+    done = subprocess.run(command, cwd=ROOT, env=known, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert oracle.paths() == ["/cgi-bin/stable_token"]
+
+
+@pytest.fixture(params=["with Redis", "without Redis"])
+def redis_or_not(request: pytest.FixtureRequest, environment: dict[str, str]) -> str:
+    """Redis has no part in it, and must not get one."""
+    return environment["REDIS_URL"] if request.param == "with Redis" else ""
+
+
+def test_nobody_holds_a_connection_while_wechat_issues_a_token(oracle: Oracle) -> None:
+    in_hand: list[int] = []
+
+    def answer(_: Asked) -> tuple[int, object]:
+        in_hand.append(database.engine().pool.checkedout())
+        return 200, {"access_token": "T1", "expires_in": 7200}
+
+    oracle.answer = answer
+    assert wire.miniprogram().access_token == "T1"
+    assert in_hand == [0]
+
+
+def test_a_turn_whose_holder_was_killed_runs_out(oracle: Oracle) -> None:
+    tokens_of(oracle)
+    client, now = wire.miniprogram(), clock.now()
+    with clock.frozen(now):
+        assert client.session.take_turn(client.access_token_key) is not None
+        assert client.session.take_turn(client.access_token_key) is None
+    with clock.frozen(now + token_store.TURN_LASTS):
+        assert client.access_token == "T1"
+
+
+def test_whoever_waits_too_long_for_a_turn_gives_up(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "REFRESH_WAIT_S", 0.3)
+    client = wire.miniprogram()
+    client.session.take_turn(client.access_token_key)
+    with pytest.raises(WeChatUnavailable):
+        _ = client.access_token
+    assert oracle.asked == []
+
+
+def test_a_turn_that_ran_out_is_not_ended_for_its_next_holder(oracle: Oracle) -> None:
+    store, key, now = wire.miniprogram().session, wire.miniprogram().access_token_key, clock.now()
+    with clock.frozen(now):
+        first = store.take_turn(key)
+    with clock.frozen(now + token_store.TURN_LASTS):
+        assert store.take_turn(key) is not None
+        store.end_turn(key, first)
+        assert store.take_turn(key) is None
+
+
+def test_a_token_is_stored_sealed_and_another_secret_does_not_open_it(oracle: Oracle, settings: Settings) -> None:
+    tokens_of(oracle)
+    assert wire.miniprogram().access_token == "T1"
+    [(sealed,)] = database.statement("SELECT sealed FROM wechat_access_tokens")
+    assert "T1" not in sealed
+    wire._clients.clear()
+    process_settings.use(replace(process_settings.current(), secret_key="z0123456789abcdefghijklmnopqrstuvwxyz"))
+    assert wire.miniprogram().access_token == "T1"
+    assert len(oracle.asked) == 2
+
+
+def test_a_cold_process_takes_the_kept_token_without_a_call(oracle: Oracle) -> None:
+    tokens_of(oracle)
+    assert wire.miniprogram().access_token == "T1"
+    wire._clients.clear()
+    assert wire.miniprogram().access_token == "T1"
+    assert len(oracle.asked) == 1
+    wire.miniprogram().session.delete(wire.miniprogram().access_token_key)
+    assert wire.miniprogram().access_token == "T1"
+    assert len(oracle.asked) == 2
 
 
 def test_the_emulator_issues_one_token_to_twenty(desk: Wechat, patient: None) -> None:
@@ -244,46 +344,19 @@ def test_the_emulator_issues_one_token_to_twenty(desk: Wechat, patient: None) ->
     assert len(asked) == 1
 
 
-def test_without_redis_a_process_fetches_one_token(
-    oracle: Oracle, settings: Settings, no_redis: None, patient: None
-) -> None:
-    tokens_of(oracle)
-    assert stampede(wire.Client, settings, oracle.url, shared=True) == ["T1"] * 20
-    assert oracle.paths() == ["/cgi-bin/stable_token"]
-
-
-def test_without_redis_processes_fetch_one_after_the_other(
-    oracle: Oracle, settings: Settings, no_redis: None, patient: None
-) -> None:
-    inside, most = 0, 0
-    mutex = threading.Lock()
-
-    def answer(_: Asked) -> tuple[int, object]:
-        nonlocal inside, most
-        with mutex:
-            inside += 1
-            most = max(most, inside)
-        time.sleep(0.02)
-        with mutex:
-            inside -= 1
-        return 200, {"access_token": "T1", "expires_in": 7200}
-
-    oracle.answer = answer
-    assert stampede(wire.Client, settings, oracle.url, shared=False) == ["T1"] * 20
-    assert most == 1
-    assert len(oracle.asked) == 20
-
-
 def test_a_token_is_kept_for_less_than_it_lives(oracle: Oracle) -> None:
+    now = clock.now()
     for lifetime, kept in ((7200, 6900), (100, 60)):
         oracle.answer = lambda _, lifetime=lifetime: (200, {"access_token": "T1", "expires_in": lifetime})
-        client = shared_redis.shared()
-        assert client is not None
-        client.flushdb()
-        assert wire.miniprogram().access_token == "T1"
-        names = list(client.scan_iter("*access_token*"))
-        assert len(names) == 1
-        assert kept - 5 <= client.ttl(names[0]) <= kept
+        forget_all()
+        wire._clients.clear()
+        with clock.frozen(now):
+            assert wire.miniprogram().access_token == "T1"
+        [(until,)] = database.statement("SELECT lives_until FROM wechat_access_tokens")
+        assert until == now + timedelta(seconds=kept)
+        wire._clients.clear()
+        with clock.frozen(until):
+            assert wire.miniprogram().session.get(wire.miniprogram().access_token_key) is None
 
 
 def test_a_stale_token_is_replaced_once(desk: Wechat) -> None:
@@ -295,27 +368,77 @@ def test_a_stale_token_is_replaced_once(desk: Wechat) -> None:
     assert client.access_token != first
 
 
-def test_a_token_that_is_never_liked_is_not_fetched_for_ever(oracle: Oracle) -> None:
-    issued = iter(range(100))
+class Dislike:
+    """A WeChat that issues T0, T1, … by force only, or every time, and likes none of them, or one."""
 
-    def answer(asked: Asked) -> tuple[int, object]:
+    def __init__(self, oracle: Oracle, *, is_stable: bool, liked: str | None = None) -> None:
+        self.issued = 0
+        self.is_stable = is_stable
+        self.liked = liked
+        oracle.answer = self
+
+    def __call__(self, asked: Asked) -> tuple[int, object]:
         if asked.path == "/cgi-bin/stable_token":
-            return 200, {"access_token": f"T{next(issued)}", "expires_in": 7200}
-        return 200, {"errcode": 40001, "errmsg": "invalid credential"}
+            self.issued += not self.is_stable or orjson.loads(asked.body)["force_refresh"] or not self.issued
+            return 200, {"access_token": f"T{self.issued}", "expires_in": 7200}
+        is_liked = asked.query["access_token"] == self.liked
+        return 200, {"errcode": 0} if is_liked else {"errcode": 40001, "errmsg": "invalid credential"}
 
-    oracle.answer = answer
-    with pytest.raises(WeChatClientException):
-        wire.miniprogram().call("post", "wxa/generate_urllink", data={"path": "页面"})
-    assert oracle.paths() == [
-        "/cgi-bin/stable_token",
-        "/wxa/generate_urllink",
-        "/cgi-bin/stable_token",
-        "/wxa/generate_urllink",
-    ]
-    assert [asked.query["access_token"] for asked in oracle.asked[1::2]] == ["T0", "T1"]
-    assert "页面".encode() in oracle.asked[1].body
-    body = orjson.loads(oracle.asked[0].body)
-    assert (body["grant_type"], body["force_refresh"]) == ("client_credential", False)
+
+LINK = "/wxa/generate_urllink"
+TOKEN = "/cgi-bin/stable_token"
+
+
+@pytest.mark.parametrize("is_stable", [True, False])
+def test_a_token_that_is_never_liked_is_not_fetched_for_ever(
+    oracle: Oracle, is_stable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms: list[str] = []
+    monkeypatch.setattr(logs, "alarm", lambda kind, **_: alarms.append(kind))
+    Dislike(oracle, is_stable=is_stable)
+    for calls in ([TOKEN, LINK, TOKEN, LINK, TOKEN, LINK], [LINK, TOKEN, LINK]):
+        oracle.asked.clear()
+        with pytest.raises(WeChatClientException):
+            wire.miniprogram().call("post", "wxa/generate_urllink", data={"path": "页面"})
+        assert oracle.paths() == calls, "by force only once in two hours"
+    assert alarms == ["wechat.token_forced"]
+    assert "页面".encode() in oracle.asked[0].body
+
+
+def test_the_last_resort_is_a_single_refresh_by_force(oracle: Oracle) -> None:
+    """WeChat insists on a token that it refuses: asked without force, it gives the same one again."""
+    Dislike(oracle, is_stable=True, liked="T2")
+    client = wire.miniprogram()
+    assert client.call("post", "wxa/generate_urllink", data={}) == {"errcode": 0}
+    forced = [orjson.loads(asked.body)["force_refresh"] for asked in oracle.asked if asked.path == TOKEN]
+    assert forced == [False, False, True]
+    assert client.access_token == "T2"
+    assert client.call("post", "wxa/generate_urllink", data={}) == {"errcode": 0}
+    assert len(oracle.asked) == 7
+
+
+def test_many_who_are_refused_at_once_force_once(oracle: Oracle) -> None:
+    Dislike(oracle, is_stable=True, liked="T2")
+    client, together = wire.miniprogram(), threading.Barrier(8)
+
+    def ask(_: int) -> object:
+        together.wait()
+        return client.call("post", "wxa/generate_urllink", data={})
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(8))) == [{"errcode": 0}] * 8
+    forced = [orjson.loads(asked.body)["force_refresh"] for asked in oracle.asked if asked.path == TOKEN]
+    assert sum(forced) == 1
+
+
+def test_without_its_limit_force_would_be_used_at_every_call(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guard off: twenty a day are soon used up."""
+    monkeypatch.setattr(token_store.TokenStore, "may_force", lambda *_: True)
+    Dislike(oracle, is_stable=True)
+    for _ in range(3):
+        with pytest.raises(WeChatClientException):
+            wire.miniprogram().call("post", "wxa/generate_urllink", data={})
+    assert sum(orjson.loads(asked.body)["force_refresh"] for asked in oracle.asked if asked.path == TOKEN) == 3
 
 
 def test_other_refusals_are_not_repeated(oracle: Oracle) -> None:
