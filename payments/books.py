@@ -73,6 +73,18 @@ def charged(session: Session, *, mchid: str, day: date, fees_fen: int) -> None:
         ledger.transfer(session, debit=FEES, credit=RECEIVABLE, amount_fen=fees_fen, source=source, at=noon)
 
 
+def fees_of(session: Session, *, mchid: str, day: date) -> int | None:
+    """Return the fees that were posted from one bill, None when none were."""
+    posted = ledger.movement(session, source=f"bill.fees/{mchid}/{day.isoformat()}")
+    return posted[0].amount_fen if posted else None
+
+
+def withdrawn(session: Session, *, flow: str, amount_fen: int, at: datetime) -> None:
+    """Post what went from WeChat to our bank account, under WeChat's number of the movement."""
+    entries = (ledger.Entry(BANK, amount_fen), ledger.Entry(RECEIVABLE, -amount_fen))
+    ledger.post(session, entries, source=f"bill.withdrawal/{flow}", at=at)
+
+
 def written_off(session: Session, *, case: str, difference_fen: int, at: datetime) -> None:
     """Post what WeChat has more (or less, when negative) than our books, as a person accepted it."""
     entries = (ledger.Entry(RECEIVABLE, difference_fen), ledger.Entry(ADJUSTMENTS, -difference_fen))

@@ -165,3 +165,24 @@ class NothingToWriteOff(errors.Conflict):
 
     code = "payment.nothing_to_write_off"
     message = "这件事没有可核销的差额"
+
+
+class BillNotReady(errors.Conflict):
+    """A day's bill is there from ten o'clock the next morning, Beijing time, and for three months."""
+
+    code = "payment.bill_not_ready"
+    message = "这一天的账单现在取不到"
+
+
+class BillUnavailable(errors.Unavailable):
+    """WeChat Pay did not hand over the bill; nothing was compared, and the same day may be asked for again."""
+
+    code = "payment.bill_unavailable"
+    message = "微信账单暂时取不到，请稍后再试"
+
+
+class BillBroken(errors.Unavailable):
+    """The bill that came is not whole, or not WeChat's; nothing was compared, and the day may be asked for again."""
+
+    code = "payment.bill_broken"
+    message = "微信账单不完整，请稍后再试"

@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> Flask:
     h5.install(app)
     faces.register(api, app)
     documents.register(app)
-    for command in (cli.migrate, cli.seed, cli.worker, cli.purge, cli.staff, cli.audit, cli.welcome):
+    for command in (cli.migrate, cli.seed, cli.worker, cli.purge, cli.reconcile, cli.staff, cli.audit, cli.welcome):
         app.cli.add_command(command)
     naked = guard.unguarded(app)
     if naked:

@@ -1,9 +1,10 @@
-"""The commands: `flask --app wsgi migrate | seed | worker | purge | staff … | audit verify | welcome`."""
+"""The commands: `flask --app wsgi migrate | seed | worker | purge | reconcile | staff … | audit verify | welcome`."""
 
 import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date, datetime, timedelta
 from typing import Never
 
 import click
@@ -16,10 +17,13 @@ from tqdm import tqdm
 
 from config import clock, database, facts, jobs, settings
 from config.errors import AppError
+from payments import reconcile as reconciling
 from storefront import audit as trail
 from storefront import books, purging
 from storefront.roles import Grant, Role, Scope
 from storefront.staff import accounts
+
+ONE_DAY = timedelta(days=1)
 
 
 @click.command()
@@ -68,6 +72,40 @@ def _bars(verb: str) -> Iterator[Callable[[str, int, int], None]]:
     yield progress
     for bar in bars.values():
         bar.close()
+
+
+@click.command()
+@click.option("--day", "days", type=click.DateTime(["%Y-%m-%d"]), multiple=True, help="This day; may be repeated.")
+@click.option("--month", type=click.DateTime(["%Y-%m"]), help="Every day of this month that is over.")
+@with_appcontext
+def reconcile(days: tuple[datetime, ...], month: datetime | None) -> None:
+    """Compare days with WeChat Pay's bills, yesterday unless said otherwise; again, it changes nothing."""
+    now = clock.now()
+    wanted = [day.date() for day in days] or _month(month, now) or [now.astimezone(clock.SHANGHAI).date() - ONE_DAY]
+    found: dict[date, int] = {}
+    failed: dict[date, str] = {}
+    with _bars("Reconciling") as progress:
+        for at, day in enumerate(wanted):
+            progress("days", at, len(wanted))
+            try:
+                found[day] = reconciling.one_day(day=day, now=now)
+            except AppError as error:
+                failed[day] = f"{error.text} ({error.code})"
+        progress("days", len(wanted), len(wanted))
+    for day in wanted:
+        click.echo(f"{day}  {failed.get(day) or ('equal' if not found[day] else f'{found[day]} differences')}")
+    if failed:
+        raise click.ClickException(f"{len(failed)} of {len(wanted)} days could not be compared.")
+
+
+def _month(month: datetime | None, now: datetime) -> list[date]:
+    """Return the days of a month that are over by Beijing time."""
+    if month is None:
+        return []
+    first = month.date()
+    after = (first + timedelta(days=31)).replace(day=1)
+    last = min(after, now.astimezone(clock.SHANGHAI).date()) - ONE_DAY
+    return [first + timedelta(days=passed) for passed in range((last - first).days + 1)]
 
 
 @click.command()

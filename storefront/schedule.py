@@ -4,7 +4,7 @@ Invariant: an entry may run twice at once and any number of times.
 """
 
 from config import facts, jobs
-from payments import collect, refunds
+from payments import collect, reconcile, refunds
 from storefront import audit, books, orders, purging
 from subway_campaign import partitions
 
@@ -15,6 +15,8 @@ jobs.every("*/10 * * * *", name="orders.receive_due")(orders.receive_due)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)
 jobs.every("23 * * * *", name="ledger.check")(books.check)
+# Bills are complete at ten by Beijing time; each hour makes up for what the hours before could not get.
+jobs.every("5 * * * *", name="payments.reconcile", queue=jobs.WIRE)(reconcile.reconcile_due)
 # At night in China; a night that is missed is made up for by the next.
 jobs.every("17 19 * * *", name="storefront.purge")(purging.purge)
 jobs.every("37 19 * * *", name="audit.verify")(audit.verify_daily)

@@ -64,6 +64,14 @@ class Prepaid:
 
 
 @dataclass(frozen=True, slots=True)
+class BillAddress:
+    """Where a bill can be downloaded for five minutes, and the SHA-1 of it, in hex."""
+
+    url: str
+    sha1: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """WeChat accepted the close. Whether the payment is closed only a query tells."""
 

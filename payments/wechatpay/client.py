@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
@@ -153,11 +153,12 @@ class SafeCore(Core):
             "Accept": "application/json",
             "User-Agent": _USER_AGENT,
             "Wechatpay-Serial": self._public_key_id,
-            "Authorization": self._authorization(request.method, request.path, body),
+            "Authorization": self.authorization(request.method, request.path, body),
         }
         return {**headers, "Content-Type": "application/json"} if body else headers
 
-    def _authorization(self, method: str, path: str, body: str) -> str:
+    def authorization(self, method: str, path: str, body: str) -> str:
+        """Sign a request as the merchant."""
         timestamp, nonce = str(int(clock.now().timestamp())), secrets.token_hex(16)
         signature = rsa_sign(self._private_key, f"{method}\n{path}\n{timestamp}\n{nonce}\n{body}\n")
         return (
@@ -239,6 +240,24 @@ class Client:
             ),
         )
         return answers.refund_report(found) if isinstance(found, dict) else found
+
+    def bill(self, kind: str, day: date) -> answers.BillAddress | answers.Refused | answers.Unknown:
+        """Ask where a day's bill can be downloaded: `trade` or `fund_flow`, packed."""
+        asked = self._pay.trade_bill if kind == "trade" else self._pay.fundflow_bill
+        found = _ask("bill", day.isoformat(), lambda: asked(day.isoformat()))
+        if not isinstance(found, dict):
+            return found
+        url, sha1 = found.get("download_url"), found.get("hash_value")
+        is_complete = isinstance(url, str) and isinstance(sha1, str) and found.get("hash_type") == "SHA1"
+        return answers.BillAddress(str(url), str(sha1).lower()) if is_complete else answers.Unknown("no address")
+
+    def download_headers(self, target: str) -> dict[str, str]:
+        """Sign the download of a bill by its path with the query."""
+        return {
+            "Accept": "*/*",
+            "User-Agent": _USER_AGENT,
+            "Authorization": self._core.authorization("GET", target, ""),
+        }
 
     def page_parameters(self, *, appid: str, prepay_id: str, now: datetime) -> dict[str, str]:
         """Sign the parameters with which a page inside WeChat opens the cashier; fresh for every tap."""

@@ -108,7 +108,7 @@ class Transport:
             host + request.path,
             data=request.body,
             headers=self._sign(request),
-            auth=_as_signed,
+            auth=as_signed,
             timeout=timeout,
             allow_redirects=False,
             stream=True,
@@ -146,6 +146,6 @@ def _was_never_heard(failure: requests.RequestException) -> bool:
     return isinstance(failure, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
 
 
-def _as_signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def as_signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Leave the request as it is: without this, a .netrc on the machine would replace our Authorization."""
     return request

@@ -9,6 +9,7 @@ from alembic import command
 from procrastinate.schema import SchemaManager
 from sqlalchemy import CheckConstraint, Engine, create_engine, make_url, text
 
+import payments.bill_models
 import payments.ledger_models
 import payments.models  # noqa: F401 - the tables of payments
 from catalog import models  # noqa: F401 - the catalog's tables
