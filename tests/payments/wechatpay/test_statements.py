@@ -1,4 +1,4 @@
-"""Bills are read by the names of their columns, to the fen, and believed only when their sums are those of their rows."""
+"""Bills are read by the names of their columns, to the fen, and believed only when they add up."""
 
 from decimal import Decimal
 
@@ -27,7 +27,8 @@ BACK = (
 )
 SUMS = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额"
 FLOW = (
-    "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号"
+    "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),"
+    "账户结余(元),资金变更提交申请人,备注,业务凭证号"
 )
 FLOWS = [
     "`2021-01-28 17:07:11,`4200,`1001,`交易,`交易,`收入,`59.90,`100.00,`system,`结算总金额 59.90 元,`S1",
@@ -111,7 +112,9 @@ def test_a_trade_bill_that_is_not_whole_is_refused(lines: list[str]) -> None:
         list(statements.trades(lines))
 
 
-@pytest.mark.parametrize("told", ["`4.0,`1.0,`59.90,`2.0,`50.06", "`3.0,`1.0,`59.91,`2.0,`50.06", "`3.0,`1,`59.90,`2,`50"])
+@pytest.mark.parametrize(
+    "told", ["`4.0,`1.0,`59.90,`2.0,`50.06", "`3.0,`1.0,`59.91,`2.0,`50.06", "`3.0,`1,`59.90,`2,`50"]
+)
 def test_a_fund_flow_bill_that_does_not_add_up_is_refused(told: str) -> None:
     with pytest.raises(BillBroken):
         list(statements.flows([FLOW, *FLOWS, FLOW_SUMS, told]))

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0012_bills"
-down_revision = "0011_cases"
+revision = "0013_bills"
+down_revision = "0012_access_tokens"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,473 @@
+"""Days against WeChat's bills: equal when they are, every difference a case once, nothing changed by doing it again."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import clock, database, logs
+from config import settings as process_settings
+from payments import cases, collect, comparing, ledger, reconcile, refunds
+from payments.errors import BillBroken, BillNotReady, BillUnavailable
+from payments.models import Resolution
+from payments.wechatpay import bills
+from payments.wechatpay.bills import Bill, BillKind
+from tests.payments.conftest import Buyer, Wechat, change, rows, wait_until
+from tests.payments.wechatpay.test_statements import FLOW, FLOW_SUMS, SUMS, TRADE
+
+# Each test has days of its own at the emulated WeChat, which remembers what other tests bought.
+_days = itertools.count(200, 3)
+
+
+@dataclass
+class Calendar:
+    """A day on which things are bought, and the moments at which its bill is asked for."""
+
+    wechat: Wechat
+    day: date
+    frozen: list[Any] = field(default_factory=list)
+
+    def at(self, hour: int, *, later: int = 0) -> datetime:
+        return datetime.combine(self.day + timedelta(days=later), time(hour, 5), clock.SHANGHAI)
+
+    def turn(self, instant: datetime) -> datetime:
+        """Move WeChat's clock and ours."""
+        self.wechat.order("/clock", offset_seconds=(instant - datetime.now(UTC)).total_seconds())
+        while self.frozen:
+            self.frozen.pop().__exit__(None, None, None)
+        held = clock.frozen(instant)
+        held.__enter__()
+        self.frozen.append(held)
+        return instant
+
+    def reconcile(self, hour: int = 10) -> int:
+        return reconcile.one_day(day=self.day, now=self.turn(self.at(hour, later=1)))
+
+
+@pytest.fixture
+def calendar(wechat: Wechat) -> Iterator[Calendar]:
+    made = Calendar(wechat, datetime.now(clock.SHANGHAI).date() + timedelta(days=next(_days)))
+    made.turn(made.at(15))
+    yield made
+    while made.frozen:
+        made.frozen.pop().__exit__(None, None, None)
+    wechat.order("/clock", offset_seconds=0)
+    wechat.order("/terms", bill_bom=True, bill_newline="\r\n", bill_hash_over="plain", bill_wide_brackets=False,
+                 empty_bill_status=400, fee_places=2)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Traded:
+    """Two payments, the second with a coupon and half of it given back."""
+
+    first: str
+    second: str
+    refund: str
+
+
+@pytest.fixture
+def traded(calendar: Calendar, buyer: Buyer, wechat: Wechat) -> Traded:
+    now = calendar.at(15)
+    first = buyer.paid("O1", now=now)
+    second = buyer.open("O2", now=now, amount_fen=10_000).number
+    wechat.pay(second, payer_total=9_000)
+    with database.transaction() as session:
+        asked = refunds.request(session, reference="O2", amount_fen=5_000, reason="坏果", key="K1", now=now)
+    refunds.send(number=asked.number, now=now)
+    wechat.order("/settle", out_refund_no=asked.number)
+    wait_until(lambda: rows("SELECT 1 FROM payment_refunds WHERE state = 'succeeded'"))
+    return Traded(first, second, asked.number)
+
+
+def kept() -> list[list[dict[str, Any]]]:
+    """Everything that reconciling may write."""
+    tables = {"bill_days": "day", "payment_cases": "id", "ledger_entries": "source, line_no"}
+    return [rows(f"SELECT * FROM {table} ORDER BY {order}") for table, order in tables.items()]
+
+
+def found() -> list[tuple[str, str, int | None]]:
+    return [
+        (row["kind"], row["number"], row["difference_fen"])
+        for row in rows("SELECT kind, number, difference_fen FROM payment_cases ORDER BY kind, number")
+    ]
+
+
+def balances() -> dict[str, int]:
+    with database.transaction() as session:
+        return {each.account: each.balance_fen for each in ledger.trial_balance(session)}
+
+
+FORMS: list[dict[str, Any]] = [
+    {},
+    {"bill_hash_over": "gzip"},
+    {"bill_bom": False, "bill_newline": "\n", "bill_wide_brackets": True},
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["plain", "packed hash", "other spellings"])
+def test_an_equal_day_is_equal_in_every_form(
+    calendar: Calendar, traded: Traded, wechat: Wechat, form: dict[str, Any]
+) -> None:
+    if form:
+        wechat.order("/terms", **form)
+    assert calendar.reconcile() == 0
+    with database.transaction() as session:
+        (day,) = reconcile.listing(session, first=calendar.day, last=calendar.day)
+    assert (day.trades, day.flows, day.differences, day.open_cases) == (3, 5, 0, 0)
+    assert (day.paid_fen, day.refunded_fen, day.fees_fen) == (15_990, 5_000, 36 + 60 - 30)
+    assert (day.our_paid_fen, day.our_refunded_fen, day.difference_fen) == (15_990, 5_000, 0)
+    assert day.is_equal
+    assert found() == []
+    # What the account moved by is what the ledger's receivable moved by, to the fen.
+    assert balances()["wechat_receivable"] == day.net_fen == 15_990 - 5_000 - 66
+    assert balances()["fees"] == 66
+
+
+def test_again_changes_nothing(calendar: Calendar, traded: Traded, wechat: Wechat) -> None:
+    change("DELETE FROM payment_refunds WHERE number = :n", n=traded.refund)
+    assert calendar.reconcile(10) == 1
+    before = kept()
+    assert calendar.reconcile(12) == 1
+    assert kept() == before
+
+
+def test_a_day_without_transactions_is_a_result(calendar: Calendar, wechat: Wechat) -> None:
+    for status in (400, 404):
+        wechat.order("/terms", empty_bill_status=status)
+        assert calendar.reconcile() == 0
+    with database.transaction() as session:
+        (day,) = reconcile.listing(session, first=calendar.day, last=calendar.day)
+    assert (day.has_bill, day.trades, day.net_fen, day.balance_fen, day.is_equal) == (False, 0, 0, None, True)
+    assert balances() == {}
+
+
+def test_nothing_is_asked_for_before_ten_or_after_three_months(calendar: Calendar, wechat: Wechat) -> None:
+    heard = len(wechat.calls())
+    for now in (calendar.at(9, later=1), calendar.at(23), calendar.at(11, later=92)):
+        with pytest.raises(BillNotReady):
+            reconcile.one_day(day=calendar.day, now=now)
+    assert len(wechat.calls()) == heard
+
+
+def delete_payment(traded: Traded) -> None:
+    change("DELETE FROM payments WHERE number = :n", n=traded.first)
+
+
+def lose_the_news(traded: Traded) -> None:
+    change(
+        "UPDATE payments SET state = 'closed', succeeded_at = NULL, transaction_id = NULL WHERE number = :n",
+        n=traded.first,
+    )
+
+
+def pay_what_nobody_paid(traded: Traded) -> None:
+    change(
+        """
+        INSERT INTO payments (number, reference, channel, mchid, appid, amount_fen, state, request, pay_until,
+                              opened_at, succeeded_at, transaction_id)
+        SELECT 'PNOBODY', 'O9', channel, mchid, appid, 77, state, request, pay_until, opened_at, succeeded_at, '42009'
+        FROM payments WHERE number = :n
+        """,
+        n=traded.first,
+    )
+
+
+def set_payment(**values: Any) -> Callable[[Traded], None]:
+    def mend(traded: Traded) -> None:
+        for column, value in values.items():
+            change(f"UPDATE payments SET {column} = {value} WHERE number = :n", n=traded.first)
+
+    return mend
+
+
+def set_refund(**values: Any) -> Callable[[Traded], None]:
+    def mend(traded: Traded) -> None:
+        setting = ", ".join(f"{column} = {value}" for column, value in values.items())
+        change(f"UPDATE payment_refunds SET {setting} WHERE number = :n", n=traded.refund)
+
+    return mend
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "which", "difference_fen"),
+    [
+        (delete_payment, "bill_missing_here", "first", 5_990),
+        (lose_the_news, "bill_state", "first", 5_990),
+        (pay_what_nobody_paid, "bill_missing_there", None, -77),
+        (set_payment(amount_fen=5_900), "bill_amount", "first", 90),
+        (set_payment(transaction_id="'4299'"), "bill_state", "first", 0),
+        (set_refund(amount_fen=4_000), "bill_amount", "refund", -1_000),
+        (set_refund(state="'processing'", succeeded_at="NULL"), "bill_state", "refund", -5_000),
+        (set_refund(number="'RANOTHER'"), "bill_missing_here", "refund", -5_000),
+    ],
+)
+def test_each_difference_on_our_side_is_a_case(
+    calendar: Calendar,
+    traded: Traded,
+    spoil: Callable[[Traded], None],
+    kind: str,
+    which: str | None,
+    difference_fen: int,
+) -> None:
+    spoil(traded)
+    calendar.reconcile()
+    number = getattr(traded, which) if which else "PNOBODY"
+    assert (kind, number, difference_fen) in found()
+    assert {each[1] for each in found()} <= {number, "RANOTHER"}, "nothing else differs"
+    (case,) = rows("SELECT evidence FROM payment_cases WHERE number = :n AND kind = :k", n=number, k=kind)
+    assert case["evidence"]["day"] == calendar.day.isoformat()
+
+
+def test_a_payment_on_the_wrong_side_of_midnight(calendar: Calendar, traded: Traded) -> None:
+    change("UPDATE payments SET succeeded_at = succeeded_at - interval '15 hours 6 minutes' WHERE number = :n",
+           n=traded.first)  # fmt: skip
+    calendar.reconcile()
+    assert found() == [("bill_day", traded.first, 0)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "on", "options", "kind", "difference_fen"),
+    [
+        ("row_missing", "tradebill", {}, "bill_missing_there", -5_990),
+        ("row_missing", "fundflowbill", {}, "bill_missing_there", -5_990),
+        ("row_amount", "tradebill", {"amount_fen": 5_991}, "bill_amount", 1),
+        ("row_amount", "fundflowbill", {"amount_fen": 5_991}, "bill_amount", 1),
+        ("row_doubled", "tradebill", {}, "bill_doubled", 5_990),
+        ("row_doubled", "fundflowbill", {}, "bill_amount", 5_990),
+    ],
+)
+def test_each_difference_on_wechats_side_is_a_case(
+    calendar: Calendar,
+    traded: Traded,
+    wechat: Wechat,
+    fault: str,
+    on: str,
+    options: dict[str, Any],
+    kind: str,
+    difference_fen: int,
+) -> None:
+    wechat.fault(fault, on=on, match=traded.first, options=options)
+    calendar.reconcile()
+    assert (kind, traded.first, difference_fen) in found()
+    assert {number for _, number, _ in found()} == {traded.first}
+
+
+def test_news_that_was_lost_is_asked_for(calendar: Calendar, traded: Traded) -> None:
+    lose_the_news(traded)
+    calendar.reconcile()
+    assert collect.check_due(now=clock.now()) == 1
+    (row,) = rows("SELECT state FROM payments WHERE number = :n", n=traded.first)
+    assert row["state"] == "succeeded"
+    assert calendar.reconcile(12) == 0
+
+
+@pytest.mark.parametrize("spoiled", [{"fault": "wrong_hash"}, {"fault": "bill_creating"}, {"fault": "foreign_url"}])
+def test_a_bill_that_cannot_be_believed_changes_nothing(
+    calendar: Calendar, traded: Traded, wechat: Wechat, spoiled: dict[str, Any]
+) -> None:
+    before = kept()
+    wechat.fault(**spoiled, on="fundflowbill")
+    with pytest.raises((BillBroken, BillNotReady)):
+        calendar.reconcile()
+    assert kept() == before
+    assert calendar.reconcile() == 0
+
+
+def test_a_download_address_elsewhere_is_never_called(
+    calendar: Calendar, traded: Traded, wechat: Wechat, listener: tuple[str, Callable[[], int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    alarms: list[str] = []
+    monkeypatch.setattr(logs, "alarm", lambda kind, **_: alarms.append(kind))
+    there, connections = listener
+    wechat.fault("foreign_url", on="tradebill", options={"url": f"{there}/v3/billdownload/file?token=x"}, times=None)
+    with pytest.raises(BillBroken):
+        calendar.reconcile()
+    assert (connections(), alarms) == (0, ["payments.bill_foreign_address"])
+    # What the guard is there for: without it our signature would be sent there.
+    monkeypatch.setattr(bills, "_ours", lambda url: (there, "/v3/billdownload/file?token=x"))
+    monkeypatch.setattr(bills, "_TIMEOUT_S", (1.0, 0.2))
+    with pytest.raises(BillUnavailable):
+        calendar.reconcile()
+    assert connections() == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.mch.weixin.qq.com@169.254.169.254/v3/billdownload/file?token=x",
+        "http://api.mch.weixin.qq.com/v3/billdownload/file",
+        "https://api.mch.weixin.qq.com.evil.example/v3",
+        "https://api.mch.weixin.qq.com:444/v3",
+        "https://evil.example/https://api.mch.weixin.qq.com/v3",
+        "https://api.mch.weixin.qq.com\\@evil.example/v3",
+        "https://api.mch.weixin.qq.com/v3 HTTP/1.1",
+        "https://api.mch.weixin.qq.com/v3\r\nHost: evil.example",
+        "https://api.mch.weixin.qq.com",
+        "//api.mch.weixin.qq.com/v3",
+        "file:///etc/passwd",
+        "https://ａpi.mch.weixin.qq.com/v3",
+        "",
+    ],
+)
+def test_only_wechat_pays_own_addresses_are_ours(db: None, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, backup = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
+    config = replace(process_settings.current(), wechatpay_base_url=base, wechatpay_backup_base_url=backup)
+    monkeypatch.setattr(process_settings, "current", lambda: config)
+    assert bills._ours(f"{base}/v3/billdownload/file?token=x&y=1") == (base, "/v3/billdownload/file?token=x&y=1")
+    assert bills._ours(f"{backup}/v3/f") == (backup, "/v3/f")
+    with pytest.raises(BillBroken):
+        bills._ours(url)
+
+
+def test_two_runs_at_once_are_one(calendar: Calendar, traded: Traded) -> None:
+    delete_payment(traded)
+    now = calendar.turn(calendar.at(10, later=1))
+    with ThreadPoolExecutor(3) as threads:
+        ran = [threads.submit(reconcile.one_day, day=calendar.day, now=now) for _ in range(3)]
+    assert [each.result() for each in ran] == [1, 1, 1]
+    assert len(rows("SELECT 1 FROM bill_days")) == len(found()) == 1
+    assert balances()["fees"] == 66
+
+
+def test_a_run_killed_half_way_leaves_nothing(
+    calendar: Calendar, traded: Traded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = kept()
+
+    def die(*_: Any, **__: Any) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparing, "open_cases", die)
+    with pytest.raises(KeyboardInterrupt):
+        calendar.reconcile()
+    assert kept() == before
+    monkeypatch.undo()
+    assert calendar.reconcile() == 0
+
+
+def test_what_is_due_is_reconciled_once(calendar: Calendar, traded: Traded) -> None:
+    assert reconcile.reconcile_due(now=calendar.turn(calendar.at(9, later=1))) == 0
+    assert reconcile.reconcile_due(now=calendar.turn(calendar.at(10, later=1))) == 1
+    assert reconcile.reconcile_due(now=calendar.turn(calendar.at(11, later=1))) == 0
+    # The day after brings nothing, and is a result as well.
+    assert reconcile.reconcile_due(now=calendar.turn(calendar.at(10, later=2))) == 1
+    assert [row["trades"] for row in rows("SELECT trades FROM bill_days ORDER BY day")] == [3, 0]
+
+
+def test_a_broken_bill_raises_an_alarm_and_stays_due(
+    calendar: Calendar, traded: Traded, wechat: Wechat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms: list[str] = []
+    monkeypatch.setattr(logs, "alarm", lambda kind, **_: alarms.append(kind))
+    wechat.fault("wrong_hash", on="tradebill")
+    assert reconcile.reconcile_due(now=calendar.turn(calendar.at(10, later=1))) == 0
+    assert alarms == ["payments.bill_broken"]
+    assert reconcile.reconcile_due(now=calendar.turn(calendar.at(11, later=1))) == 1
+
+
+# What the emulated WeChat never does stands in bills written by hand.
+DAY = date(2026, 11, 20)
+NOW = datetime(2026, 11, 21, 10, 5, tzinfo=clock.SHANGHAI)
+
+
+def written(folder: Path, kind: BillKind, lines: list[str]) -> Bill:
+    path = folder / f"{kind}.bill"
+    path.write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
+    return Bill(path, f"{len(list(folder.iterdir())):040d}")
+
+
+def compare(folder: Path, trades: list[str], flows: list[str], *, day: date = DAY) -> int:
+    income = sum(int(row.split(",")[6][1:].replace(".", "")) for row in flows if "`收入" in row)
+    expense = sum(int(row.split(",")[6][1:].replace(".", "")) for row in flows if "`支出" in row)
+    total = sum(int(row.split(",")[24][1:].replace(".", "")) for row in trades)
+    trade = [TRADE, *trades, SUMS, f"`{len(trades)},`0,`0,`0,`0,`{total / 100:.2f},`0"]
+    flow = [FLOW, *flows, FLOW_SUMS, f"`{len(flows)}.0,`1,`{income / 100:.2f},`1,`{expense / 100:.2f}"]
+    with database.transaction() as session:
+        return reconcile._reconcile(
+            session, day, written(folder, BillKind.TRADE, trade), written(folder, BillKind.FUND_FLOW, flow), NOW
+        )
+
+
+def movement(kind: str, direction: str, yuan: str, balance: str, *, number: int = 1, day: date = DAY) -> str:
+    what = f"`4200{number},`F{number}{kind},`{kind},`{kind}"
+    return f"`{day} 12:00:00,{what},`{direction},`{yuan},`{balance},`s,`,`P{number}"
+
+
+def paid_row(yuan: str, fee: str, rate: str = "0.60%") -> str:
+    return (
+        f"`{DAY} 12:00:00,`wx,`1900000001,`0,`,`42001,`P1,`o,`JSAPI,`SUCCESS,`OTHERS,`CNY,`{yuan},`0.00,`0,`0,`0.00,"
+        f"`0.00,`,`,`梨,`,`{fee},`{rate},`{yuan},`0.00,`"
+    )
+
+
+@pytest.fixture
+def known(db: None) -> None:
+    """The one payment that the bills written by hand speak of."""
+    change(
+        """
+        INSERT INTO payments (number, reference, channel, mchid, appid, amount_fen, state, request, pay_until,
+                              opened_at, succeeded_at, transaction_id)
+        VALUES ('P1', 'O1', 'native', '1900000001', 'wx', 100000, 'succeeded', '{}', :at, :at, :at, '42001')
+        """,
+        at=datetime.combine(DAY, time(12), clock.SHANGHAI),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fee", "charged", "kinds"),
+    [
+        ("6.00000", "6.00", []),
+        ("6.00456", "6.00", []),
+        ("6.00600", "6.01", []),
+        ("6.00600", "6.00", ["bill_fee"]),
+        ("6.00000", "6.01", ["bill_fee"]),
+        ("7.00000", "7.00", ["bill_fee"]),
+    ],
+)
+def test_fees_are_compared_by_rate_and_by_what_was_charged(
+    known: None, tmp_path: Path, fee: str, charged: str, kinds: list[str]
+) -> None:
+    flows = [movement("交易", "收入", "1000.00", "1000.00"), movement("扣除交易手续费", "支出", charged, "990.00")]
+    compare(tmp_path, [paid_row("1000.00", fee)], flows)
+    assert [kind for kind, _, _ in found()] == kinds
+    assert balances()["fees"] == int(charged.replace(".", ""))
+
+
+def test_a_withdrawal_goes_to_the_bank_and_the_unexplained_to_a_person(known: None, tmp_path: Path) -> None:
+    flows = [
+        movement("交易", "收入", "1000.00", "1000.00"),
+        movement("扣除交易手续费", "支出", "6.00", "994.00"),
+        movement("提现", "支出", "500.00", "494.00", number=2),
+        movement("赔付", "支出", "4.00", "490.00", number=3),
+    ]
+    for _ in range(2):
+        assert compare(tmp_path, [paid_row("1000.00", "6.00000")], flows) == 1
+    assert found() == [("bill_unexplained", "F3赔付", -400)]
+    assert balances()["bank"] == 50_000
+    (case,) = rows("SELECT slug FROM payment_cases")
+    with database.transaction() as session:
+        cases.close(session, slug=case["slug"], resolution=Resolution.WRITTEN_OFF, reason="平台赔付", by="li", now=NOW)
+    # The payment itself was written behind the ledger's back; all else is what the account moved by.
+    assert balances()["wechat_receivable"] + 100_000 == 49_000
+
+
+def test_the_account_begins_with_what_it_ended_with(known: None, tmp_path: Path) -> None:
+    flows = [movement("交易", "收入", "1000.00", "1000.00"), movement("扣除交易手续费", "支出", "6.00", "994.00")]
+    compare(tmp_path, [paid_row("1000.00", "6.00000")], flows)
+    after = DAY + timedelta(days=1)
+    compare(tmp_path, [], [movement("提现", "支出", "4.00", "989.00", number=2, day=after)], day=after)
+    assert found() == [("bill_unexplained", f"balance/1900000001/{after}", -100)]
+
+
+def test_a_bill_that_is_not_what_was_posted_is_a_case(known: None, tmp_path: Path) -> None:
+    paid, fee = movement("交易", "收入", "1000.00", "1000.00"), movement("扣除交易手续费", "支出", "6.00", "994.00")
+    compare(tmp_path, [paid_row("1000.00", "6.00000")], [paid, fee])
+    compare(tmp_path, [paid_row("1000.00", "6.00000")], [paid])
+    assert ("bill_fee", f"bill/1900000001/{DAY}", 600) in found()
+    assert balances()["fees"] == 600
