@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, request
 
-from emulator import billing, cashier, console, control, pay, trade, weixin
+from emulator import billing, cashier, console, control, dividing, pay, trade, weixin
 from emulator.desk import Desk
 
 MOST_BYTES = 1 << 20
@@ -18,6 +18,7 @@ def create_app(desk: Desk) -> Flask:
     for blueprint in (
         pay.v3,
         billing.billing,
+        dividing.dividing,
         weixin.api,
         trade.trade,
         cashier.pages,

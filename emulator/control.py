@@ -244,6 +244,7 @@ def books() -> Response:
             "refunds": [entries.refund(each) for each in kept["refunds"]],
             "notifications": [entries.notification(each) for each in kept["notifications"]],
             "messages": kept["messages"],
+            "sharing": desk.sharing.snapshot(),
         }
     )
 

@@ -20,6 +20,7 @@ from emulator.keys import Keys
 from emulator.log import Log
 from emulator.notify import Courier
 from emulator.pushes import Pushes
+from emulator.sharing import Sharing
 from emulator.terms import Contract
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -47,6 +48,7 @@ class Desk:
     books: Books
     contract: Contract
     archive: Archive
+    sharing: Sharing
     faults: Faults
     holds: Holds
     pushes: Pushes
@@ -83,6 +85,7 @@ def furnish(directory: Path, keys: Keys, options: Options, *, speed: float = 1.0
         books=books,
         contract=Contract(journal),
         archive=Archive(directory / "bills", journal),
+        sharing=Sharing(journal),
         faults=faults,
         holds=holds,
         pushes=pushes,

@@ -55,6 +55,11 @@ BILL_FAULTS = {
     "row_doubled": "write a row twice",
     "row_amount": "write another amount (`amount_fen`, 1 by default)",
 }
+# In the course of profit sharing.
+SHARING_FAULTS = {
+    "sharing_closed": "on sharing: the next receiver gets nothing, for `reason` (ACCOUNT_ABNORMAL by default)",
+    "sharing_return_failed": "on sharing_return: fails, for `reason` (BALANCE_NOT_ENOUGH by default)",
+}
 # At a call to the account APIs, whose own errors are all HTTP 200.
 ACCOUNT_FAULTS = {
     "errcode": "answer `errcode` (-1, system busy, by default) and do nothing",
@@ -63,7 +68,7 @@ ACCOUNT_FAULTS = {
     "api_reset": "reset the connection without an answer",
     "api_slow": "answer `seconds` (2 by default) late",
 }
-ALL = CALL_FAULTS | NOTIFICATION_FAULTS | MONEY_FAULTS | BILL_FAULTS | ACCOUNT_FAULTS
+ALL = CALL_FAULTS | NOTIFICATION_FAULTS | MONEY_FAULTS | BILL_FAULTS | SHARING_FAULTS | ACCOUNT_FAULTS
 
 
 @dataclass(kw_only=True)

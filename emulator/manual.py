@@ -41,11 +41,13 @@ CALLS = {
     "GET /_control/log": "?limit=: the last exchanges on the wire",
 }
 FAULTS = {
-    "at a call of the merchant's (on: prepay, query, close, refund, refund_query; when: before, after)": (
+    "at a call of the merchant's (on: prepay, query, close, refund, refund_query, "
+    "abnormal_refund, tradebill, fundflowbill, bill_download, certificates, sharing…; when: before, after)": (
         faults.CALL_FAULTS
     ),
     "at the sending of a notification (on: payment, refund)": faults.NOTIFICATION_FAULTS,
     "in the course of the money": faults.MONEY_FAULTS,
     "in a bill (on: tradebill, fundflowbill; match: a row's number)": faults.BILL_FAULTS,
+    "in profit sharing": faults.SHARING_FAULTS,
     "at a call of the account APIs (on: the last part of its path)": faults.ACCOUNT_FAULTS,
 }
