@@ -46,6 +46,9 @@ lint: $(VENV)/.dev ## Style, types and import contracts
 crash: $(VENV)/.dev ## Kill everything at every commit and every call to WeChat, and compare the books each time
 	@$(BIN)/python -m tests.proofs crash
 
+soak: $(VENV)/.dev ## Place 10,000 orders with every fault of WeChat's at 5 %, and compare the books
+	@$(BIN)/python -m tests.proofs soak
+
 bench: $(VENV)/.dev ## Measure the hot paths beside their ceilings and references
 	@$(BIN)/python -m benchmarks
 
@@ -65,4 +68,4 @@ clean: ## Forget the data of this desk
 	@rm -rf .data
 
 
-.PHONY: help run simulate staff-code test test-all lint crash bench chromium lock clean
+.PHONY: help run simulate staff-code test test-all lint crash soak bench chromium lock clean

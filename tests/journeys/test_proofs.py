@@ -1,4 +1,4 @@
-"""A few of the deaths that `make crash` dies, in every run: wherever the shop is killed, its books equal WeChat's."""
+"""`make crash` and `make soak`, shortened: whatever dies, and whatever the weather, our books equal WeChat's."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs import books, crash
+from tests.proofs import books, crash, soak
 from tests.proofs.points import Board, Point
 from tests.shop import Shop
 
@@ -46,5 +46,16 @@ def test_the_comparison_sees_a_lost_fen(grounds: tuple[Shop, Board]) -> None:
     assert [line.split(":")[0] for line in told] == [
         "payment only in our books",
         "payment only in WeChat's books",
+        "a ledger that is not what WeChat owes",
         "an order without its money",
     ]
+
+
+@pytest.mark.xdist_group("shop")
+def test_the_books_are_equal_after_every_fault_at_five_percent(grounds: tuple[Shop, Board]) -> None:
+    shop, board = grounds
+    board.clear()
+    ended = soak.run(shop, orders=60, seed=7)
+    assert (ended.stuck, ended.told) == ([], [])
+    assert ended.ends.total() == 60
+    assert min(ended.ends[end] for end in ("paid", "given back", "walked off")) > 0, ended.ends
