@@ -13,7 +13,6 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from wechatpayv3 import WeChatPay, WeChatPayType
 from wechatpayv3.core import Core
 from wechatpayv3.type import RequestType
@@ -30,7 +29,6 @@ _SCHEME = "WECHATPAY2-SHA256-RSA2048"
 _ALGORITHM = "AEAD_AES_256_GCM"
 _FRESH_FOR = timedelta(minutes=5)
 _LONGEST_NOTIFICATION = 64 * 1024
-_APIV3_KEY_BYTES = 32
 _USER_AGENT = "localhall-payments/1"
 
 # What WeChat takes for the same request when it comes again with the same body: a payment by its number and identical
@@ -81,15 +79,14 @@ class SafeCore(Core):
             public_key=keys.public_key_pem(main),
             public_key_id=config.wechatpay_public_key_id,
         )
-        self._known_keys: Mapping[str, RSAPublicKey] = {
-            **keys.extra_public_keys(config.wechatpay_extra_keys_dir),
-            config.wechatpay_public_key_id: main,
-        }
-        self._decryption_keys = [
-            key for key in (config.wechatpay_apiv3_key, config.wechatpay_apiv3_key_previous) if key is not None
-        ]
-        if any(len(key.encode()) != _APIV3_KEY_BYTES for key in self._decryption_keys):
-            raise ValueError("an API v3 key has exactly 32 bytes")
+        self._keyring = keys.Keyring(
+            serial=config.wechatpay_public_key_id,
+            file=config.wechatpay_public_key_file,
+            folder=config.wechatpay_extra_keys_dir,
+            apiv3_keys=[
+                key for key in (config.wechatpay_apiv3_key, config.wechatpay_apiv3_key_previous) if key is not None
+            ],
+        )
         self._transport = Transport(config.wechatpay_base_url, config.wechatpay_backup_base_url, self._headers)
 
     def _update_certificates(self) -> None:
@@ -100,7 +97,7 @@ class SafeCore(Core):
 
     def is_signed(self, headers: Headers, body: str, *, now: datetime) -> bool:
         """Whether WeChat signed exactly this body within five minutes of `now`, with a key that we know."""
-        key = self._known_keys.get(headers.get("Wechatpay-Serial", ""))
+        key = self._keyring.find(headers.get("Wechatpay-Serial", ""), at=now)
         timestamp = headers.get("Wechatpay-Timestamp", "")
         if key is None or headers.get("Wechatpay-Signature-Type", "") != _SCHEME or not _TIMESTAMP.fullmatch(timestamp):
             return False
@@ -110,13 +107,13 @@ class SafeCore(Core):
         return bool(rsa_verify(timestamp, nonce, body, signature, key))
 
     def decrypt_resource(self, resource: Mapping[str, str]) -> str | None:
-        """Decrypt with the present API v3 key or, while it is being changed, with the previous one.
+        """Decrypt with the present API v3 key or, while it is being changed, with another that is known.
 
         Returns None when neither fits. Raises `ValueError` or `KeyError` for a resource that is not as documented.
         """
         if resource["algorithm"] != _ALGORITHM:
             raise ValueError("unknown algorithm")
-        for key in self._decryption_keys:
+        for key in self._keyring.apiv3_keys():
             plain = aes_decrypt(
                 nonce=resource["nonce"],
                 ciphertext=resource["ciphertext"],
