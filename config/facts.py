@@ -129,19 +129,34 @@ def _register(fact: Fact, queue: str, *, outside: bool) -> Callable[[Callable[..
     return register
 
 
-# One prepared statement for the row, the to-do entry and the job: a notification's budget has no room for three. The
-# function is procrastinate's own, with the columns of its job type in their order; a test holds the schema frozen.
-_PUBLISH = f"""
-    WITH fact AS (
-        INSERT INTO facts (name, key, values) VALUES (%(name)s, %(key)s, %(values)s::jsonb)
-        ON CONFLICT (name, key) DO NOTHING RETURNING id
-    ), opened AS (
-        INSERT INTO open_facts (fact_id) SELECT id FROM fact
-    )
+def publishing(condition: str, values: str = "%(fact_values)s::jsonb") -> str:
+    """Return the CTEs that publish a fact on a condition, for a statement that makes it true; pass `publish_params`.
+
+    Row, to-do entry and job together, because a hot path's budget has no room for three statements. The statement
+    must read `deferred`, which has one row when the fact is new; `values` may be an expression over its other CTEs.
+    The function is procrastinate's own, with the columns of its job type in their order; a test holds the schema
+    frozen.
+    """
+    return f"""fact AS (
+    INSERT INTO facts (name, key, values) SELECT %(fact)s, %(fact_key)s, {values} WHERE {condition}
+    ON CONFLICT (name, key) DO NOTHING RETURNING id
+), opened AS (
+    INSERT INTO open_facts (fact_id) SELECT id FROM fact
+), deferred AS MATERIALIZED (
     SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(
         '{jobs.MONEY}', 'facts.dispatch', 0, NULL, NULL, jsonb_build_object('fact_id', id), NULL
     )::procrastinate_job_to_defer_v1]) FROM fact
-"""
+)"""
+
+
+_PUBLISH = f"WITH {publishing('true')} SELECT 1 FROM deferred"
+
+
+def publish_params(fact: Fact, *, key: str, values: dict[str, Any]) -> dict[str, str]:
+    """Return what `publishing` needs. Raises `KeyError` for a fact that was never declared."""
+    if _declared[fact.name] is not fact:
+        raise KeyError(fact.name)
+    return {"fact": fact.name, "fact_key": key, "fact_values": database.dump_json(values)}
 
 
 def publish(session: Session, fact: Fact, *, key: str, values: dict[str, Any]) -> bool:
@@ -151,9 +166,7 @@ def publish(session: Session, fact: Fact, *, key: str, values: dict[str, Any]) -
     Raises `KeyError` for a fact that was never declared.
     """
     database.require_transaction(session)
-    if _declared[fact.name] is not fact:
-        raise KeyError(fact.name)
-    parameters = {"name": fact.name, "key": key, "values": database.dump_json(values)}
+    parameters = publish_params(fact, key=key, values=values)
     return database.driver_connection(session).execute(_PUBLISH, parameters, prepare=True).fetchone() is not None
 
 

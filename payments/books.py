@@ -35,10 +35,15 @@ _TRANSFERRED = "refund.transferred"
 _PAGE = 5_000
 
 
-def received(session: Session, *, payment: str, amount_fen: int, at: datetime) -> None:
-    """Post that money arrived for a payment."""
-    source = f"{PAYMENT_SUCCEEDED.name}/{payment}"
-    ledger.transfer(session, debit=RECEIVABLE, credit=CLEARING, amount_fen=amount_fen, source=source, at=at)
+# That money arrived, posted by the statement that takes it: `known` is the payment, `paid` has a row when it is news.
+RECEIVED = f"""posted AS (
+    INSERT INTO ledger_entries (source, line_no, account, amount_fen, occurred_at)
+    SELECT '{PAYMENT_SUCCEEDED.name}/' || %(number)s::text, side.line_no, side.account, side.sign * known.amount_fen,
+           %(succeeded_at)s::timestamptz
+    FROM known CROSS JOIN (VALUES (1, '{RECEIVABLE}', 1), (2, '{CLEARING}', -1)) side (line_no, account, sign)
+    WHERE EXISTS (SELECT FROM paid)
+    ON CONFLICT (source, line_no) DO NOTHING
+)"""
 
 
 def promised_back(session: Session, *, refund: str, amount_fen: int, at: datetime) -> None:

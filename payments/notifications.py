@@ -1,4 +1,4 @@
-"""Receives what WeChat tells us by itself: verified outside, then kept and applied in one transaction.
+"""Receives what WeChat tells us by itself: verified outside, then kept and applied at once.
 
 Every notification that WeChat signed leaves a row. A repeated one is applied again unless it has been applied; that
 money is recorded once is the business of `receipts` and `refunds`, not of the notification's id.
@@ -32,42 +32,45 @@ def receive(*, headers: client.Headers, body: bytes, now: datetime) -> None:
     """
     database.refuse_transaction()
     notification = client.current().read_notification(headers, body, now=now)
-    with database.transaction() as session:
-        if notification.event_type == _PAID:
-            outcome, number = _apply_payment(session, notification, now)
-        elif notification.event_type in _REFUND_EVENTS:
-            outcome, number = _apply_refund(session, notification, now)
-        else:
-            outcome, number = Outcome.IGNORED, None
-            _keep(session, notification, outcome, number, notification.resource, now)
-        if outcome is Outcome.UNMATCHED:
-            _open_case(session, notification, number, now)
+    if notification.event_type == _PAID:
+        outcome, number = _apply_payment(notification, now)
+    else:
+        with database.transaction() as session:
+            if notification.event_type in _REFUND_EVENTS:
+                outcome, number = _apply_refund(session, notification, now)
+            else:
+                outcome, number = Outcome.IGNORED, None
+                _keep(session, notification, outcome, number, notification.resource, now)
     if outcome is Outcome.IGNORED:
         log.warning("notification.ignored", notification=notification.id, event_type=notification.event_type)
     if outcome is Outcome.MISMATCHED:
         logs.alarm("payments.notification_mismatch", notification=notification.id, number=number)
     if outcome is Outcome.UNMATCHED:
+        # A death before this is made good when WeChat sends it again, as it will until it is applied.
+        with database.transaction() as session:
+            _open_case(session, notification, number, now)
         logs.alarm("payments.unknown_number", notification=notification.id, number=number)
         raise UnknownPayment
 
 
-def _apply_payment(session: Session, notification: answers.Notification, now: datetime) -> tuple[Outcome, str | None]:
-    """Take the money and keep the notification in one statement; this is the hot path of paying."""
+def _apply_payment(notification: answers.Notification, now: datetime) -> tuple[Outcome, str | None]:
+    """Take the money, publish it and keep the notification in one statement; this is the hot path of paying.
+
+    Should its connection die, it may be sent twice: the second time the money is known, and the delivery counts twice.
+    """
     transaction = answers.transaction(notification.resource)
-    parameters = {
-        **receipts.parameters(transaction),
-        "notification_id": notification.id,
-        "event_type": notification.event_type,
-        "content": database.dump_json(transaction),
-        "now": now,
-    }
-    row = database.driver_connection(session).execute(_TAKE_AND_KEEP, parameters, prepare=True).fetchone()
-    taken = None if row is None else Taken(*row)
-    verdict = receipts.judge(taken, transaction)
-    if taken is not None and verdict is Verdict.RECORDED:
-        receipts.publish(session, taken, transaction, now=now)
-    if verdict is Verdict.MISMATCHED:
-        session.execute(_ASK_PAYMENT_NOW, {"number": transaction.number, "now": now})
+    rows = database.statement(
+        _TAKE_AND_KEEP,
+        {
+            **receipts.parameters(transaction, now=now),
+            "notification_id": notification.id,
+            "event_type": notification.event_type,
+            "content": database.dump_json(transaction),
+        },
+    )
+    verdict = receipts.judge(Taken(*rows[0]) if rows else None, transaction)
+    if verdict is Verdict.RECORDED:
+        log.info("payment.succeeded", payment=transaction.number)
     return _OUTCOMES[verdict], transaction.number
 
 
@@ -133,8 +136,11 @@ _TAKE_AND_KEEP = f"""
         SELECT %(notification_id)s, %(event_type)s, %(number)s, %(content)s::jsonb, outcome, %(now)s,
                CASE WHEN outcome = 'applied' THEN %(now)s::timestamptz END
         FROM judged {_ON_REPEAT}
+    ), asked AS (
+        UPDATE payments SET next_check_at = %(now)s, asked_at = %(now)s FROM known, judged
+        WHERE payments.id = known.id AND outcome = 'mismatched'
     )
-    SELECT {receipts.TAKEN} FROM known
+    {receipts.TAKEN}
 """
 _KEEP = text(f"""
     INSERT INTO payment_notifications
@@ -142,5 +148,4 @@ _KEEP = text(f"""
     VALUES (:notification_id, :event_type, :number, cast(:content AS jsonb), :outcome, :now, :applied_at)
     {_ON_REPEAT}
 """)
-_ASK_PAYMENT_NOW = text("UPDATE payments SET next_check_at = :now, asked_at = :now WHERE number = :number")
 _ASK_REFUND_NOW = text("UPDATE payment_refunds SET next_check_at = :now WHERE number = :number")

@@ -31,8 +31,14 @@ class Verdict(StrEnum):
     UNMATCHED = "unmatched"
 
 
-# Locking the row first makes `known` the latest truth, so that the loser of a race sees the winner's transaction.
-TAKE = """
+_FACT_VALUES = """%(fact_values)s::jsonb || (
+    SELECT jsonb_build_object('reference', reference, 'channel', channel, 'appid', appid, 'amount_fen', amount_fen)
+    FROM known
+)"""
+# Locking the row first makes `known` the latest truth, so that the loser of a race sees the winner's transaction. The
+# same statement publishes `payment.succeeded` and posts the money to the ledger. Money that came after its payment had
+# been closed may find a rival open: that is then due to be closed at once.
+TAKE = f"""
     known AS MATERIALIZED (
         SELECT id, reference, channel, mchid, appid, amount_fen, transaction_id, state = 'closed' AS was_closed
         FROM payments WHERE number = %(number)s FOR UPDATE
@@ -48,13 +54,18 @@ TAKE = """
               WHERE other.mchid = %(mchid)s AND other.transaction_id = %(transaction_id)s AND other.id <> known.id
           )
         RETURNING payments.id
-    )
+    ), rival AS (
+        UPDATE payments SET next_check_at = %(now)s FROM known
+        WHERE known.was_closed AND EXISTS (SELECT FROM paid)
+          AND payments.reference = known.reference AND payments.state = 'open'
+    ), {books.RECEIVED}, {facts.publishing("EXISTS (SELECT FROM paid)", _FACT_VALUES)}
 """
 TAKEN = """
-    known.id, known.reference, known.channel, known.mchid, known.appid, known.amount_fen, known.transaction_id,
-    known.was_closed, EXISTS (SELECT FROM paid)
+    SELECT known.id, known.reference, known.channel, known.mchid, known.appid, known.amount_fen, known.transaction_id,
+           EXISTS (SELECT FROM paid)
+    FROM known LEFT JOIN deferred ON true
 """
-_TAKE_ALONE = f"WITH {TAKE} SELECT {TAKEN} FROM known"
+_TAKE_ALONE = f"WITH {TAKE} {TAKEN}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,6 @@ class Taken:
     appid: str
     amount_fen: int
     transaction_id: str | None
-    was_closed: bool
     is_recorded: bool
 
 
@@ -78,11 +88,12 @@ def record(session: Session, *, transaction: answers.Transaction, now: datetime)
     A mismatch in an answer is confirmed: it becomes a case, and WeChat is not asked about this payment again.
     """
     database.require_transaction(session)
-    row = database.driver_connection(session).execute(_TAKE_ALONE, parameters(transaction), prepare=True).fetchone()
+    params = parameters(transaction, now=now)
+    row = database.driver_connection(session).execute(_TAKE_ALONE, params, prepare=True).fetchone()
     taken = None if row is None else Taken(*row)
     verdict = judge(taken, transaction)
-    if taken is not None and verdict is Verdict.RECORDED:
-        publish(session, taken, transaction, now=now)
+    if verdict is Verdict.RECORDED:
+        log.info("payment.succeeded", payment=transaction.number)
     if taken is not None and verdict is Verdict.MISMATCHED:
         cases.open(
             session,
@@ -99,17 +110,28 @@ def record(session: Session, *, transaction: answers.Transaction, now: datetime)
 _STOP_ASKING = text("UPDATE payments SET next_check_at = NULL WHERE id = :id")
 
 
-def parameters(transaction: answers.Transaction) -> dict[str, Any]:
+def parameters(transaction: answers.Transaction, *, now: datetime) -> dict[str, Any]:
     """The parameters of `TAKE`."""
+    at = transaction.succeeded_at
     return {
         "number": transaction.number,
         "mchid": transaction.mchid,
         "appid": transaction.appid,
         "total_fen": transaction.total_fen,
         "transaction_id": transaction.transaction_id,
-        "succeeded_at": transaction.succeeded_at,
+        "succeeded_at": at,
         "is_complete": transaction.is_complete and transaction.currency == bodies.CURRENCY,
         "origins": [state.value for state in lifecycle.payment_origins(PaymentState.SUCCEEDED)],
+        "now": now,
+        **facts.publish_params(
+            PAYMENT_SUCCEEDED,
+            key=transaction.number or "",
+            values={
+                "payment": transaction.number,
+                "paid_at": None if at is None else at.astimezone(UTC).isoformat(),
+                "transaction_id": transaction.transaction_id,
+            },
+        ),
     }
 
 
@@ -135,33 +157,3 @@ def differences(taken: Taken, transaction: answers.Transaction) -> list[str]:
         "transaction_id": (taken.transaction_id or transaction.transaction_id, transaction.transaction_id),
     }
     return [name for name, (ours, theirs) in compared.items() if ours != theirs]
-
-
-_CLOSE_RIVAL_NOW = text("UPDATE payments SET next_check_at = :now WHERE reference = :reference AND state = 'open'")
-
-
-def publish(session: Session, taken: Taken, transaction: answers.Transaction, *, now: datetime) -> None:
-    """Publish `payment.succeeded` for the money that `TAKE` has just recorded, and post it to the ledger.
-
-    Money that came after its payment had been closed may find another one open: that is due to be closed at once.
-    """
-    assert transaction.number is not None
-    assert transaction.succeeded_at is not None
-    facts.publish(
-        session,
-        PAYMENT_SUCCEEDED,
-        key=transaction.number,
-        values={
-            "reference": taken.reference,
-            "payment": transaction.number,
-            "amount_fen": taken.amount_fen,
-            "paid_at": transaction.succeeded_at.astimezone(UTC).isoformat(),
-            "channel": taken.channel,
-            "appid": taken.appid,
-            "transaction_id": transaction.transaction_id,
-        },
-    )
-    books.received(session, payment=transaction.number, amount_fen=taken.amount_fen, at=transaction.succeeded_at)
-    if taken.was_closed:
-        session.execute(_CLOSE_RIVAL_NOW, {"reference": taken.reference, "now": now})
-    log.info("payment.succeeded", payment=transaction.number)

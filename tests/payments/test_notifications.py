@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
 
+import psycopg
 import pytest
 
-from config import database, facts, logs
-from payments import collect, errors, lifecycle, notifications
+from config import database, logs
+from payments import collect, errors, lifecycle, notifications, receipts
 from payments.lifecycle import Channel, PaymentState
+from payments.receipts import Verdict
+from payments.wechatpay import answers
 from tests.payments.conftest import Buyer, Wechat, Writer, change, facts_of, rows
 from tests.waits import wait_until
 
@@ -129,16 +132,15 @@ class TestApplying:
         assert (row["state"], row["closed_at"] is not None) == ("succeeded", True)
         assert len(facts_of("payment.succeeded")) == 1
 
-    def test_nothing_is_kept_when_publishing_fails(self, post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-        """All of it is one transaction: WeChat must send it again, and finds nothing half done."""
+    def test_nothing_is_kept_when_publishing_fails(self, post: Post) -> None:
+        """All of it is one statement: WeChat must send it again, and finds nothing half done."""
 
-        def fail(*_: Any, **__: Any) -> bool:
-            raise RuntimeError("the disk is full")
-
-        with monkeypatch.context() as broken:
-            broken.setattr(facts, "publish", fail)
-            with pytest.raises(RuntimeError):
+        change("ALTER TABLE facts ADD CONSTRAINT full_disk CHECK (name <> 'payment.succeeded') NOT VALID")
+        try:
+            with pytest.raises(psycopg.errors.CheckViolation):
                 post.bring(name="EV-1")
+        finally:
+            change("ALTER TABLE facts DROP CONSTRAINT full_disk")
         assert (kept(), payment(post.number)["state"]) == ([], "open")
         post.bring(name="EV-1")
         assert kept() == [("applied", True)]
@@ -338,33 +340,36 @@ class TestRace:
             list(pool.map(tell, range(8)))
 
     @pytest.fixture
-    def published(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Every attempt to publish that the money came."""
-        attempts: list[str] = []
-        publish = facts.publish
+    def recorded(self, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+        """The number of each payment whose money was found to be new."""
+        found: list[str | None] = []
+        judge = receipts.judge
 
-        def note(session: Any, fact: facts.Fact, *, key: str, values: dict[str, Any]) -> bool:
-            attempts.append(key)
-            return publish(session, fact, key=key, values=values)
+        def note(taken: receipts.Taken | None, transaction: answers.Transaction) -> Verdict:
+            verdict = judge(taken, transaction)
+            if verdict is Verdict.RECORDED:
+                found.append(transaction.number)
+            return verdict
 
-        monkeypatch.setattr(facts, "publish", note)
-        return attempts
+        monkeypatch.setattr(receipts, "judge", note)
+        return found
 
     def test_without_the_compare_and_set_each_would_find_it_new(
-        self, post: Post, published: list[str], monkeypatch: pytest.MonkeyPatch
+        self, post: Post, recorded: list[str | None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The guard off: the race is real, and only the fact's key would stand between it and a second publication."""
         monkeypatch.setattr(lifecycle, "payment_origins", lambda _: list(PaymentState))
         self.race(post)
-        assert len(published) == 8
+        assert len(recorded) == 8
+        assert len(facts_of("payment.succeeded")) == 1
 
-    def test_one_finds_it_new_and_all_are_applied(self, post: Post, published: list[str]) -> None:
+    def test_one_finds_it_new_and_all_are_applied(self, post: Post, recorded: list[str | None]) -> None:
         self.race(post)
-        assert published == [post.number]
+        assert recorded == [post.number]
         assert kept() == [("applied", True)] * 8
 
     def test_notification_and_answer_agree(
-        self, buyer: Buyer, wechat: Wechat, published: list[str], now: datetime
+        self, buyer: Buyer, wechat: Wechat, recorded: list[str | None], now: datetime
     ) -> None:
         wechat.fault("lost", on="payment")
         number = buyer.paid(now=now)
@@ -381,7 +386,7 @@ class TestRace:
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(learn, range(6)))
-        assert published == [number]
+        assert recorded == [number]
         assert payment(number)["state"] == "succeeded"
 
 

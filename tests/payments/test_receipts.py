@@ -20,7 +20,8 @@ PAID = Transaction(
     currency="CNY",
     succeeded_at=datetime(2020, 11, 20, 8, tzinfo=UTC),
 )
-OPEN = Taken(1, "O1", "native", "1900000001", "wx1", 100, None, was_closed=False, is_recorded=False)
+NOW = datetime(2020, 11, 20, 9, tzinfo=UTC)
+OPEN = Taken(1, "O1", "native", "1900000001", "wx1", 100, None, is_recorded=False)
 
 
 def test_a_verdict_for_each_outcome() -> None:
@@ -45,10 +46,10 @@ def test_a_verdict_for_each_outcome() -> None:
 )
 def test_each_difference_has_a_name(change: dict[str, Any], name: str) -> None:
     assert receipts.differences(OPEN, replace(PAID, **change)) == [name]
-    assert receipts.parameters(replace(PAID, currency=None))["is_complete"] is False
+    assert receipts.parameters(replace(PAID, currency=None), now=NOW)["is_complete"] is False
 
 
 def test_what_fits_differs_in_nothing() -> None:
     assert receipts.differences(OPEN, PAID) == []
-    assert receipts.parameters(PAID)["is_complete"] is True
+    assert receipts.parameters(PAID, now=NOW)["is_complete"] is True
     assert receipts.differences(replace(OPEN, transaction_id="43"), PAID) == ["transaction_id"]
