@@ -27,6 +27,7 @@ def all_jobs(stand: Stand, *, scale: float) -> list[Job]:
         *_paying(stand),
         sales.credited(stand),
         sales.report(stand),
+        *sales.rolling(stand),
     ]
     return [
         Job(job.name, job.clients, max(job.clients, int(job.count * scale)), job.variants, job.budget, job.check)

@@ -6,6 +6,7 @@ Invariant: here too every figure is of the product as it runs, with its own work
 import secrets
 import statistics
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,24 @@ from benchmarks import goods, load, traffic
 from benchmarks.measure import Budget, Job, Sample
 from benchmarks.stand import Stand
 from config import clock, database
-from subway_campaign import reports
+from subway_campaign import reports, rollups
 
 SCARCE = 100
 _RECOUNT = (Path(__file__).parent / "recount.sql").read_text()
 _ONE_BY_ONE = 40
+# A day's scans, were they all made in so many minutes: the rush hours of a morning and an evening.
+_BUSY_MINUTES = 240
+# Riders who scan now what others scanned before; each phone confirms at once.
+_MINUTE = """
+    WITH made AS (
+        INSERT INTO touches (id, occurred_at, received_at, kind, surface, clock, visitor_id, code_id, binding_id,
+                             placement_id, network)
+        SELECT gen_random_uuid(), now(), now(), kind, surface, clock, visitor_id, code_id, binding_id, placement_id,
+               network
+        FROM touches WHERE kind = 'scan' LIMIT %(scans)s RETURNING id
+    )
+    INSERT INTO touch_confirmations (touch_id, confirmed_at) SELECT id, now() FROM made
+"""
 
 
 def forget_the_queue(stand: Stand) -> None:
@@ -147,7 +161,8 @@ def report(stand: Stand) -> Job:
         1,
         1,
         {
-            "product": partial(_timed, stand, product),
+            # With everything rolled up that a worker would have by now; what that costs are jobs of their own.
+            "product": partial(_timed, stand, product, before=rollups.roll_up),
             "reference": partial(_timed, stand, partial(asked, _RECOUNT)),
             "ceiling": partial(_timed, stand, partial(asked, rolled)),
         },
@@ -155,14 +170,32 @@ def report(stand: Stand) -> Job:
     )
 
 
-def _timed(stand: Stand, act: object, count: int) -> Sample:
+def rolling(stand: Stand) -> list[Job]:
+    """Return the jobs of the rollups: all days anew, and what a busy minute's scans add."""
+
+    def minute() -> None:
+        with stand.connect() as connection:
+            connection.execute(_MINUTE, {"scans": goods.FULL.touches // goods.DAYS // _BUSY_MINUTES})
+
+    return [
+        Job("rollups-rebuild", 1, 1, {"product": partial(_timed, stand, rollups.rebuild)}),
+        Job("rollups-minute", 1, 5, {"product": partial(_timed, stand, rollups.roll_up, before=minute)}),
+    ]
+
+
+def _timed(
+    stand: Stand, act: Callable[[], object], count: int, *, before: Callable[[], object] = lambda: None
+) -> Sample:
+    """Time `act`, `count` times, each after `before`, which is not timed."""
     database.configure(stand.engines.database_url, pool_size=1)
     taken = []
-    used = stand.cpu() + time.process_time()
+    used = 0.0
     for _ in range(count):
+        before()
+        used -= stand.cpu() + time.process_time()
         begun = time.perf_counter()
         act()
         taken.append((time.perf_counter() - begun) * 1000)
-    used = stand.cpu() + time.process_time() - used
+        used += stand.cpu() + time.process_time()
     database.engine().dispose()
     return Sample(1000 / statistics.mean(taken), statistics.median(taken), max(taken), used * 1000 / count)

@@ -41,6 +41,7 @@ def create_app(settings: Settings) -> Flask:
     documents.register(app)
     for command in (cli.migrate, cli.seed, cli.worker, cli.purge, cli.reconcile, cli.staff, cli.audit, cli.welcome):
         app.cli.add_command(command)
+    app.cli.add_command(cli.rollups)
     naked = guard.unguarded(app)
     if naked:
         raise RuntimeError(f"these views do not say who may call them: {', '.join(naked)}")

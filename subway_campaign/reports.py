@@ -1,25 +1,25 @@
 """What every placement brought: scans, journeys, orders and money, beside what nobody earned and what is not counted.
 
 Invariant: rows, unattributed and excluded sum to the paid sales of the period (R28); a parent's additive figures are
-the sum of its children's and its own (I8), visitors and rates are counted anew at every level.
+the sum of its children's and its own (I8), visitors and rates are counted anew at every level. Days are read from the
+rollups, and what these do not hold yet from the log, in one snapshot: a report is never older than the log.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from config import clock
-from subway_campaign import counting, errors, intervals
+from subway_campaign import counting, earnings, errors, intervals, rollups
 from subway_campaign.lifecycle import Level, Model, Outcome, View
 
-_LEVELS = [level.value for level in Level]
 MONEY = ("gross_fen", "refunded_fen", "net_fen")
 ADDITIVE = ("scans", "album_scans", "carts", "orders", "paid_orders", *MONEY)
+_OF_OTHERS = ("scans", "orders", "paid_orders", *MONEY)
 
 
 @dataclass
@@ -28,78 +28,81 @@ class _Figures:
 
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def add(self, **figures: int | None) -> None:
+    def add(self, **figures: int) -> None:
         for name, value in figures.items():
-            self.counts[name] += int(value or 0)
+            self.counts[name] += value
 
     def pick(self, names: Iterable[str]) -> dict[str, int]:
         return {name: self.counts[name] for name in names}
 
 
-# Each placement's row in the report: itself, or its lowest ancestor that is not below the level asked for.
-TREE = """
-    WITH RECURSIVE tree AS (
-        SELECT id, id AS node FROM placements WHERE parent_id IS NULL
-        UNION ALL
-        SELECT p.id, CASE WHEN array_position(cast(:levels AS text[]), cast(p.level AS text)) <= :depth
-                          THEN p.id ELSE tree.node END
-        FROM placements p JOIN tree ON p.parent_id = tree.id
+@dataclass
+class _Gathered:
+    """A report under way: figures by row, by outcome and reason, and of no row at all."""
+
+    nodes_of: dict[int, int]
+    view: View
+    nodes: dict[int, _Figures] = field(default_factory=lambda: defaultdict(_Figures))
+    others: dict[tuple[str, str], _Figures] = field(default_factory=lambda: defaultdict(_Figures))
+    totals: _Figures = field(default_factory=_Figures)
+
+    def add(self, table: str, placement_id: int | None, outcome: str, reason: str, values: Sequence[int]) -> None:
+        """Add the figures of a rollup's row, or of several, to the report's row that they belong to."""
+        figures = dict(zip(rollups.FIGURES[table], values, strict=False))
+        if table == rollups.TOTALS:
+            self.totals.add(**figures)
+            return
+        if table == rollups.CREDITS:
+            gross, back = figures[f"{self.view.value}_gross_fen"], figures[f"{self.view.value}_refunded_fen"]
+            figures = {"gross_fen": gross, "refunded_fen": back, "net_fen": gross - back}
+        if placement_id is None:
+            self.others[outcome, reason].add(**figures)
+        else:
+            # Visitors are counted for the rows of the level asked for, all else for where it happened.
+            self.nodes[placement_id if table == rollups.VISITORS else self.nodes_of[placement_id]].add(**figures)
+
+    def add_rows(self, rows: rollups.Rows) -> None:
+        """Add rows that were counted just now, named as the rollups name theirs."""
+        for table, found in rows.items():
+            for key, values in found.items():
+                named = dict(zip(rollups.KEYS[table], key, strict=True))
+                outcome = Outcome.EXCLUDED.value if table == rollups.KEPT_OUT else named.get("outcome", "")
+                self.add(table, named.get("placement_id"), outcome, named.get("reason", ""), values)
+
+
+# The rollups of the days asked for, but for those that are counted anew; one statement, because a report of a month is
+# as long as its round trips.
+_DAYS = "day >= :from_day AND day < :to_day AND day <> ALL(cast(:{but} AS date[]))"
+_OF_SCANS, _OF_ORDERS = _DAYS.format(but="but_scans"), _DAYS.format(but="but_orders")
+
+
+def _part(table: str, *, names: str, days: str) -> str:
+    """Return the sums of a rollup's figures; `names` are the three columns that say whose they are."""
+    figures = rollups.FIGURES[table]
+    sums = [f"sum({figure})::bigint" for figure in figures] + ["0"] * (_WIDEST - len(figures))
+    return f"SELECT '{table}', {names}, {', '.join(sums)} FROM {table} WHERE {days} GROUP BY 1, 2, 3, 4"
+
+
+_WIDEST = max(len(figures) for figures in rollups.FIGURES.values())
+_STORED = text(
+    " UNION ALL ".join(
+        (
+            _part(rollups.SCANS, names="placement_id, '', ''", days=_OF_SCANS),
+            _part(rollups.VISITORS, names="placement_id, '', ''", days=f"{_OF_SCANS} AND level = :level"),
+            _part(rollups.KEPT_OUT, names="NULL::bigint, 'excluded', reason", days=_OF_SCANS),
+            _part(rollups.ORDERS, names="placement_id, outcome, reason", days=_OF_ORDERS),
+            _part(rollups.CREDITS, names="placement_id, outcome, reason", days=f"{_OF_ORDERS} AND model = :model"),
+            _part(rollups.TOTALS, names="NULL::bigint, '', ''", days=_OF_ORDERS),
+        )
     )
-"""
-_CARTS = text(
-    TREE
-    + """
-    SELECT tree.node, count(*) FROM journey_stages s JOIN tree ON tree.id = s.placement_id
-    WHERE s.stage = 'cart' AND s.reached_at >= :from AND s.reached_at < :until GROUP BY 1
-"""
 )
-_ORDERS = text(
-    TREE
+_PLACEMENTS = text(
+    counting.TREE
     + """
-    SELECT tree.node, c.outcome, c.reason,
-           count(*) FILTER (WHERE c.placed_at >= :from AND c.placed_at < :until),
-           count(*) FILTER (WHERE c.paid_at >= :from AND c.paid_at < :until)
-    FROM conversions c LEFT JOIN tree ON tree.id = c.placement_id
-    WHERE (c.placed_at >= :from AND c.placed_at < :until) OR (c.paid_at >= :from AND c.paid_at < :until)
-    GROUP BY 1, 2, 3
-"""
+    SELECT p.id, tree.node, p.number, p.name, p.level FROM tree JOIN placements p USING (id)
+    ORDER BY p.number COLLATE "C"
+    """
 )
-_MONEY = (
-    TREE
-    + """
-    SELECT tree.node, d.outcome, d.reason,
-           coalesce(sum(k.fen) FILTER (WHERE k.entry <> 'refund'), 0),
-           coalesce(-sum(k.fen) FILTER (WHERE k.entry = 'refund'), 0)
-    FROM credits k
-    JOIN attribution_decisions d ON d.id = k.decision_id
-    LEFT JOIN tree ON tree.id = k.placement_id
-    WHERE k.model = :model AND k.{day} >= :from AND k.{day} < :until
-    GROUP BY 1, 2, 3
-"""
-)
-_EARNED = text(
-    TREE
-    + """
-    SELECT tree.node, sum(l.paid_fen)
-    FROM attribution_decisions d
-    JOIN conversions c ON c.id = d.conversion_id
-    JOIN conversion_lines l ON l.conversion_id = c.id
-    JOIN tree ON tree.id = d.earned_placement_id
-    WHERE d.superseded_by IS NULL AND c.paid_at >= :from AND c.paid_at < :until
-    GROUP BY 1
-"""
-)
-_FREIGHT = """
-    SELECT coalesce((SELECT sum(freight_fen) FROM conversions WHERE paid_at >= :from AND paid_at < :until), 0)
-         - coalesce((SELECT sum(r.fen) FROM conversion_refunds r JOIN conversions c USING (order_number)
-                     WHERE r.line_no = 0 AND r.state = 'applied' AND {day} >= :from AND {day} < :until), 0)
-"""
-_UNDECIDED = text("""
-    SELECT count(DISTINCT c.id), coalesce(sum(l.paid_fen), 0)
-    FROM conversions c LEFT JOIN conversion_lines l ON l.conversion_id = c.id
-    WHERE c.paid_at >= :from AND c.paid_at < :until
-      AND NOT EXISTS (SELECT FROM attribution_decisions d WHERE d.conversion_id = c.id)
-""")
 
 
 def placements(
@@ -115,84 +118,72 @@ def placements(
 
     Money follows `model`, counts follow the last touch. The cohort view shows a refund on its sale's day, the cash
     view on its own (R24). A rate is journeys begun in the period with a paid order to date / journeys begun in it, with
-    Jeffreys' 95 % interval. `cost_fen` is null until costs are kept. Raises `ImpossiblePeriod`.
+    Jeffreys' 95 % interval. `cost_fen` is null until costs are kept. Must be the first thing in its transaction, or
+    follow another report. Raises `ImpossiblePeriod`.
     """
     if to_day <= from_day:
         raise errors.ImpossiblePeriod
-    period = {
-        "from": _midnight(from_day),
-        "until": _midnight(to_day),
-        "levels": _LEVELS,
-        "depth": _LEVELS.index(level) + 1,
-    }
-    nodes: dict[int, _Figures] = defaultdict(_Figures)
-    others: dict[tuple[str, str], _Figures] = defaultdict(_Figures)
-    _add_scans(session, period, nodes, others)
-    for node, carts in session.execute(_CARTS, period):
-        nodes[node].add(carts=carts)
-    for node, outcome, reason, orders, paid in session.execute(_ORDERS, period):
-        _row(nodes, others, node, outcome, reason).add(orders=orders, paid_orders=paid)
-    day = "cohort_at" if view is View.COHORT else "occurred_at"
-    for node, outcome, reason, gross, back in session.execute(text(_MONEY.format(day=day)), period | {"model": model}):
-        _row(nodes, others, node, outcome, reason).add(gross_fen=gross, refunded_fen=back, net_fen=gross - back)
-    for node, earned in session.execute(_EARNED, period):
-        nodes[node].add(earned_fen=earned)
-    freight_day = "c.paid_at" if view is View.COHORT else "r.refunded_at"
-    undecided_orders, undecided_fen = session.execute(_UNDECIDED, period).one()
+    rollups.one_snapshot(session)
+    known = rollups.unrolled(session)
+    names = session.execute(_PLACEMENTS, {"levels": [level.value], "all_levels": counting.LEVELS}).all()
+    found = _Gathered({placement.id: placement.node for placement in names}, view)
+    period: dict[str, Any] = {"from_day": from_day, "to_day": to_day}
+    but = {"but_scans": list(known.scan_days), "but_orders": list(known.order_days)}
+    stored = session.execute(_STORED, period | but | {"level": level.value, "model": model.value})
+    for table, placement, outcome, reason, *values in stored:
+        found.add(table, placement, outcome, reason, values)
+    _add_waiting(session, found, known, period, level)
+    _add_marked(session, found, known, period, level, model)
     total = _Figures()
-    for figures in (*nodes.values(), *others.values()):
+    for figures in (*found.nodes.values(), *found.others.values()):
         total.add(**figures.pick(ADDITIVE))
     return {
-        "rows": _rows(session, nodes),
-        "unattributed": _others(others, Outcome.UNATTRIBUTED, ("orders", "paid_orders", *MONEY)),
-        "excluded": _others(others, Outcome.EXCLUDED, ("scans", "orders", "paid_orders", *MONEY)),
-        "undecided": {"orders": undecided_orders, "gross_fen": int(undecided_fen)},
-        "freight_fen": int(session.execute(text(_FREIGHT.format(day=freight_day)), period).scalar_one()),
+        "rows": _rows(names, found.nodes),
+        "unattributed": _others(found.others, Outcome.UNATTRIBUTED, ("orders", "paid_orders", *MONEY)),
+        "excluded": _others(found.others, Outcome.EXCLUDED, _OF_OTHERS),
+        "undecided": {
+            "orders": found.totals.counts["undecided_orders"],
+            "gross_fen": found.totals.counts["undecided_fen"],
+        },
+        "freight_fen": found.totals.counts["freight_fen"] - found.totals.counts[f"{view.value}_freight_refunded_fen"],
         "total": total.pick(ADDITIVE),
     }
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=clock.SHANGHAI)
-
-
-def _row(
-    nodes: dict[int, _Figures], others: dict[tuple[str, str], _Figures], node: int | None, outcome: str, reason: str
-) -> _Figures:
-    return others[outcome, reason] if node is None else nodes[node]
-
-
-def _add_scans(
-    session: Session,
-    period: dict[str, Any],
-    nodes: dict[int, _Figures],
-    others: dict[tuple[str, str], _Figures],
+def _add_waiting(
+    session: Session, found: _Gathered, known: rollups.Unrolled, period: dict[str, Any], level: Level
 ) -> None:
-    counted = counting.scans(session, tree=TREE, period=period)
-    for node, figures in counted.by_node.items():
-        nodes[node].add(**figures)
-    for reason, scans in counted.kept_out.items():
-        others[Outcome.EXCLUDED, reason].add(scans=scans)
+    """Add what the touches bring that are not rolled up, visitor by visitor."""
+    fresh = counting.fresh(session, waiting=known.waiting, but_days=known.scan_days, levels=[level.value], **period)
+    found.add_rows(rollups.scan_rows(fresh))
 
 
-def _rows(session: Session, nodes: dict[int, _Figures]) -> list[dict[str, Any]]:
-    names = session.execute(
-        text("""
-            SELECT id, number, name, level FROM placements WHERE id = ANY(:ids) ORDER BY number COLLATE "C"
-        """),
-        {"ids": list(nodes)},
-    )
+def _add_marked(
+    session: Session, found: _Gathered, known: rollups.Unrolled, period: dict[str, Any], level: Level, model: Model
+) -> None:
+    """Add the days that were left out because they must be counted anew."""
+
+    def asked(days: Iterable[date]) -> list[date]:
+        return [day for day in sorted(days) if period["from_day"] <= day < period["to_day"]]
+
+    for day in asked(known.scan_days):
+        found.add_rows(rollups.scan_rows(counting.whole(session, day=day, levels=[level.value])))
+    found.add_rows(rollups.order_rows(earnings.of(session, days=asked(known.order_days), models=[model])))
+
+
+def _rows(names: Iterable[Any], nodes: dict[int, _Figures]) -> list[dict[str, Any]]:
     return [
         {
-            "placement": number,
-            "name": name,
-            "level": level,
-            **nodes[node].pick(("scans", "visitors", "album_scans", "carts", "orders", "paid_orders", *MONEY)),
-            "earned_fen": nodes[node].counts["earned_fen"],
+            "placement": placement.number,
+            "name": placement.name,
+            "level": placement.level,
+            **figures.pick(("scans", "visitors", "album_scans", "carts", "orders", "paid_orders", *MONEY)),
+            "earned_fen": figures.counts["earned_fen"],
             "cost_fen": None,
-            "conversion": _conversion(nodes[node].counts["paid_journeys"], nodes[node].counts["journeys"]),
+            "conversion": _conversion(figures.counts["paid_journeys"], figures.counts["journeys"]),
         }
-        for node, number, name, level in names
+        for placement in names
+        if (figures := nodes.get(placement.id)) is not None and any(figures.counts.values())
     ]
 
 
@@ -208,5 +199,5 @@ def _others(others: dict[tuple[str, str], _Figures], outcome: Outcome, names: It
     return [
         {"reason": reason, **figures.pick(names)}
         for (kind, reason), figures in sorted(others.items(), key=lambda item: item[0][1])
-        if kind == outcome
+        if kind == outcome and any(figures.counts.values())
     ]

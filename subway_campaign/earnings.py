@@ -1,0 +1,132 @@
+"""What days brought in carts, orders and money: counted from stages, conversions, refunds and credits.
+
+Invariant: a day's figures depend on rows dated on that day, and on how far the journeys that began on it came; so a
+change of the log touches the days of the changed rows and no others.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from subway_campaign.lifecycle import Model
+
+
+@dataclass(frozen=True)
+class Earned:
+    """Rows as `order_days`, `credit_days` and `total_days` hold them, without their ids."""
+
+    orders: Sequence[Row[Any]]
+    credits: Sequence[Row[Any]]
+    totals: Sequence[Row[Any]]
+
+
+_DAYS = """
+    WITH days AS (
+        SELECT day, cast(day AS timestamp) AT TIME ZONE 'Asia/Shanghai' AS since,
+               cast(day + 1 AS timestamp) AT TIME ZONE 'Asia/Shanghai' AS until
+        FROM unnest(cast(:days AS date[])) AS day
+    )
+"""
+# Whose row it is: the placement's, or without one that of the outcome and its reason.
+_WHOSE = """
+    {t}.placement_id, CASE WHEN {t}.placement_id IS NULL THEN {o}.outcome ELSE '' END AS outcome,
+    CASE WHEN {t}.placement_id IS NULL THEN {o}.reason ELSE '' END AS reason
+"""
+_CONVERSION = _WHOSE.format(t="c", o="c")
+_ORDERS = text(
+    _DAYS
+    + f"""
+    SELECT day, placement_id, outcome, reason, cast(sum(carts) AS bigint) AS carts,
+           cast(sum(orders) AS bigint) AS orders, cast(sum(paid_orders) AS bigint) AS paid_orders,
+           cast(sum(paid_journeys) AS bigint) AS paid_journeys, cast(sum(earned_fen) AS bigint) AS earned_fen
+    FROM (
+        SELECT day, s.placement_id, '' AS outcome, '' AS reason,
+               1 AS carts, 0 AS orders, 0 AS paid_orders, 0 AS paid_journeys, 0 AS earned_fen
+        FROM days JOIN journey_stages s ON s.reached_at >= since AND s.reached_at < until WHERE s.stage = 'cart'
+        UNION ALL
+        SELECT day, {_CONVERSION}, 0, 1, 0, 0, 0
+        FROM days JOIN conversions c ON c.placed_at >= since AND c.placed_at < until
+        UNION ALL
+        SELECT day, {_CONVERSION}, 0, 0, 1, 0, 0
+        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+        UNION ALL
+        SELECT day, t.placement_id, '', '', 0, 0, 0, count(DISTINCT c.journey), 0
+        FROM days
+        JOIN touches t ON t.occurred_at >= since AND t.occurred_at < until
+        JOIN conversions c ON c.journey = t.id
+        WHERE c.paid_at IS NOT NULL AND t.placement_id IS NOT NULL GROUP BY day, t.placement_id
+        UNION ALL
+        SELECT day, d.earned_placement_id, '', '', 0, 0, 0, 0, l.paid_fen
+        FROM days
+        JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+        JOIN attribution_decisions d ON d.conversion_id = c.id AND d.superseded_by IS NULL
+        JOIN conversion_lines l ON l.conversion_id = c.id
+        WHERE d.earned_placement_id IS NOT NULL
+    ) parts
+    GROUP BY day, placement_id, outcome, reason
+"""
+)
+_CREDITS = text(
+    _DAYS
+    + f"""
+    SELECT model, day, placement_id, outcome, reason,
+           cast(coalesce(sum(fen) FILTER (WHERE cohort AND entry <> 'refund'), 0) AS bigint) AS cohort_gross_fen,
+           cast(coalesce(-sum(fen) FILTER (WHERE cohort AND entry = 'refund'), 0) AS bigint) AS cohort_refunded_fen,
+           cast(coalesce(sum(fen) FILTER (WHERE NOT cohort AND entry <> 'refund'), 0) AS bigint) AS cash_gross_fen,
+           cast(coalesce(-sum(fen) FILTER (WHERE NOT cohort AND entry = 'refund'), 0) AS bigint) AS cash_refunded_fen
+    FROM (
+        SELECT true AS cohort, day, k.model, k.decision_id, k.entry, k.fen, {_WHOSE.format(t="k", o="d")}
+        FROM days CROSS JOIN unnest(cast(:models AS text[])) AS asked (model)
+        JOIN credits k ON k.model = asked.model AND k.cohort_at >= since AND k.cohort_at < until
+        JOIN attribution_decisions d ON d.id = k.decision_id
+        UNION ALL
+        SELECT false, day, k.model, k.decision_id, k.entry, k.fen, {_WHOSE.format(t="k", o="d")}
+        FROM days CROSS JOIN unnest(cast(:models AS text[])) AS asked (model)
+        JOIN credits k ON k.model = asked.model AND k.occurred_at >= since AND k.occurred_at < until
+        JOIN attribution_decisions d ON d.id = k.decision_id
+    ) parts
+    GROUP BY model, day, placement_id, outcome, reason
+"""
+)
+_TOTALS = text(
+    _DAYS
+    + """
+    SELECT day, cast(sum(freight_fen) AS bigint) AS freight_fen,
+           cast(sum(cohort_fen) AS bigint) AS cohort_freight_refunded_fen,
+           cast(sum(cash_fen) AS bigint) AS cash_freight_refunded_fen,
+           cast(sum(undecided) AS bigint) AS undecided_orders, cast(sum(undecided_fen) AS bigint) AS undecided_fen
+    FROM (
+        SELECT day, c.freight_fen, 0 AS cohort_fen, 0 AS cash_fen, 0 AS undecided, 0 AS undecided_fen
+        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+        UNION ALL
+        SELECT day, 0, r.fen, 0, 0, 0
+        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+        JOIN conversion_refunds r USING (order_number) WHERE r.line_no = 0 AND r.state = 'applied'
+        UNION ALL
+        SELECT day, 0, 0, r.fen, 0, 0
+        FROM days JOIN conversion_refunds r ON r.refunded_at >= since AND r.refunded_at < until
+        JOIN conversions c USING (order_number) WHERE r.line_no = 0 AND r.state = 'applied'
+        UNION ALL
+        SELECT day, 0, 0, 0, 1, (SELECT coalesce(sum(paid_fen), 0) FROM conversion_lines WHERE conversion_id = c.id)
+        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+        WHERE NOT EXISTS (SELECT FROM attribution_decisions d WHERE d.conversion_id = c.id)
+    ) parts
+    GROUP BY day
+"""
+)
+
+
+def of(session: Session, *, days: Iterable[date], models: Iterable[Model]) -> Earned:
+    """Count the orders of Shanghai `days` anew, and their money under `models`; days without any have no row."""
+    asked = {"days": list(days)}
+    if not asked["days"]:
+        return Earned((), (), ())
+    return Earned(
+        session.execute(_ORDERS, asked).all(),
+        session.execute(_CREDITS, asked | {"models": [model.value for model in models]}).all(),
+        session.execute(_TOTALS, asked).all(),
+    )

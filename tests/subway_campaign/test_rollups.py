@@ -1,0 +1,517 @@
+"""Rollups against an independent recount of the log, under late rows, races, kills, reversals and erasure."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from config import clock, database
+from subway_campaign import counting, erasure, exclusions, reports, retention, rollups, visitors, visits
+from subway_campaign.attribution import SAME_SCAN
+from subway_campaign.lifecycle import Exclusion, Level, Model, View
+from tests.subway_campaign.conftest import World, beijing
+
+MARCH = (date(2026, 3, 1), date(2026, 4, 1))
+TABLES = (*rollups.TABLES, "rollup_marks")
+
+
+def report(first: date = MARCH[0], last: date = MARCH[1], **asked: Any) -> dict[str, Any]:
+    with database.transaction() as session:
+        return reports.placements(session, from_day=first, to_day=last, **asked)
+
+
+def every_report() -> list[dict[str, Any]]:
+    return [
+        report(*days, level=level, model=model, view=view)
+        for days in (MARCH, (date(2026, 3, 2), date(2026, 3, 3)))
+        for level, model, view in (
+            (Level.POSITION, Model.LAST, View.COHORT),
+            (Level.LINE, Model.DECAY, View.CASH),
+            (Level.MEDIUM, Model.FIRST, View.COHORT),
+        )
+    ]
+
+
+def rows(sql: str) -> list[Any]:
+    with database.transaction() as session:
+        return list(session.execute(text(sql)).all())
+
+
+def forget_all() -> None:
+    """Leave posters only: each example of a property begins without riders, rollups or marks."""
+    with database.transaction() as session:
+        session.execute(
+            text(f"""
+                TRUNCATE touches, touch_keys, touch_confirmations, conversions, conversion_lines, conversion_refunds,
+                         attribution_decisions, attribution_weights, credits, journey_stages, excluded_identities,
+                         visitor_links, visitor_identities, {", ".join(TABLES)}
+            """)
+        )
+
+
+def recount(first: date, last: date) -> dict[str, dict[str, int]]:
+    """Count a report's rows as somebody would who has the raw rows, a pencil, and the rules R5, R6, R15 and R16."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    touches = rows("""
+        SELECT t.occurred_at, t.visitor_id, t.code_id, p.number
+        FROM touches t JOIN placements p ON p.id = t.placement_id LEFT JOIN touch_confirmations k ON k.touch_id = t.id
+        WHERE t.kind IN ('scan', 'typed', 'scan_album') AND t.drop_reason IS NULL
+          AND (t.surface <> 'h5' OR k.touch_id IS NOT NULL)
+          AND NOT EXISTS (
+              SELECT FROM excluded_identities e LEFT JOIN visitor_links l ON l.person_id = e.person_id
+              WHERE t.visitor_id IN (e.visitor_id, l.visitor_id) AND e.valid_from <= t.occurred_at
+                AND (e.valid_until IS NULL OR e.valid_until > t.occurred_at))
+        ORDER BY t.occurred_at, t.id
+    """)
+    last_seen: dict[Any, datetime] = {}
+    last_counted: dict[Any, datetime] = {}
+    scanners = set()
+    for at, visitor, code, number in touches:
+        day, stream = at.astimezone(clock.SHANGHAI).date(), (visitor, code)
+        fresh = stream not in last_counted or at - last_counted[stream] >= SAME_SCAN
+        opens = stream not in last_seen or at - last_seen[stream] >= SAME_SCAN
+        last_seen[stream] = at
+        last_counted[stream] = at if fresh else last_counted[stream]
+        if first <= day < last:
+            found[number]["scans"] += fresh
+            found[number]["journeys"] += opens
+            scanners.add((day, visitor, number))
+    for _day, _visitor, number in scanners:
+        found[number]["visitors"] += 1
+    since, until = (f"'{day}'::timestamp AT TIME ZONE 'Asia/Shanghai'" for day in (first, last))
+    for number, gross, back in rows(f"""
+        SELECT p.number, coalesce(sum(k.fen) FILTER (WHERE k.entry <> 'refund'), 0),
+               coalesce(-sum(k.fen) FILTER (WHERE k.entry = 'refund'), 0)
+        FROM credits k JOIN placements p ON p.id = k.placement_id
+        WHERE model = 'last' AND cohort_at >= {since} AND cohort_at < {until} GROUP BY 1
+    """):
+        found[number] |= {"gross_fen": int(gross), "refunded_fen": int(back)}
+    for name, at in (("orders", "placed_at"), ("paid_orders", "paid_at")):
+        for number, count in rows(f"""
+            SELECT p.number, count(*) FROM conversions c JOIN placements p ON p.id = c.placement_id
+            WHERE {at} >= {since} AND {at} < {until} GROUP BY 1
+        """):
+            found[number][name] = count
+    for number, count in rows(f"""
+        SELECT p.number, count(DISTINCT c.journey)
+        FROM conversions c JOIN touches t ON t.id = c.journey JOIN placements p ON p.id = t.placement_id
+        WHERE c.paid_at IS NOT NULL AND t.occurred_at >= {since} AND t.occurred_at < {until} GROUP BY 1
+    """):
+        found[number]["paid"] = count
+    return {number: {name: n for name, n in figures.items() if n} for number, figures in found.items()}
+
+
+def reported(first: date, last: date) -> dict[str, dict[str, int]]:
+    names = ("scans", "visitors", "orders", "paid_orders", "gross_fen", "refunded_fen")
+    return {
+        row["placement"]: {
+            name: n for name, n in [*((name, row[name]) for name in names), *list(row["conversion"].items())[-2:]] if n
+        }
+        for row in report(first, last)["rows"]
+    }
+
+
+def assert_right() -> None:
+    """The report equals the recount and the shop's money whatever is rolled up; rolled up, it says the same."""
+    spans = [MARCH, *((date(2026, 3, day), date(2026, 3, day + 1)) for day in range(1, 5))]
+    before = every_report()
+    for span in spans:
+        assert reported(*span) == recount(*span)
+    assert rollups.verify()[0] == []
+    rollups.roll_up()
+    assert rows("SELECT * FROM rollup_marks") == []
+    assert rollups.verify() == ([], 0)
+    assert every_report() == before
+
+
+@dataclass
+class Life:
+    """Three riders and what they did so far."""
+
+    world: World
+    riders: list[UUID] = field(default_factory=lambda: [uuid4() for _ in range(3)])
+    persons: dict[UUID, UUID] = field(default_factory=dict)
+    open_visits: list[visits.Opened] = field(default_factory=list)
+    paid: dict[str, int] = field(default_factory=dict)
+    unpaid: dict[str, int] = field(default_factory=dict)
+    done: int = 0
+
+    def act(self, what: str, place: str, who: int, at: datetime, fen: int) -> None:
+        self.done += 1
+        getattr(self, what)(place, self.riders[who], at, fen)
+
+    def scan(self, place: str, rider: UUID, at: datetime, _fen: int) -> None:
+        self.world.scan(place, at, rider)
+
+    def glance(self, place: str, rider: UUID, at: datetime, _fen: int) -> None:
+        self.open_visits.append(self.world.scan(place, at, rider, confirm=False))
+
+    def confirm(self, _place: str, _rider: UUID, at: datetime, _fen: int) -> None:
+        for opened in self.open_visits:
+            visits.confirm(token=opened.token, visitor=opened.visitor, now=at)
+        self.open_visits.clear()
+
+    def order(self, _place: str, rider: UUID, at: datetime, fen: int) -> None:
+        self.world.order(f"N{self.done}", rider, at, fen, pay=False, freight_fen=fen // 7)
+        self.unpaid[f"N{self.done}"] = fen
+
+    def pay(self, _place: str, _rider: UUID, at: datetime, _fen: int) -> None:
+        for number, fen in self.unpaid.items():
+            self.world.pay(number, at, fen)
+        self.paid |= self.unpaid
+        self.unpaid.clear()
+
+    def refund(self, _place: str, _rider: UUID, at: datetime, fen: int) -> None:
+        for number in list(self.paid)[:1]:
+            back = min(fen, self.paid[number])
+            self.world.refund(number, f"R{self.done}", at, {1: back})
+            self.paid[number] -= back
+            self.paid = {number: fen for number, fen in self.paid.items() if fen}
+
+    def log_in(self, _place: str, rider: UUID, at: datetime, _fen: int) -> None:
+        person = self.persons.setdefault(rider, uuid4())
+        with database.transaction() as session:
+            visitors.bind(session, visitor=rider, person=person, now=at)
+
+    def turn_out_staff(self, _place: str, rider: UUID, at: datetime, fen: int) -> None:
+        who = {"person": self.persons[rider]} if rider in self.persons else {"visitor": rider}
+        with database.transaction() as session:
+            exclusions.exclude(session, reason=Exclusion.STAFF, valid_from=at - timedelta(minutes=fen % 2_000), **who)
+
+    def leave_staff(self, _place: str, rider: UUID, at: datetime, _fen: int) -> None:
+        who = {"person": self.persons[rider]} if rider in self.persons else {"visitor": rider}
+        with database.transaction() as session:
+            exclusions.end(session, at=at, **who)
+
+    def erase(self, _place: str, rider: UUID, _at: datetime, _fen: int) -> None:
+        with database.transaction() as session:
+            erasure.erase(session, person=self.persons.pop(rider, uuid4()))
+
+    def forget(self, _place: str, _rider: UUID, at: datetime, _fen: int) -> None:
+        retention.forget_visitors(before=at)
+
+    def roll_up(self, _place: str, _rider: UUID, _at: datetime, _fen: int) -> None:
+        rollups.roll_up()
+
+
+ACTS = ["scan"] * 5 + [
+    "glance",
+    "confirm",
+    "order",
+    "pay",
+    "refund",
+    "log_in",
+    "turn_out_staff",
+    "leave_staff",
+    "erase",
+    "forget",
+    *["roll_up"] * 3,
+]
+# In any order: half of what happens is written down after the rollups of its day were made.
+LOG = st.lists(
+    st.tuples(
+        st.sampled_from(ACTS),
+        st.sampled_from("AB"),
+        st.integers(0, 2),
+        st.integers(0, 3 * 24 * 6),
+        st.integers(1, 20_000),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(log=LOG)
+def test_i07_rollups_equal_the_recount_of_any_log(world: World, log: list[tuple[str, str, int, int, int]]) -> None:
+    forget_all()
+    life = Life(world)
+    for what, place, who, ten_minutes, fen in log:
+        life.act(what, place, who, beijing(3, 1, 0) + timedelta(minutes=10 * ten_minutes), fen)
+    assert_right()
+    before = every_report()
+    rollups.rebuild()
+    assert every_report() == before
+    assert rollups.verify() == ([], 0)
+
+
+def a_few_days(world: World) -> Life:
+    life = Life(world)
+    for day in (1, 2, 3):
+        for who, rider in enumerate(life.riders):
+            for minute in (0, 20, 40, 59):
+                world.scan("AB"[who % 2], beijing(3, day, 23 if who else 8, minute), rider)
+    for who, rider in enumerate(life.riders):
+        world.order(f"O{who}", rider, beijing(3, 2, 9), 9_990, 500, freight_fen=800)
+    world.refund("O1", "R1", beijing(3, 3), {1: 3_330})
+    return life
+
+
+def test_an_empty_log_has_no_rows_and_no_drift(db: None) -> None:
+    assert rollups.roll_up() == 0
+    assert rollups.rebuild() == 0
+    assert rollups.verify() == ([], 0)
+    assert report()["rows"] == []
+
+
+def test_days_are_shanghais_whatever_the_summer_elsewhere(world: World) -> None:
+    """The first and last instant of a day, on days when clocks change in Europe and America."""
+    for month, day in ((3, 8), (3, 29)):
+        world.scan("A", beijing(month, day, 0, 0, 0))
+        world.scan("A", beijing(month, day, 23, 59, 59))
+        world.scan("A", beijing(month, day, 0) - timedelta(microseconds=1))
+    rollups.roll_up()
+    found = {tuple(row) for row in rows("SELECT day, scans FROM scan_days")}
+    assert found == {(date(2026, 3, day), n) for day, n in ((7, 1), (8, 2), (28, 1), (29, 2))}
+
+
+def test_rolled_up_days_are_not_counted_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_few_days(world)
+    rollups.roll_up()
+    before = every_report()
+
+    def never(*_args: object, **_asked: object) -> counting.Counted:
+        raise AssertionError("a whole day was read")
+
+    monkeypatch.setattr(counting, "whole", never)
+    assert every_report() == before
+    world.scan("A", beijing(3, 2))
+    assert rollups.roll_up() == 0
+    assert rollups.roll_up() == 0
+
+
+def test_a_late_confirmation_and_a_late_scan_change_the_days_they_belong_to(world: World) -> None:
+    def scans() -> list[int]:
+        return [report(date(2026, 3, d), date(2026, 3, d + 1))["rows"][0]["scans"] for d in (1, 2)]
+
+    rider = world.scan("A", beijing(3, 1, 23, 50)).visitor
+    glance = world.scan("A", beijing(3, 2, 0, 15), rider, confirm=False)
+    world.scan("A", beijing(3, 2, 0, 25), rider)
+    world.scan("A", beijing(3, 2, 0, 50), rider)
+    rollups.roll_up()
+    assert scans() == [1, 1]
+    visits.confirm(token=glance.token, visitor=rider, now=beijing(3, 2, 0, 40))
+    # One run from 23:50 on, which counts again at 00:25.
+    assert scans() == [1, 1]
+    world.scan("A", beijing(3, 1, 23, 30), rider)
+    # From 23:30 on, again at 00:15 and at 00:50.
+    assert scans() == [1, 2]
+    assert_right()
+
+
+@pytest.fixture
+def another(world: World) -> Iterator[psycopg.Connection]:
+    """A writer with a transaction of its own."""
+    with psycopg.connect(database.plain_url()) as connection:
+        yield connection
+
+
+def slow_scan(world: World, connection: psycopg.Connection, at: datetime) -> None:
+    """Write a confirmed scan that is not committed yet."""
+    [(code, binding, placement)] = rows(
+        f"SELECT code_id, b.id, placement_id FROM code_bindings b JOIN codes c ON c.id = code_id"
+        f" WHERE slug = '{world.codes['A']}'"
+    )
+    touch = uuid4()
+    connection.execute(
+        "INSERT INTO touches (id, occurred_at, received_at, kind, surface, clock, visitor_id, code_id, binding_id,"
+        " placement_id) VALUES (%s, %s, %s, 'scan', 'h5', 'server', %s, %s, %s, %s)",
+        (touch, at, at, uuid4(), code, binding, placement),
+    )
+    connection.execute("INSERT INTO touch_confirmations VALUES (%s, %s)", (touch, at))
+
+
+def test_a_writer_who_commits_an_old_instant_after_the_run_is_not_lost(
+    world: World, another: psycopg.Connection
+) -> None:
+    slow_scan(world, another, beijing(3, 1))
+    world.scan("A", beijing(3, 1, 9))
+    world.scan("A", beijing(3, 2, 9))
+    rollups.roll_up()
+    assert report()["total"]["scans"] == 2
+    another.commit()
+    assert report()["total"]["scans"] == 3
+    assert_right()
+
+
+def test_a_writer_who_commits_between_the_runs_two_halves_is_not_counted_twice(
+    world: World, another: psycopg.Connection
+) -> None:
+    a_few_days(world)
+    slow_scan(world, another, beijing(3, 2))
+    with database.transaction() as session:
+        session.execute(text("INSERT INTO rollup_marks (kind, day) VALUES ('scans', '2026-03-02')"))
+    before = report()["total"]["scans"]
+    redo = rollups._redo
+
+    def late(*args: Any) -> None:
+        another.commit()
+        redo(*args)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(rollups, "_redo", late)
+        rollups.roll_up()
+    assert report()["total"]["scans"] == before + 1
+    assert_right()
+
+
+def racing(act: Callable[[], object], count: int) -> list[BaseException]:
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            failed.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return failed
+
+
+def test_two_runs_at_once_count_nothing_twice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have seen the same marks before either writes; without the lock that is twice as many scans."""
+    fold = rollups._fold
+    with monkeypatch.context() as unguarded:
+        gate = threading.Barrier(2, timeout=20)
+
+        def together(*args: Any) -> None:
+            gate.wait()
+            fold(*args)
+
+        unguarded.setattr(rollups, "_fold", together)
+        unguarded.setattr(rollups, "_note_days", lambda *_args: None)
+        unguarded.setattr(rollups, "_alone", database.transaction)
+        world.scan("A", beijing(3, 1))
+        assert racing(rollups.roll_up, 2) == []
+    assert rows("SELECT sum(scans) FROM scan_days") == [(2,)]
+    rollups.rebuild()
+    assert rows("SELECT sum(scans) FROM scan_days") == [(1,)]
+    a_few_days(world)
+    assert racing(rollups.roll_up, 4) == []
+    assert_right()
+    assert racing(rollups.rebuild, 2) == []
+    assert_right()
+
+
+def test_a_report_is_one_snapshot(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that commits while a report is being read is not seen by half of it."""
+    a_few_days(world)
+    before = report()
+    unrolled = rollups.unrolled
+
+    def then_roll_up(*args: Any) -> rollups.Unrolled:
+        known = unrolled(*args)
+        monkeypatch.setattr(rollups, "unrolled", unrolled)
+        thread = threading.Thread(target=rollups.roll_up)
+        thread.start()
+        thread.join(60)
+        return known
+
+    monkeypatch.setattr(rollups, "unrolled", then_roll_up)
+    assert report() == before
+    assert rows("SELECT * FROM rollup_marks") == []
+    assert report() == before
+
+
+@pytest.mark.parametrize("step", ["_fold", "_note_days", "_redo", "_insert"])
+def test_killed_between_its_statements_it_leaves_every_report_right(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    a_few_days(world)
+    before = every_report()
+    for alive in range(3):
+        calls = iter(range(100))
+        real = getattr(rollups, step)
+
+        def dies(
+            *args: Any, calls: Iterator[int] = calls, alive: int = alive, real: Callable[..., None] = real
+        ) -> None:
+            real(*args)
+            if next(calls) == alive:
+                raise SystemExit
+
+        with monkeypatch.context() as patched:
+            patched.setattr(rollups, step, dies)
+            try:
+                rollups.rebuild()
+            except SystemExit:
+                assert every_report() == before
+    assert_right()
+
+
+def test_more_marks_than_can_be_counted_one_by_one_become_days(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollups, "MARKS_AT_ONCE", 3)
+    a_few_days(world)
+    before = every_report()
+    assert rollups.roll_up() == 4
+    assert every_report() == before
+    assert_right()
+
+
+def test_drift_is_named_row_by_row_and_rebuilt_away(world: World) -> None:
+    a_few_days(world)
+    rollups.roll_up()
+    right = every_report()
+    with database.transaction() as session:
+        session.execute(text("UPDATE scan_days SET scans = scans + 1 WHERE day = '2026-03-02'"))
+        session.execute(text("DELETE FROM credit_days WHERE day = '2026-03-02' AND model = 'last'"))
+        session.execute(text("INSERT INTO kept_out_days VALUES ('2026-03-09', 'head', 4)"))
+    found, waiting = rollups.verify()
+    assert waiting == 0
+    assert {drift.table for drift in found} == {"scan_days", "credit_days", "kept_out_days"}
+    [invented] = [drift for drift in found if drift.table == "kept_out_days"]
+    assert (invented.key["day"], invented.stored, invented.counted) == (date(2026, 3, 9), {"scans": 4}, None)
+    rollups.rebuild()
+    assert rollups.verify() == ([], 0)
+    assert every_report() == right
+
+
+def test_a_late_decision_that_supersedes_moves_the_money_of_its_day(world: World) -> None:
+    rider = world.scan("A", beijing(3, 1)).visitor
+    world.order("N1", rider, beijing(3, 1, 9), 5_000)
+    rollups.roll_up()
+    with database.transaction() as session:
+        session.execute(
+            text("""
+                WITH old AS (SELECT * FROM attribution_decisions),
+                made AS (
+                    INSERT INTO attribution_decisions (conversion_id, version, rules_version, params, cutoff_at,
+                                                       outcome, reason, evidence, flags, decided_at)
+                    SELECT conversion_id, 2, rules_version, params, cutoff_at, 'unattributed', 'no_touch', '[]', '[]',
+                           decided_at
+                    FROM old WHERE false RETURNING id
+                )
+                INSERT INTO credits (decision_id, model, line_no, touch_id, placement_id, entry, source, fen,
+                                     occurred_at, cohort_at)
+                SELECT old.id, k.model, k.line_no, v.touch_id, v.placement_id, 'supersede', 'v2', v.fen,
+                       k.occurred_at, k.cohort_at
+                FROM old JOIN credits k ON k.decision_id = old.id,
+                     LATERAL (VALUES (k.touch_id, k.placement_id, -k.fen),
+                                     (NULL::uuid, NULL::bigint, k.fen)) v (touch_id, placement_id, fen)
+            """)
+        )
+    assert report()["total"]["net_fen"] == 5_000
+    assert [row["net_fen"] for row in report()["rows"]] == [0]
+    rollups.roll_up()
+    assert rollups.verify() == ([], 0)
+    assert [row["net_fen"] for row in report()["rows"]] == [0]
+
+
+def test_rollups_and_marks_name_nobody_once_they_are_rolled_up(world: World) -> None:
+    life = a_few_days(world)
+    rollups.roll_up()
+    for table in TABLES:
+        for row in rows(f"SELECT * FROM {table}"):
+            assert not set(life.riders) & set(row)
