@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from config import database, logs
+from config import database, facts, logs
 from payments import books
 from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, NothingToWriteOff
+from payments.facts import PAYMENT_CLOSED
 from payments.models import CaseKind, Resolution
 
 _HIGHEST_ID = 2**63 - 1
@@ -116,7 +117,9 @@ def take(session: Session, *, slug: str, owner: str, now: datetime) -> CaseView:
 def close(session: Session, *, slug: str, resolution: Resolution, reason: str, by: str, now: datetime) -> CaseView:
     """End a case with a reason; `written_off` posts its difference to the ledger's adjustments.
 
-    Raises `CaseNotFound`, `CaseClosed`, and `NothingToWriteOff` for a case without a difference.
+    A payment that was kept open by its mismatch ends with the case, and `payment.closed` is published, so that its
+    reference can be paid anew. Raises `CaseNotFound`, `CaseClosed`, and `NothingToWriteOff` for a case without a
+    difference.
     """
     case = _require_open(session, slug)
     if resolution is Resolution.WRITTEN_OFF:
@@ -124,7 +127,16 @@ def close(session: Session, *, slug: str, resolution: Resolution, reason: str, b
             raise NothingToWriteOff
         books.written_off(session, case=slug, difference_fen=case.difference_fen, at=now)
     session.execute(_CLOSE, {"slug": slug, "resolution": resolution, "reason": reason, "by": by, "now": now})
+    if case.kind is CaseKind.MISMATCH:
+        _give_up_payment(session, case.number, now)
     return find(session, slug=slug)
+
+
+def _give_up_payment(session: Session, number: str, now: datetime) -> None:
+    """Close a payment about which nobody asks any more, because WeChat took other money for it than ours."""
+    row = session.execute(_GIVE_UP, {"number": number, "now": now}).first()
+    if row is not None:
+        facts.publish(session, PAYMENT_CLOSED, key=number, values={"reference": row.reference, "payment": number})
 
 
 def _require_open(session: Session, slug: str) -> CaseView:
@@ -174,6 +186,10 @@ _LISTING = text(f"""
     WHERE id < :below AND (cast(:is_open AS boolean) IS NULL OR (closed_at IS NULL) = :is_open)
       AND (cast(:kind AS text) IS NULL OR kind = :kind) AND (cast(:number AS text) IS NULL OR number = :number)
     ORDER BY id DESC LIMIT :limit
+""")
+_GIVE_UP = text("""
+    UPDATE payments SET state = 'closed', closed_at = :now
+    WHERE number = :number AND state = 'open' AND next_check_at IS NULL RETURNING reference
 """)
 _TAKE = text("UPDATE payment_cases SET owner = :owner, owned_at = :now WHERE slug = :slug")
 _CLOSE = text("""

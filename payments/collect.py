@@ -55,7 +55,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """A payment as others see it. `is_confirming`: somebody asked, and WeChat has not yet said for certain."""
+    """A payment as others see it. `is_confirming`: somebody asked, and WeChat has not yet said for certain.
+
+    `is_disputed`: it is open, and stays so, until a person has closed its case.
+    """
 
     number: str
     reference: str
@@ -64,6 +67,7 @@ class PaymentView:
     amount_fen: int
     state: PaymentState
     is_confirming: bool
+    is_disputed: bool
     opened_at: datetime
     pay_until: datetime
     succeeded_at: datetime | None
@@ -143,7 +147,7 @@ def current(session: Session, *, reference: str) -> PaymentView | None:
     row = database.driver_connection(session).execute(_CURRENT, (reference,), prepare=True).fetchone()
     if row is None:
         return None
-    number, kept_for, channel, appid, amount_fen, state, is_confirming, opened_at, pay_until, *paid = row
+    number, kept_for, channel, appid, amount_fen, state, is_confirming, is_disputed, opened_at, pay_until, *paid = row
     return PaymentView(
         number=number,
         reference=kept_for,
@@ -152,6 +156,7 @@ def current(session: Session, *, reference: str) -> PaymentView | None:
         amount_fen=amount_fen,
         state=PaymentState(state),
         is_confirming=is_confirming,
+        is_disputed=is_disputed,
         opened_at=opened_at,
         pay_until=pay_until,
         succeeded_at=paid[0],
@@ -333,6 +338,7 @@ def _is_paid(session: Session, reference: str) -> bool:
 _CURRENT = """
     SELECT number, reference, channel, appid, amount_fen, state,
            state = 'open' AND asked_at IS NOT NULL AND (answered_at IS NULL OR answered_at < asked_at),
+           state = 'open' AND next_check_at IS NULL,
            opened_at, pay_until, succeeded_at, transaction_id
     FROM payments WHERE reference = %s
     ORDER BY CASE state WHEN 'succeeded' THEN 0 WHEN 'open' THEN 1 ELSE 2 END, id DESC LIMIT 1

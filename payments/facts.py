@@ -11,7 +11,7 @@ PAYMENT_SUCCEEDED = facts.declare(
 )
 PAYMENT_CLOSED = facts.declare(
     "payment.closed",
-    "WeChat Pay confirmed that a payment was closed without money having arrived.",
+    "A payment ended without its money: WeChat Pay confirmed the close, or a person ended the case of a mismatch.",
 )
 REFUND_REQUESTED = facts.declare(
     "refund.requested",

@@ -24,6 +24,8 @@ class Standing(StrEnum):
     CLOSED = "closed"
     UNPAID = "unpaid"
     MISSING = "missing"
+    # WeChat says paid, but not what was asked for: a case waits for a person, and asking again helps nobody.
+    DISPUTED = "disputed"
     UNKNOWN = "unknown"
 
 
@@ -77,6 +79,8 @@ def _note_answer(number: str, now: datetime) -> None:
 def _record(found: answers.Transaction, now: datetime) -> Standing:
     with database.transaction() as session:
         verdict = receipts.record(session, transaction=found, now=now)
+    if verdict is Verdict.MISMATCHED:
+        return Standing.DISPUTED
     return Standing.SUCCEEDED if verdict in (Verdict.RECORDED, Verdict.KNOWN) else Standing.UNKNOWN
 
 

@@ -219,9 +219,12 @@ def cancel_own(session: Session, *, shopper_id: int, number: str, now: datetime)
 
 
 def close_payment(*, number: str, now: datetime) -> None:
-    """Close the payment of an order that must not be paid any more. Raises `PaymentUnavailable`: then try again."""
+    """Close the payment of an order that must not be paid any more. Raises `PaymentUnavailable`: then try again.
+
+    One that WeChat confirms with other money than was asked for is left to the person who has its case.
+    """
     view = collect.close(reference=number, now=now)
-    if view is not None and view.state is PaymentState.OPEN:
+    if view is not None and view.state is PaymentState.OPEN and not view.is_disputed:
         raise PaymentUnavailable
 
 
@@ -246,8 +249,9 @@ def expire_due(*, now: datetime) -> int:
     """End orders whose time to pay is over; returns how many.
 
     One that was never sent to WeChat ends without a call. For others the payment is asked, closed and asked again
-    first: while WeChat does not answer, or says it was paid, the order stays for the next round or for `settle`. One
-    that stays keeps no other waiting; after the first silence a round calls no more.
+    first: while WeChat does not answer, or says it was paid, the order stays for the next round or for `settle`; with a
+    disputed payment it stays until a person has closed the case. One that stays keeps no other waiting; after the
+    first silence a round calls no more.
     """
     ended, is_silent = 0, False
     for number, is_open in _due(now):
@@ -255,7 +259,7 @@ def expire_due(*, now: datetime) -> int:
             continue
         if is_open:
             view = collect.close(reference=number, now=now)
-            is_silent = view is not None and view.state is PaymentState.OPEN
+            is_silent = view is not None and view.state is PaymentState.OPEN and not view.is_disputed
             if view is not None and view.state is not PaymentState.CLOSED:
                 continue
         with database.transaction() as session:
@@ -276,7 +280,11 @@ def _due(now: datetime) -> list[tuple[str, bool]]:
             {"before": now - EXPIRY_GRACE},
         ).all()
         views = {number: collect.current(session, reference=number) for number in numbers}
-    return [(number, view is not None and view.state is PaymentState.OPEN) for number, view in views.items()]
+    return [
+        (number, view is not None and view.state is PaymentState.OPEN)
+        for number, view in views.items()
+        if view is None or not view.is_disputed
+    ]
 
 
 _MARK_SHIPPED = text("""

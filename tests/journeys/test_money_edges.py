@@ -7,9 +7,10 @@ from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from config import clock, database
-from payments import collect, notifications
+from payments import cases, collect, notifications
 from storefront import aftersales, errors, orders
 from storefront.order_lifecycle import CancelledBy
 from tests.journeys.conftest import Desk
@@ -235,6 +236,44 @@ def test_a_paid_order_cannot_be_cancelled_and_nobody_else_can_touch_it(desk: Des
         orders.cancel(session, number=number, by=CancelledBy.SHOPPER, now=clock.now())
     with database.transaction() as session, pytest.raises(errors.OrderNotFound):
         orders.cancel_own(session, shopper_id=desk.buyer.shopper_id + 1, number=number, now=clock.now())
+
+
+def dispute(desk: Desk, number: str) -> str:
+    """Let WeChat confirm other money than was asked for, for an open payment; returns the payment's number."""
+    payment = desk.open(number)
+    desk.wechat.fault("lost", on="payment")
+    desk.wechat.pay(payment)
+    with database.transaction() as session:
+        session.execute(text("UPDATE payments SET amount_fen = amount_fen + 1 WHERE number = :n"), {"n": payment})
+    return payment
+
+
+def test_a_cancelled_order_whose_payment_is_disputed_asks_wechat_no_more(desk: Desk) -> None:
+    number = desk.place()
+    payment = dispute(desk, number)
+    with database.transaction() as session:
+        assert orders.cancel(session, number=number, by=CancelledBy.SHOPPER, now=clock.now())
+    desk.drain()
+    assert desk.wechat.calls() == ["prepay", "query"]
+    assert database.statement("SELECT kind, number FROM payment_cases") == [("mismatch", payment)]
+    assert database.statement("SELECT count(*) FROM open_facts") == [(0,)], "nothing is tried for ever"
+
+
+def test_a_disputed_payment_keeps_no_other_waiting_and_ends_with_its_case(desk: Desk) -> None:
+    number, other = desk.place(), desk.place(key="another-1")
+    dispute(desk, number)
+    desk.open(other)
+    for _ in range(2):
+        expire(desk, other)
+    assert [desk.order(each)["state"] for each in (number, other)] == ["pending", "cancelled"]
+    assert desk.wechat.calls() == ["prepay", "prepay", "query", "query", "close", "query"], "it is asked about once"
+    with database.transaction() as session:
+        [case], _ = cases.listing(session)
+        resolution = cases.Resolution.REPAIRED
+        cases.close(session, slug=case.slug, resolution=resolution, reason="已退回", by="li", now=clock.now())
+    expire(desk, other)
+    assert desk.order(number)["cancelled_by"] == "expiry"
+    assert database.statement("SELECT count(*) FROM facts WHERE name = 'payment.closed'") == [(2,)]
 
 
 def test_no_new_payment_starts_in_the_last_two_minutes(desk: Desk) -> None:
