@@ -4,12 +4,13 @@ Invariant: one consignment per ship-from; the arithmetic is pure. A warehouse th
 deliver there, and that is said before anybody pays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from catalog import errors, regions
+from catalog.cache import Cache
 from catalog.pricing import PricedLine
 from config import database
 
@@ -19,7 +20,7 @@ FRESH_CLASSES = frozenset({"fresh", "cold"})
 _RATES = """
 SELECT h.key, r.first_weight_g, r.first_fen, r.step_weight_g, r.step_fen, r.free_over_fen, r.delivers_fresh
 FROM freight_zones z JOIN freight_rates r ON r.zone = z.zone JOIN warehouses h ON h.id = r.warehouse_id
-WHERE z.province_code = %(province)s AND h.key = ANY(%(keys)s::text[])
+WHERE z.province_code = %s
 """
 
 
@@ -44,8 +45,14 @@ class ConsignmentQuote:
     lines: tuple[PricedLine, ...]
 
 
-def quote(session: Session, *, lines: Sequence[PricedLine], region_code: str) -> list[ConsignmentQuote]:
+# Rates by warehouse, for each province; who changes one waits half a second, as with a price on a page.
+_rates: Cache[Mapping[str, Rate]] = Cache()
+
+
+def quote(session: Session | None, *, lines: Sequence[PricedLine], region_code: str) -> list[ConsignmentQuote]:
     """Return one consignment per ship-from, in the order of their keys, with its freight to `region_code`.
+
+    Without a session a question is a transaction of its own.
 
     Raises `RegionInvalid` unless an address may end there, and `NotDeliverable(lines=[{"sku"}], region=...)` when
     anything cannot be sent.
@@ -54,9 +61,8 @@ def quote(session: Session, *, lines: Sequence[PricedLine], region_code: str) ->
     consignments: dict[str, list[PricedLine]] = {}
     for line in lines:
         consignments.setdefault(line.ship_from, []).append(line)
-    params = {"province": regions.province(place.code), "keys": list(consignments)}
-    rows = database.driver_connection(session).execute(_RATES, params).fetchall()
-    rates = {row[0]: Rate(*row[1:]) for row in rows}
+    province = regions.province(place.code)
+    rates = _rates.get(province, lambda: _read(session, province))
     refused = [{"sku": line.sku} for line in lines if not _delivers(rates.get(line.ship_from), line)]
     if refused:
         raise errors.NotDeliverable(lines=refused, region="".join(regions.path(place.code)))
@@ -78,6 +84,10 @@ def note(delivery_class: str) -> str:
     """Return what a product page says about its freight, for people."""
     text = "运费按收货地区和重量计算，下单前显示。港澳台地区暂不配送"
     return text + ("，生鲜冷链商品不发往新疆、西藏。" if delivery_class in FRESH_CLASSES else "。")
+
+
+def _read(session: Session | None, province: str) -> Mapping[str, Rate]:
+    return {row[0]: Rate(*row[1:]) for row in database.run(session, _RATES, (province,))}
 
 
 def _delivers(rate: Rate | None, line: PricedLine) -> bool:

@@ -16,10 +16,12 @@ from catalog.cache import LANDING_TTL_SECONDS, Cache
 from catalog.pricing import PricedLine
 from config import database
 
+# One array a line, not seventeen columns: psycopg picks a loader for each column of each answer.
 _PRICE = f"""
-SELECT s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key, u.number, p.is_on_sale,
-       p.is_display_only, greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.category, p.return_class,
-       p.delivery_class, '/plates/' || p.plate || '.svg', s.price_version
+SELECT json_build_array(
+    s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key, u.number, p.is_on_sale, p.is_display_only,
+    greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.category, p.return_class, p.delivery_class,
+    '/plates/' || p.plate || '.svg', s.price_version)
 FROM {stock.LINES} WITH ORDINALITY AS w (number, quantity, line)
 JOIN skus s ON s.number = w.number
 JOIN products p ON p.id = s.product_id
@@ -50,8 +52,10 @@ _bodies: Cache[bytes] = Cache()
 _standings: Cache[tuple[bool, str]] = Cache(LANDING_TTL_SECONDS)
 
 
-def price(session: Session, lines: Mapping[str, int]) -> list[PricedLine]:
+def price(session: Session | None, lines: Mapping[str, int]) -> list[PricedLine]:
     """Return what each line (SKU number → quantity) costs now and where it ships from, in the order given.
+
+    Without a session the question is a transaction of its own.
 
     Raises `SkuUnknown(skus=[...])` and `QuantityInvalid`; what is off sale or short comes back marked, not refused.
     """
@@ -60,8 +64,7 @@ def price(session: Session, lines: Mapping[str, int]) -> list[PricedLine]:
         raise errors.QuantityInvalid(skus=wrong)
     known = {number: quantity for number, quantity in lines.items() if identifiers.is_sku(number)}
     params = {"numbers": list(known), "quantities": list(known.values())}
-    rows = database.driver_connection(session).execute(_PRICE, params).fetchall()
-    priced = [PricedLine(*row) for row in rows]
+    priced = [PricedLine(*row) for [row] in database.run(session, _PRICE, params)]
     if len(priced) < len(lines):
         raise errors.SkuUnknown(skus=sorted(lines.keys() - {line.sku for line in priced}))
     return priced

@@ -168,6 +168,14 @@ def statement(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[
     raise AssertionError("unreachable")
 
 
+def run(session: Session | None, sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run ONE prepared statement in the transaction of `session`, or as `statement` does for None; return its rows."""
+    if session is None:
+        return statement(sql, params)
+    cursor = driver_connection(session).execute(sql, params, prepare=True)
+    return cursor.fetchall() if cursor.description else []
+
+
 class _Held:
     """A thread's own connection, closed when the thread ends (its locals die with it), and its one cursor."""
 

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from catalog import products
 from catalog.pricing import PricedLine
-from config import database
 from storefront.errors import CartFull, CartLineNotFound
 from storefront.shopper_models import CartLine, Shopper
 from subway_campaign import journeys
@@ -72,13 +71,15 @@ def remove(session: Session, *, shopper_id: int, sku: str) -> CartView:
     return view(session, shopper_id=shopper_id)
 
 
-_CLEAR = "DELETE FROM cart_lines WHERE shopper_id = %s AND sku = ANY(%s::text[])"
-
-
 def clear(session: Session, *, shopper_id: int, skus: list[str]) -> None:
-    """Take out what has been ordered; what is not there is passed over."""
-    # Part of every checkout, so it is plain SQL: the ORM would cost more than the statement.
-    database.driver_connection(session).execute(_CLEAR, (shopper_id, skus), prepare=True)
+    """Take these out; what is not there is passed over."""
+    session.execute(delete(CartLine).where(CartLine.shopper_id == shopper_id, CartLine.sku.in_(skus)))
+
+
+# `clear` as a part of the statement that places an order, which leaves its new row in `placed`.
+CLEARING = """cleared AS (
+    DELETE FROM cart_lines USING placed WHERE shopper_id = %(shopper_id)s AND sku = ANY(%(numbers)s::text[])
+)"""
 
 
 def view(session: Session, *, shopper_id: int) -> CartView:

@@ -17,11 +17,12 @@ import orjson
 from sqlalchemy.orm import Session
 
 from catalog import freight, products, stock
+from catalog.errors import OutOfStock
 from catalog.pricing import PricedLine
 from config import clock, database, facts, settings
 from config.errors import AppError
 from payments import collect
-from storefront import carts, declarations, errors, events, orders
+from storefront import carts, declarations, errors, events, order_views, orders
 from storefront.declaration_models import DeclarationKind
 
 # WeChat takes a moment to close a payment; nobody starts one that could still be running at `pay_until`.
@@ -46,15 +47,16 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The number of the order, and whether this call made it (False: it was a replay)."""
+    """The number of an order, and how it is shown; None for a replay, because the order may have moved on."""
 
     number: str
-    is_new: bool
+    shown: dict[str, Any] | None
 
 
-def quote(session: Session, *, lines: dict[str, int], region_code: str) -> Quote:
+def quote(session: Session | None, *, lines: dict[str, int], region_code: str) -> Quote:
     """Price `lines` (SKU number → quantity) with freight to a region: exactly what `place` would charge.
 
+    Without a session each question is a transaction of its own.
     Raises what the catalog refuses: unknown or unsellable SKUs, quantities out of bounds, regions not delivered to.
     """
     if not lines or len(lines) > MAX_LINES:
@@ -70,36 +72,42 @@ def quote(session: Session, *, lines: dict[str, int], region_code: str) -> Quote
     )
 
 
-_INSERT = """
-    WITH placed AS (
-        INSERT INTO orders (number, shopper_id, person, visitor, state, goods_fen, freight_fen, payable_fen, address,
-                            remark, stock_reference, idempotency_key, fingerprint, placed_at, pay_until)
-        VALUES (%(number)s, %(shopper_id)s, %(person)s, %(visitor)s, 'pending', %(goods_fen)s, %(freight_fen)s,
-                %(payable_fen)s, %(address)s::jsonb, %(remark)s, %(number)s, %(key)s, %(fingerprint)s, %(now)s,
-                %(pay_until)s)
-        ON CONFLICT DO NOTHING
-        RETURNING id
-    ), sent AS (
-        INSERT INTO consignments (order_id, consignment_no, ship_from, freight_fen)
-        SELECT placed.id, c.consignment_no, c.ship_from, c.freight_fen
-        FROM placed, jsonb_to_recordset(%(consignments)s::jsonb)
-            AS c (consignment_no smallint, ship_from text, freight_fen bigint)
-    ), bought AS (
-        INSERT INTO order_lines (order_id, line_no, consignment_no, sku, product_slug, title, spec, image,
-                                 return_class, price_fen, quantity, amount_fen)
-        SELECT placed.id, l.line_no, l.consignment_no, l.sku, l.product_slug, l.title, l.spec, l.image,
-               l.return_class, l.price_fen, l.quantity, l.price_fen * l.quantity
-        FROM placed, jsonb_to_recordset(%(lines)s::jsonb)
-            AS l (line_no smallint, consignment_no smallint, sku text, product_slug text, title text, spec text,
-                  image text, return_class text, price_fen bigint, quantity int)
-    )
-    SELECT id FROM placed
+# Everything about the order hangs on `placed`, and `placed` on there being enough of every line, so that either all of
+# it is written or nothing, without a word from us in between. The stock rows are locked first and change last; both are
+# over within the statement, which is as short as a transaction gets.
+_PLACE = f"""
+WITH {stock.LOCKING}, placed AS (
+    INSERT INTO orders (number, shopper_id, person, visitor, state, goods_fen, freight_fen, payable_fen, address,
+                        remark, stock_reference, idempotency_key, fingerprint, placed_at, pay_until)
+    SELECT %(reference)s, %(shopper_id)s, %(person)s, %(visitor)s, 'pending', %(goods_fen)s, %(freight_fen)s,
+           %(payable_fen)s, %(address)s::jsonb, %(remark)s, %(reference)s, %(key)s, %(fingerprint)s, %(placed_at)s,
+           %(pay_until)s
+    WHERE {stock.ENOUGH}
+    ON CONFLICT DO NOTHING
+    RETURNING id
+), sent AS (
+    INSERT INTO consignments (order_id, consignment_no, ship_from, freight_fen)
+    SELECT placed.id, c.consignment, c.ship_from, c.freight_fen
+    FROM placed, jsonb_to_recordset(%(consignments)s::jsonb)
+        AS c (consignment smallint, ship_from text, freight_fen bigint)
+), bought AS (
+    INSERT INTO order_lines (order_id, line_no, consignment_no, sku, product_slug, title, spec, image, return_class,
+                             price_fen, quantity, amount_fen)
+    SELECT placed.id, l.line, l.consignment, l.sku, l.product, l.title, l.spec, l.image, l.return_class, l.price_fen,
+           l.quantity, l.amount_fen
+    FROM placed, jsonb_to_recordset(%(lines)s::jsonb)
+        AS l (line smallint, consignment smallint, sku text, product text, title text, spec text, image text,
+              return_class text, price_fen bigint, quantity int, amount_fen bigint)
+), {declarations.RECORDING}, {carts.CLEARING}, {facts.publishing("EXISTS (SELECT FROM placed)")},
+{stock.taking("EXISTS (SELECT FROM placed)")}
+SELECT (SELECT id FROM placed), (SELECT count(*) FROM deferred),
+       (SELECT json_agg(json_build_object('sku', number, 'available', available) ORDER BY number) FROM short)
 """
 _EXISTING = "SELECT number, fingerprint FROM orders WHERE shopper_id = %s AND idempotency_key = %s"
 
 
 def place(
-    session: Session,
+    session: Session | None,
     *,
     shopper_id: int,
     person: UUID,
@@ -111,11 +119,11 @@ def place(
     declared: Sequence[DeclarationKind] = (),
     now: datetime,
 ) -> Placed:
-    """Place the order: price it, write it, take it out of the cart, hold its stock last, publish `order.placed`.
+    """Place the order: price it, then in one statement write it, hold its stock and publish `order.placed`.
 
-    `address` is the snapshot with `region_code`, `declared` what the law wants confirmed for this very order. Raises
-    `IdempotencyMismatch` when the key came with another body, `OutOfStock` with what is left, and what `quote` raises;
-    nothing is stored then.
+    Without a session that statement is the whole transaction. `address` is the snapshot with `region_code`, `declared`
+    what the law wants confirmed for this very order. Raises `IdempotencyMismatch` when the key came with another body,
+    `OutOfStock` with what is left, and what `quote` raises; nothing is stored then.
     """
     fingerprint = fingerprint_of({"lines": sorted(lines.items()), "address": address, "remark": remark})
     try:
@@ -126,64 +134,74 @@ def place(
         if placed is None:
             raise
         return placed
-    order = {
-        "shopper_id": shopper_id,
-        "person": person,
-        "visitor": visitor,
+    order: dict[str, Any] = {
         "goods_fen": priced.goods_fen,
         "freight_fen": priced.freight_fen,
         "payable_fen": priced.payable_fen,
-        "address": database.dump_json(address),
+        "address": address,
         "remark": remark,
+        "consignments": _consignments_of(priced),
+        "lines": _lines_of(priced),
+        "placed_at": now,
+        "pay_until": now + timedelta(minutes=settings.current().order_pay_minutes),
+    }
+    params = {
+        **order,
+        **{name: database.dump_json(order[name]) for name in ("address", "consignments", "lines")},
+        "shopper_id": shopper_id,
+        "person": person,
+        "visitor": visitor,
         "key": key,
         "fingerprint": fingerprint,
-        "now": now,
-        "pay_until": now + timedelta(minutes=settings.current().order_pay_minutes),
-        **_rows_of(priced),
+        "declared": list(declared),
     }
-    driver = database.driver_connection(session)
-    while not driver.execute(_INSERT, {**order, "number": (number := _new_number(now))}, prepare=True).fetchone():
+    while True:
+        number = _new_number(now)
+        fact = facts.publish_params(events.ORDER_PLACED, key=number, values={"order": number})
+        hold = stock.hold_params(reference=number, lines=lines, now=now)
+        [(is_placed, _, short)] = database.run(session, _PLACE, params | fact | hold)
+        if is_placed:
+            return Placed(number, order_views.of_new(number=number, **order))
         placed = _replayed(session, shopper_id, key, fingerprint)
         if placed is not None:
             return placed
-    facts.publish(session, events.ORDER_PLACED, key=number, values={"order": number})
-    if declared:
-        declarations.record(session, order=number, kinds=declared, now=now)
-    carts.clear(session, shopper_id=shopper_id, skus=list(lines))
-    stock.hold(session, reference=number, lines=lines, now=now)
-    return Placed(number, is_new=True)
+        if short:
+            raise OutOfStock(lines=short)
 
 
-def _rows_of(priced: Quote) -> dict[str, str]:
-    numbers = {consignment.ship_from: no for no, consignment in enumerate(priced.consignments, start=1)}
-    consignments = [
-        {"consignment_no": numbers[c.ship_from], "ship_from": c.ship_from, "freight_fen": c.freight_fen}
-        for c in priced.consignments
+def _consignments_of(priced: Quote) -> list[dict[str, Any]]:
+    return [
+        {"consignment": no, "ship_from": each.ship_from, "freight_fen": each.freight_fen}
+        for no, each in enumerate(priced.consignments, start=1)
     ]
-    lines = [
+
+
+def _lines_of(priced: Quote) -> list[dict[str, Any]]:
+    numbers = {consignment.ship_from: no for no, consignment in enumerate(priced.consignments, start=1)}
+    return [
         {
-            "line_no": no,
-            "consignment_no": numbers[line.ship_from],
+            "line": no,
             "sku": line.sku,
-            "product_slug": line.product_slug,
+            "product": line.product_slug,
             "title": line.title,
             "spec": line.spec,
             "image": line.image,
-            "return_class": line.return_class,
             "price_fen": line.price_fen,
             "quantity": line.quantity,
+            "amount_fen": line.amount_fen,
+            "consignment": numbers[line.ship_from],
+            "return_class": line.return_class,
         }
         for no, line in enumerate(priced.lines, start=1)
     ]
-    return {"consignments": database.dump_json(consignments), "lines": database.dump_json(lines)}
 
 
-def _replayed(session: Session, shopper_id: int, key: str, fingerprint: bytes) -> Placed | None:
+def _replayed(session: Session | None, shopper_id: int, key: str, fingerprint: bytes) -> Placed | None:
     """Return the order that this key made before, or None. Raises `IdempotencyMismatch` when it was another body's."""
-    earlier = database.driver_connection(session).execute(_EXISTING, (shopper_id, key), prepare=True).fetchone()
-    if earlier is not None and bytes(earlier[1]) != fingerprint:
+    earlier = database.run(session, _EXISTING, (shopper_id, key))
+    if earlier and bytes(earlier[0][1]) != fingerprint:
         raise errors.IdempotencyMismatch
-    return None if earlier is None else Placed(earlier[0], is_new=False)
+    return Placed(earlier[0][0], None) if earlier else None
 
 
 def fingerprint_of(body: Any) -> bytes:

@@ -2,30 +2,22 @@
 
 Goods that lose their quality once opened are excluded from the seven-day return only if the buyer confirmed it at
 the purchase (消费者权益保护法 art. 25), and alcohol is for adults.
-Invariant: recorded in the transaction that places the order; the first word stands.
+Invariant: recorded in the statement that places the order, and never changed.
 """
-
-from collections.abc import Iterable
-from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from storefront.declaration_models import DeclarationKind
 
-_RECORD = text("""
+# A part of the statement that places an order, which leaves its new row in `placed`.
+RECORDING = """confirmed AS (
     INSERT INTO order_declarations (order_id, kind, declared_at)
-    SELECT id, unnest(cast(:kinds AS varchar[])), :now FROM orders WHERE number = :order
-    ON CONFLICT DO NOTHING
-""")
+    SELECT placed.id, unnest(%(declared)s::text[]), %(now)s FROM placed
+)"""
 _LISTING = text("""
     SELECT d.kind FROM order_declarations d JOIN orders o ON o.id = d.order_id WHERE o.number = :order ORDER BY d.kind
 """)
-
-
-def record(session: Session, *, order: str, kinds: Iterable[DeclarationKind], now: datetime) -> None:
-    """Record what the shopper confirmed for an order; confirming again changes nothing."""
-    session.execute(_RECORD, {"order": order, "kinds": [kind.value for kind in kinds], "now": now})
 
 
 def listing(session: Session, *, order: str) -> list[DeclarationKind]:

@@ -24,7 +24,7 @@ _VIEW = """
     SELECT o.id, o.number, o.state, o.cancelled_by, o.goods_fen, o.freight_fen, o.payable_fen, o.address, o.remark,
            o.placed_at, o.pay_until, o.paid_at, o.shipped_at, o.received_at, o.cancelled_at, o.shopper_id,
            o.payment_number,
-           (SELECT jsonb_agg(jsonb_build_object(
+           (SELECT json_agg(json_build_object(
                 'line', l.line_no, 'sku', l.sku, 'product', l.product_slug, 'title', l.title, 'spec', l.spec,
                 'image', l.image, 'price_fen', l.price_fen, 'quantity', l.quantity, 'amount_fen', l.amount_fen,
                 'consignment', l.consignment_no,
@@ -32,11 +32,11 @@ _VIEW = """
                                  JOIN order_refunds r ON r.id = rl.refund_id
                                  WHERE r.order_id = o.id AND rl.line_no = l.line_no AND r.refunded_at IS NOT NULL)
             ) ORDER BY l.line_no) FROM order_lines l WHERE l.order_id = o.id) AS lines,
-           (SELECT jsonb_agg(jsonb_build_object(
+           (SELECT json_agg(json_build_object(
                 'consignment', c.consignment_no, 'ship_from', c.ship_from, 'freight_fen', c.freight_fen,
                 'carrier', c.carrier, 'tracking_number', c.tracking_number, 'shipped_at', c.shipped_at
             ) ORDER BY c.consignment_no) FROM consignments c WHERE c.order_id = o.id) AS consignments,
-           (SELECT coalesce(jsonb_agg(jsonb_build_object(
+           (SELECT coalesce(json_agg(json_build_object(
                 'refund', r.refund_number, 'amount_fen', r.amount_fen, 'freight_fen', r.freight_fen,
                 'reason', r.reason, 'asked_by', r.asked_by, 'asked_at', r.asked_at, 'refunded_at', r.refunded_at,
                 'failed_at', r.failed_at
@@ -45,15 +45,37 @@ _VIEW = """
 """
 
 
-def find(session: Session, *, shopper_id: int, number: str, is_new: bool = False) -> dict[str, Any]:
-    """Return a shopper's own order as the API shows it. Raises `OrderNotFound`, also for somebody else's.
+# In the order in which they are shown; what is stored has lost it.
+_DESTINATION = ("name", "phone", "region_code", "region", "detail")
+_SOLD = (
+    *("line", "sku", "product", "title", "spec", "image"),
+    *("price_fen", "quantity", "amount_fen", "consignment"),
+)
+_YET_TO_COME = dict.fromkeys(("cancelled_by", "paid_at", "shipped_at", "received_at", "cancelled_at"))
+_NOT_SENT = dict.fromkeys(("carrier", "tracking_number", "shipped_at"))
 
-    No payment is looked up for one that `is_new`, placed in this very transaction.
-    """
+
+def find(session: Session, *, shopper_id: int, number: str) -> dict[str, Any]:
+    """Return a shopper's own order as the API shows it. Raises `OrderNotFound`, also for somebody else's."""
     row = _read(session, number)
     if row is None or row["shopper_id"] != shopper_id:
         raise errors.OrderNotFound
-    return _for_shopper(session, row, is_new=is_new)
+    return _for_shopper(row, collect.current(session, reference=number), _way_back(session, row))
+
+
+def of_new(*, lines: list[dict[str, Any]], consignments: list[dict[str, Any]], **columns: Any) -> dict[str, Any]:
+    """Return an order that has just been placed as `find` will, from the values that were written and without asking.
+
+    `columns` are those of the order's row, `lines` and `consignments` rows with the names under which they are shown.
+    """
+    row = {
+        **columns,
+        **_YET_TO_COME,
+        "state": OrderState.PENDING,
+        "lines": [{**{name: line[name] for name in _SOLD}, "refunded_fen": 0} for line in lines],
+        "consignments": [consignment | _NOT_SENT for consignment in consignments],
+    }
+    return _for_shopper(row, None, (0, 0))
 
 
 def listing(
@@ -61,7 +83,11 @@ def listing(
 ) -> dict[str, Any]:
     """Return a page of a shopper's orders, newest first: `{"items": [...], "next_cursor": str | None}`."""
     rows = _page(session, "o.shopper_id = :shopper_id", {"shopper_id": shopper_id}, state, cursor, limit)
-    return {"items": [_for_shopper(session, row) for row in rows[:limit]], "next_cursor": _next(rows, limit)}
+    items = [
+        _for_shopper(row, collect.current(session, reference=row["number"]), _way_back(session, row))
+        for row in rows[:limit]
+    ]
+    return {"items": items, "next_cursor": _next(rows, limit)}
 
 
 def staff_find(session: Session, *, number: str) -> dict[str, Any]:
@@ -148,8 +174,8 @@ def _way_back(session: Session, row: Any) -> tuple[int, int]:
     return going, sum(each["amount_fen"] for each in asked if each["refunded_at"])
 
 
-def _common(session: Session, row: Any) -> dict[str, Any]:
-    refunding_fen, refunded_fen = _way_back(session, row)
+def _common(row: Any, way_back: tuple[int, int]) -> dict[str, Any]:
+    refunding_fen, refunded_fen = way_back
     return {
         "number": row["number"],
         "state": row["state"],
@@ -165,16 +191,15 @@ def _common(session: Session, row: Any) -> dict[str, Any]:
         "shipped_at": _instant(row["shipped_at"]),
         "received_at": _instant(row["received_at"]),
         "cancelled_at": _instant(row["cancelled_at"]),
-        "address": row["address"],
+        "address": {field: row["address"][field] for field in _DESTINATION if field in row["address"]},
         "remark": row["remark"],
         "lines": row["lines"],
         "consignments": row["consignments"],
     }
 
 
-def _for_shopper(session: Session, row: Any, *, is_new: bool = False) -> dict[str, Any]:
-    view = None if is_new else collect.current(session, reference=row["number"])
-    return {**_common(session, row), "payment": {"state": _payment_state(view, OrderState(row["state"]))}}
+def _for_shopper(row: Any, view: collect.PaymentView | None, way_back: tuple[int, int]) -> dict[str, Any]:
+    return {**_common(row, way_back), "payment": {"state": _payment_state(view, OrderState(row["state"]))}}
 
 
 def _for_staff(session: Session, row: Any) -> dict[str, Any]:
@@ -186,7 +211,7 @@ def _for_staff(session: Session, row: Any) -> dict[str, Any]:
         "transaction_id": view.transaction_id if view else None,
         "succeeded_at": _instant(view.succeeded_at) if view else None,
     }
-    return {**_common(session, row), "refunds": row["refunds"], "payment": payment}
+    return {**_common(row, _way_back(session, row)), "refunds": row["refunds"], "payment": payment}
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -10,7 +10,6 @@ from typing import Any
 import marshmallow as ma
 from flask import Response, request
 from marshmallow import fields, validate
-from sqlalchemy.orm import Session
 
 from catalog import errors as catalog_errors
 from config import clock, database, settings
@@ -126,21 +125,22 @@ def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
     """Place an order and hold its stock until `pay_until`. Whose scan led here is known on the server."""
     who, shopper_id = guard.actor(), guard.shopper_id()
     assert who.person is not None
+    placed = checkout.place(
+        None,
+        shopper_id=shopper_id,
+        person=who.person,
+        visitor=guard.visitor(),
+        key=header["key"],
+        lines=quantities(given["lines"]),
+        address=_destination(given),
+        remark=given["remark"],
+        declared=[DeclarationKind(kind) for kind in given["declarations"]],
+        now=clock.now(),
+    )
+    if placed.shown is not None:
+        return said(placed.shown, 201)
     with database.transaction() as session:
-        placed = checkout.place(
-            session,
-            shopper_id=shopper_id,
-            person=who.person,
-            visitor=guard.visitor(),
-            key=header["key"],
-            lines=quantities(given["lines"]),
-            address=_destination(session, given),
-            remark=given["remark"],
-            declared=[DeclarationKind(kind) for kind in given["declarations"]],
-            now=clock.now(),
-        )
-        order = order_views.find(session, shopper_id=shopper_id, number=placed.number, is_new=placed.is_new)
-    return said(order, 201 if placed.is_new else 200)
+        return said(order_views.find(session, shopper_id=shopper_id, number=placed.number))
 
 
 @blueprint.get("/orders")
@@ -237,10 +237,11 @@ def receive(number: str) -> Response:
         return said(order_views.find(session, shopper_id=guard.shopper_id(), number=number))
 
 
-def _destination(session: Session, given: dict[str, Any]) -> dict[str, Any]:
+def _destination(given: dict[str, Any]) -> dict[str, Any]:
     """Return the address to copy into the order, from the body or from the book."""
     if "address_number" in given:
-        found = addresses.find(session, shopper_id=guard.shopper_id(), number=given["address_number"])
+        with database.transaction() as session:
+            found = addresses.find(session, shopper_id=guard.shopper_id(), number=given["address_number"])
         return asdict(found.delivery)
     written = {field: value for field, value in given["address"].items() if field != "is_default"}
     return asdict(addresses.check(**written))

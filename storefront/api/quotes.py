@@ -9,7 +9,6 @@ from flask import Response
 from marshmallow import fields
 
 from catalog import errors as catalog_errors
-from config import database
 from config.schemas import Blueprint, Text
 from storefront import checkout, errors, guard
 from storefront.api.shapes import (
@@ -75,8 +74,7 @@ _EXAMPLE = {
 )
 def quote(wanted: dict[str, Any]) -> Response:
     """Price lines with freight to a region."""
-    with database.transaction() as session:
-        priced = checkout.quote(session, lines=quantities(wanted["lines"]), region_code=wanted["region_code"])
+    priced = checkout.quote(None, lines=quantities(wanted["lines"]), region_code=wanted["region_code"])
     return said(
         {
             "lines": [offered(line) for line in priced.lines],

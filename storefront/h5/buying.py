@@ -150,8 +150,7 @@ def _quote(shown: Product, form: OrderForm, region: RegionChoices) -> Quote:
     if not region_code or not shown.is_available:
         return Quote(goods_fen, None)
     try:
-        with database.transaction() as session:
-            priced = checkout.quote(session, lines={form.sku: quantity}, region_code=region_code)
+        priced = checkout.quote(None, lines={form.sku: quantity}, region_code=region_code)
     except AppError as error:
         return Quote(goods_fen, None, _words(error))
     return Quote(priced.goods_fen, priced.freight_fen)

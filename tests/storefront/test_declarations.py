@@ -1,22 +1,26 @@
+"""Declarations: what a shopper confirmed for one order, and for no other."""
+
+import pytest
+
 from config import database
 from storefront import declarations
 from storefront.declaration_models import DeclarationKind
-from tests.storefront.conftest import NOW, Buyer
+from tests.storefront.conftest import Buyer
 
 
-def test_the_first_word_stands_and_belongs_to_its_order(buyer: Buyer, skus: list[str]) -> None:
-    number = buyer.place({skus[0]: 1})
+@pytest.mark.parametrize(
+    "kinds", [[], [DeclarationKind.RETURNS_SEALED], [DeclarationKind.ADULT, DeclarationKind.RETURNS_SEALED]]
+)
+def test_what_was_confirmed_belongs_to_its_order(buyer: Buyer, skus: list[str], kinds: list[DeclarationKind]) -> None:
+    number = buyer.place({skus[0]: 1}, declared=kinds)
     other = buyer.place({skus[0]: 1}, key="key-00000002")
-    for kinds in ([DeclarationKind.RETURNS_SEALED], [DeclarationKind.RETURNS_SEALED, DeclarationKind.ADULT]):
-        with database.transaction() as session:
-            declarations.record(session, order=number, kinds=kinds, now=NOW)
     with database.transaction() as session:
-        assert declarations.listing(session, order=number) == [DeclarationKind.ADULT, DeclarationKind.RETURNS_SEALED]
+        assert declarations.listing(session, order=number) == kinds
         assert declarations.listing(session, order=other) == []
 
 
-def test_nothing_confirmed_is_nothing_recorded(buyer: Buyer, skus: list[str]) -> None:
-    number = buyer.place({skus[0]: 1})
+def test_the_first_word_stands(buyer: Buyer, skus: list[str]) -> None:
+    number = buyer.place({skus[0]: 1}, declared=[DeclarationKind.RETURNS_SEALED])
+    assert buyer.place({skus[0]: 1}, declared=[DeclarationKind.ADULT]) == number
     with database.transaction() as session:
-        declarations.record(session, order=number, kinds=[], now=NOW)
-        assert declarations.listing(session, order=number) == []
+        assert declarations.listing(session, order=number) == [DeclarationKind.RETURNS_SEALED]

@@ -1,5 +1,6 @@
 """Orders over HTTP: placed once, seen by their own shopper, cancelled and received in time."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -42,6 +43,15 @@ def test_an_order_holds_its_stock_and_is_shown_as_it_was_placed(shopper: Caller)
     assert stock_of(SKU) == (on_hand, reserved + 2)
     assert shopper.get(f"/orders/{order['number']}").get_json() == order
     assert shopper.get("/orders").get_json() == {"items": [order], "next_cursor": None}
+
+
+@pytest.mark.parametrize("lines", [{SKU: 1}, {SKU: 2, "AH034A": 1, "AH016A": 3}])
+def test_a_new_order_reads_byte_for_byte_as_it_does_later(shopper: Caller, lines: dict[str, int]) -> None:
+    """The answer to the order is made of the values that were written; nobody may see by it that it was not read."""
+    with clock.frozen(datetime(2026, 11, 21, 4, 0, 0, 120, tzinfo=UTC)):
+        placed, again = (shopper.place(lines, remark="请放门卫 👍") for _ in range(2))
+    assert (placed.status_code, again.status_code) == (201, 200)
+    assert placed.data == again.data == shopper.get(f"/orders/{placed.get_json()['number']}").data
 
 
 def test_the_same_key_and_body_place_one_order(shopper: Caller) -> None:
