@@ -9,7 +9,7 @@ import pytest
 from catalog import products
 from catalog.errors import NotDeliverable, NotForSale, OutOfStock, SkuUnknown
 from config import database
-from storefront import checkout, declarations, errors
+from storefront import carts, checkout, declarations, errors
 from storefront.declaration_models import DeclarationKind
 from tests.storefront.conftest import NOW, Buyer, stock_of
 
@@ -111,6 +111,63 @@ def test_the_last_item_goes_to_one_of_eight(seeded: None, buyer: Buyer, skus: li
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(place, range(8))) == 1
     assert stock_of(skus[0]) == (on_hand, on_hand)
+
+
+def test_the_last_item_goes_to_all_of_eight_without_the_lock(
+    seeded: None, buyer: Buyer, skus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The race is real: eight that have read what is free before the first of them takes it are all sold the last."""
+    guard, gate = "JOIN queue q ON q.sku_id = l.sku_id\n    ORDER BY l.sku_id FOR UPDATE OF l", 4711
+    assert guard in checkout._PLACE
+    held_up = f"AND pg_advisory_xact_lock_shared({gate}) IS NOT NULL"
+    monkeypatch.setattr(checkout, "_PLACE", checkout._PLACE.replace(guard, held_up))
+    on_hand, _ = stock_of(skus[0])
+    waiting = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {gate} AND NOT granted"
+    database.statement(f"SELECT pg_advisory_lock({gate})")
+    database.statement("UPDATE stock_levels SET reserved = on_hand - 1")
+    database.statement("ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold")
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            orders = [threads.submit(buyer.place, {skus[0]: 1}, key=f"rival-0000{n}") for n in range(8)]
+            while database.statement(waiting) != [(8,)]:
+                assert not any(order.done() for order in orders)
+            database.statement(f"SELECT pg_advisory_unlock({gate})")
+            assert len({order.result() for order in orders}) == 8
+        assert stock_of(skus[0]) == (on_hand, on_hand + 7)
+    finally:
+        database.statement("UPDATE stock_levels SET reserved = 0")
+        database.statement(
+            "ALTER TABLE stock_levels ADD CONSTRAINT ck_stock_levels_never_oversold"
+            " CHECK (0 <= reserved AND reserved <= on_hand)"
+        )
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_an_order_is_placed_alone_or_in_the_transaction_of_its_caller(
+    buyer: Buyer, skus: list[str], is_alone: bool
+) -> None:
+    """Both ways write the same, and what the caller takes back is gone with all that hangs on it."""
+    wanted = {"shopper_id": buyer.shopper_id, "person": buyer.person, "visitor": None, "address": buyer.address}
+    wanted |= {"key": "key-00000001", "lines": {skus[0]: 1}, "now": NOW}
+    if is_alone:
+        assert checkout.place(None, **wanted).shown["state"] == "pending"
+    else:
+        with pytest.raises(ZeroDivisionError), database.transaction() as session:
+            checkout.place(session, **wanted)
+            raise ZeroDivisionError
+    expected = int(is_alone)
+    tables = ("orders", "order_lines", "consignments", "facts", "open_facts", "procrastinate_jobs", "reservations")
+    assert [count(table) for table in tables] == [expected] * len(tables)
+    assert stock_of(skus[0])[1] == expected
+
+
+def test_what_is_ordered_leaves_the_cart(buyer: Buyer, skus: list[str]) -> None:
+    with database.transaction() as session:
+        for sku in skus[:2]:
+            carts.put(session, shopper_id=buyer.shopper_id, sku=sku, quantity=1, now=NOW)
+    buyer.place({skus[0]: 3})
+    with database.transaction() as session:
+        assert [line.sku for line in carts.view(session, shopper_id=buyer.shopper_id).lines] == [skus[1]]
 
 
 def test_the_price_is_the_catalogs_at_the_moment_of_the_order(buyer: Buyer, skus: list[str]) -> None:
