@@ -3,8 +3,9 @@
 Invariant: `0 <= reserved <= on_hand` always; `reserved` is the sum of the held reservations, `on_hand` and `reserved`
 are the sums of the ledger `stock_moves`. Every verb locks a reference's reservations first and stock rows second, both
 in the order of the SKUs' ids, so any mix of verbs runs without deadlock; whoever calls does so last in the
-transaction, or in a statement that is all of it, because a hot SKU's row is held until the commit. Each verb is idempotent per reference and SKU (returns:
-per key and SKU): however many callers repeat it at once, the move is written once.
+transaction, or in a statement that is all of it, because a hot SKU's row is held until the commit. Each verb is
+idempotent per reference and SKU (returns: per key and SKU): however many callers repeat it at once, the move is
+written once.
 """
 
 from collections.abc import Mapping

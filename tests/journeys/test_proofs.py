@@ -13,7 +13,7 @@ from tests.shop import Shop
 # The moments of which each loses something if a guard is missing: an order, a prepay whose answer nobody heard, a
 # notification, money whose order was not told, a refund that WeChat has and we do not know of.
 DEATHS = (
-    (Point("web", "commit", "storefront.api.orders.place", "before"), "process"),
+    (Point("web", "statement", "storefront.checkout.place", "after"), "process"),
     (Point("web", "wire", "POST /v3/pay/transactions/jsapi", "after"), "process"),
     (Point("web", "commit", "payments.notifications.receive", "after"), "database"),
     (Point("worker", "commit", "config.facts.react", "before", 2), "process"),
