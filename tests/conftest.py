@@ -11,17 +11,26 @@ from collections.abc import Callable, Generator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
+import redis
 import structlog
 from sqlalchemy.engine import make_url
 
 from config import clock, database, embedded, facts, migrations
+from config import redis as shared_redis
 from config import settings as process_settings
 from config.settings import Settings
 from payments.wechatpay import client
 from payments.wechatpay.breaker import Breaker
 from tests.shop import Shop, open_shop
+
+# The same examples in every run, however long one takes on a busy machine.
+hypothesis.settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
 
 # Tests trade durability for speed; the races and crash tests do not depend on fsync.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -91,7 +100,10 @@ def environment(
 
 @pytest.fixture(scope="session")
 def settings(environment: dict[str, str]) -> Settings:
-    """The settings of this test process."""
+    """The settings of this test process. Its Redis may take a while to answer: only a dead one counts as gone."""
+    url = environment["REDIS_URL"]
+    if url:
+        shared_redis._pool[url] = redis.Redis.from_url(url, socket_timeout=60, socket_connect_timeout=60)
     return Settings.from_env(environment)
 
 

@@ -13,7 +13,7 @@ from tests.shop import Shop
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
 
 # The delay of the line dwarfs that of any machine; a machine that stalls for a moment is given another chance.
-CHANCES = 3
+CHANCES = 10
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +11,7 @@ from catalog import cache
 
 def test_an_answer_is_kept_for_a_moment_and_then_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(cache.time, "monotonic", lambda: now)
+    monkeypatch.setattr(cache, "time", SimpleNamespace(monotonic=lambda: now))
     kept: cache.Cache[int] = cache.Cache()
     answers = iter(range(10))
     assert kept.get("a", lambda: next(answers)) == 0
@@ -25,7 +26,7 @@ def test_the_house_promise_leaves_room_for_the_query() -> None:
 
 
 def test_a_crowd_that_asks_at_once_computes_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache.time, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(cache, "time", SimpleNamespace(monotonic=lambda: 100.0))
     kept: cache.Cache[int] = cache.Cache()
     barrier, crowd, asked, misses = threading.Barrier(8, timeout=60), threading.Event(), [], []
     fresh = kept._fresh

@@ -90,7 +90,11 @@ def shop() -> Iterator[Shop]:
         def log_message(self, *args: object) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class ShopServer(http.server.ThreadingHTTPServer):
+        # Twenty at once must find room to wait, or the system turns some of them away.
+        request_queue_size = 128
+
+    server = ShopServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
     thread.start()
     shop.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -141,9 +141,13 @@ class Inbox:
         return status
 
 
-@pytest.fixture(scope="session")
-def inbox() -> Iterator[Inbox]:
-    """An HTTP server for notifications in this process."""
+@pytest.fixture
+def inbox(db: None) -> Iterator[Inbox]:
+    """An HTTP server for notifications in this process, with an address of this test's own.
+
+    What WeChat repeats for an earlier test finds nobody there, and what is under way when the test ends is answered
+    before the database goes: a connection still in use then would outlive its pool, unclosed.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -155,9 +159,15 @@ def inbox() -> Iterator[Inbox]:
         def log_message(self, *_: Any) -> None:
             """Stay silent."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        # Closing it waits for the answers that are under way.
+        daemon_threads = False
+        # Twenty at once must find room to wait, or the system turns some of them away.
+        request_queue_size = 128
+
+    server = Server(("127.0.0.1", free_port()), Handler)
     taken = Inbox(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield taken
     server.shutdown()
@@ -248,8 +258,6 @@ def wechat(
     url, plugged = emulator
     config = Settings.from_env({**environment, **plugged, "PUBLIC_BASE_URL": inbox.url})
     process_settings.use(config)
-    inbox.answered.clear()
-    inbox.letters.clear()
     desk = Wechat(url, config, inbox)
     desk = replace(desk, heard=len(desk.calls()))
     yield desk

@@ -309,7 +309,7 @@ class TestOverTheWire:
         wechat.fault("lost", on="payment")
         number = buyer.paid(now=now)
         wechat.order("/redeliver", out_trade_no=number, times=20, parallel=True)
-        assert wechat.inbox.answered == [204] * 20
+        wait_until(lambda: wechat.inbox.answered == [204] * 20, what="twenty answers")
         (row,) = rows(INBOX)
         assert row["deliveries"] == 20
         assert len(facts_of("payment.succeeded")) == 1
