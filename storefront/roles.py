@@ -29,6 +29,7 @@ class Permission(StrEnum):
     SHIP_ORDERS = "orders.ship"
     REFUND_ORDERS = "orders.refund"
     READ_MONEY = "money.read"
+    CLOSE_CASES = "cases.close"
     WRITE_CATALOG = "catalog.write"
     MARK_PHONES = "phones.mark"
     MANAGE_STAFF = "staff.manage"
@@ -65,6 +66,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ_ORDERS,
             Permission.REFUND_ORDERS,
             Permission.READ_MONEY,
+            Permission.CLOSE_CASES,
             Permission.MARK_PHONES,
         }
     ),

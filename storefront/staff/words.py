@@ -5,6 +5,7 @@ Invariant: pure; a word that is missing here shows itself as its own key, never 
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from config import clock
@@ -70,14 +71,89 @@ ACTS = {
     "placement.renamed": "点位改名",
     "codes.minted": "生成二维码",
     "code.bound": "挂出二维码",
+    "case.taken": "接手待办事项",
+    "case.closed": "办结待办事项",
     "phone.marked": "标记工作手机",
     "phone.released": "取消工作手机",
+}
+CASES = {
+    "mismatch": "付款与微信不符",
+    "refund_mismatch": "退款与微信不符",
+    "refund_abnormal": "退款异常",
+    "unmatched": "通知找不到单号",
+    "ledger": "总账不符",
+    "bill_missing_here": "账单有，本店无",
+    "bill_missing_there": "本店有，账单无",
+    "bill_amount": "金额不同",
+    "bill_state": "状态不同",
+    "bill_day": "日期不同",
+    "bill_fee": "手续费不符",
+    "bill_doubled": "账单重复",
+    "bill_unexplained": "来历不明的变动",
+}
+RESOLUTIONS = {"explained": "已查明，无需更正", "repaired": "已更正", "written_off": "核销差额"}
+ACCOUNTS = {
+    "wechat_receivable": "应收微信",
+    "bank": "银行存款",
+    "order_clearing": "订单清算",
+    "payables": "应付款项",
+    "refunds": "应退款",
+    "commission": "应付佣金",
+    "fees": "手续费",
+    "adjustments": "核销调整",
+}
+SOURCES = {
+    "payment.succeeded": "收款",
+    "refund.requested": "退款申请",
+    "refund.succeeded": "退款到账",
+    "refund.transferred": "银行转账退款",
+    "refund.failed": "退款关闭",
+    "order.paid": "订单成立",
+    "order.refund_requested": "订单退款",
+    "order.refund_failed": "订单退款撤回",
+    "bill.fees": "微信手续费",
+    "bill.withdrawal": "提现到银行",
+    "case.written_off": "核销",
+}
+EVIDENCE = {
+    "day": "账单日",
+    "bill": "账单",
+    "transaction_id": "微信单号",
+    "refund_id": "微信退款单号",
+    "amount_fen": "账单金额",
+    "our_amount_fen": "本店金额",
+    "state": "账单状态",
+    "our_state": "本店状态",
+    "at": "账单时间",
+    "our_at": "本店时间",
+    "our_transaction_id": "本店记录的微信单号",
+    "is_in_trade_bill": "在交易账单中",
+    "is_in_fund_flow": "在资金账单中",
+    "rows": "出现次数",
+    "fee_units": "账单手续费",
+    "charged_fen": "实扣手续费",
+    "rate": "费率（%）",
+    "fees_fen": "账单手续费合计",
+    "posted_fen": "已入账",
+    "expected_fen": "应为",
+    "opening_fen": "当日期初结余",
+    "last_fen": "前一日期末结余",
+    "differs": "不符之处",
+    "notification": "通知编号",
+    "event_type": "通知类型",
+    "business_id": "微信业务单号",
+    "found": "微信的说法",
+    "differences": "不符的合计",
+    "name": "项目",
 }
 DETAILS = {
     "amount_fen": "金额",
     "carrier": "快递",
+    "case_number": "单号",
     "count": "数量",
+    "difference_fen": "差额",
     "freight_fen": "其中运费",
+    "kind": "类型",
     "label": "名称",
     "landing": "打开",
     "level": "层级",
@@ -88,6 +164,7 @@ DETAILS = {
     "placements": "点位",
     "reason": "原因",
     "refund": "退款号",
+    "resolution": "结果",
     "roles": "角色",
     "tracking_number": "运单号",
 }
@@ -137,7 +214,51 @@ def _said(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(str(part) for part in value.values())
     parts = value if isinstance(value, list) else [value]
-    return "、".join({"level": LEVELS, "roles": ROLES}.get(name, {}).get(str(part), str(part)) for part in parts)
+    return "、".join(
+        {"level": LEVELS, "roles": ROLES, "kind": CASES, "resolution": RESOLUTIONS}.get(name, {}).get(
+            str(part), str(part)
+        )
+        for part in parts
+    )
+
+
+def source(name: str) -> str:
+    """Return what moved money, from the source of a ledger entry: its word and its number."""
+    kind, _, number = name.partition("/")
+    return f"{SOURCES.get(kind, kind)} {number}".strip()
+
+
+def evidence(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the evidence of a case as (what, how it is), in the order in which a person compares."""
+    known = [name for name in EVIDENCE if name in values]
+    return [
+        (EVIDENCE.get(name, name), _proof(name, values[name])) for name in [*known, *sorted(set(values) - set(known))]
+    ]
+
+
+def cell(name: str, value: Any) -> str:
+    """Return what a spreadsheet shows of a case or an account besides numbers and dates."""
+    if isinstance(value, Mapping):
+        return "；".join(f"{what} {how}" for what, how in evidence(value))
+    return {"kind": CASES, "resolution": RESOLUTIONS, "account": ACCOUNTS}.get(name, {}).get(str(value), str(value))
+
+
+def _proof(name: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "，".join(f"{what} {how}" for what, how in evidence(value))
+    if isinstance(value, list):
+        return "；".join(_proof(name, each) for each in value)
+    if isinstance(value, bool) or value is None:
+        return {True: "是", False: "否", None: "—"}[value]
+    if name.endswith("_fen"):
+        return f"¥{money(int(value))}"
+    if name == "fee_units":
+        return f"¥{Decimal(value) / 100_000:.5f}"
+    return second(value) if name in _INSTANTS else _BILLS.get(str(value), str(value))
+
+
+_INSTANTS = frozenset({"at", "our_at", "succeeded_at"})
+_BILLS = {"trade": "交易账单", "fund_flow": "资金账单"}
 
 
 def in_words(key: str | None, words: dict[str, str]) -> str:

@@ -37,6 +37,8 @@ DONE = {
     "shipped": "已记录发货。",
     "refunded": "退款已提交给微信，到账后这里会显示“已退回”。",
     "bound": "绑定已保存。",
+    "taken": "这件事现在由您负责。",
+    "closed": "已办结，写入操作记录。",
     "marked": "已标记：这台手机从现在起不计入报表。",
     "released": "已取消标记：这台手机从现在起照常计入报表。",
 }
@@ -44,6 +46,7 @@ FAULTS = {
     "form.shipment": "请填写快递公司，以及 5 到 40 位的运单号。",
     "form.amount": "退款金额要写成元，最多两位小数，并且至少退一项。",
     "form.reason": "请填写退款原因。",
+    "form.resolution": "请选择处理结果，并写明原因（2 到 500 字）。",
     "form.binding": "请填完整绑定信息，时间要是有效的日期。",
     "form.label": "请给手机起一个 1 到 40 个字的名字。",
 }
@@ -71,6 +74,7 @@ MENU = (
     Item("today", "/staff/", "今日", None),
     Item("report", "/staff/report", "点位报表", Permission.READ_REPORTS, is_whole=True),
     Item("orders", "/staff/orders", "订单", Permission.READ_ORDERS),
+    Item("finance", "/staff/finance", "财务", Permission.READ_MONEY, is_whole=True),
     Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, is_whole=True),
     Item("phone", "/staff/phone", "本机", Permission.MARK_PHONES),
     Item("trail", "/staff/audit", "操作记录", Permission.MANAGE_STAFF, is_whole=True),
@@ -86,6 +90,8 @@ def install(app: Flask) -> None:
         instant=words.instant,
         second=words.second,
         details=words.details,
+        source=words.source,
+        evidence=words.evidence,
         plain=lambda fen: words.money(fen).replace(",", ""),
         word=lambda key, kind: words.in_words(key, getattr(words, kind)),
     )

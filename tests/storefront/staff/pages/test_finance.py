@@ -1,0 +1,88 @@
+"""Finance on pages: figures beside each other, a form that asks for a reason, and states for when there is nothing."""
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from config import clock
+from storefront.roles import Role
+from tests.storefront.staff.conftest import Clerk, audited
+from tests.storefront.staff.test_finance import DAY, open_case, reconciled, take_money
+
+PERIOD = f"from={DAY}&to={DAY}"
+
+
+def text(clerk: Clerk, path: str) -> str:
+    answer = clerk.open(path)
+    assert answer.status_code == 200, path
+    return answer.get_data(as_text=True)
+
+
+def test_nothing_yet_is_said_in_words(clerk: Callable[..., Clerk]) -> None:
+    li = clerk(Role.FINANCE)
+    assert "还没有核对过" in text(li, "/finance")
+    assert "没有待处理的事项" in text(li, "/finance/cases")
+    assert "没有符合条件的事项" in text(li, "/finance/cases?state=closed")
+    assert "借贷平衡" in text(li, "/finance/ledger")
+    assert "这段时间没有变动" in text(li, "/finance/ledger?account=fees")
+
+
+def test_an_equal_day_and_one_that_differs(clerk: Callable[..., Clerk]) -> None:
+    li = clerk(Role.FINANCE)
+    reconciled()
+    assert "账实相符" in text(li, f"/finance?{PERIOD}")
+    open_case()
+    reconciled(date(2026, 11, 19), paid_fen=6080, differences=1)
+    page = text(li, "/finance?from=2026-11-18&to=2026-11-20")
+    for words in ("有差异", "微信比本店多 ¥0.90", "1 处不同", "1 件待办", "还没有核对：1 天（2026-11-18）"):
+        assert words in page
+
+
+def test_a_case_is_taken_and_ended_on_its_page(clerk: Callable[..., Clerk]) -> None:
+    li, slug = clerk(Role.FINANCE, username="li"), open_case()
+    assert slug in text(li, "/finance/cases")
+    page = text(li, f"/finance/cases/{slug}")
+    assert "¥59.90" in page
+    assert "核销差额会在总账记一笔：应收微信 +0.90 元" in page
+    assert li.send(f"/finance/cases/{slug}/owner").headers["Location"].endswith("?done=taken")
+    assert "由我负责" not in text(li, f"/finance/cases/{slug}")
+    assert "fault=form.resolution" in li.send(f"/finance/cases/{slug}/end", resolution="explained").headers["Location"]
+    end = {"resolution": "written_off", "reason": "<b>小额</b> 差异"}
+    assert li.send(f"/finance/cases/{slug}/end", **end).headers["Location"].endswith("?done=closed")
+    page = text(li, f"/finance/cases/{slug}")
+    assert "&lt;b&gt;小额&lt;/b&gt; 差异" in page
+    assert '<form method="post" action="/staff/finance' not in page
+    again = li.send(f"/finance/cases/{slug}/end", **end).headers["Location"]
+    assert again.endswith("?fault=payment.case_closed")
+    assert [act for act, _ in audited()] == ["case.taken", "case.closed"]
+
+
+def test_an_account_is_read_down_to_its_entries(clerk: Callable[..., Clerk]) -> None:
+    li = clerk(Role.FINANCE)
+    take_money()
+    page = text(li, f"/finance/ledger?{PERIOD}&account=wechat_receivable&day={DAY}")
+    for words in ("应收微信", "借贷平衡", "59.90", "收款 P1", "2026-11-20 12:00:00"):
+        assert words in page
+    assert "这一天没有分录" in text(li, f"/finance/ledger?{PERIOD}&account=wechat_receivable&day=2026-11-19")
+    assert "点一个科目" in text(li, f"/finance/ledger?{PERIOD}&account=other")
+
+
+def test_the_excel_file(clerk: Callable[..., Clerk]) -> None:
+    li = clerk(Role.FINANCE)
+    reconciled()
+    open_case()
+    answer = li.open(f"/finance.xlsx?{PERIOD}")
+    assert answer.mimetype.endswith("spreadsheetml.sheet")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="finance-2026-11-20-2026-11-20.xlsx"'
+    assert answer.get_data().startswith(b"PK")
+
+
+@pytest.mark.parametrize(
+    "query", ["from=x&to=y", "from=2030-01-01&to=2020-01-01", "from=1800-01-01", "from=2000-01-01"]
+)
+def test_any_period_is_some_period(clerk: Callable[..., Clerk], query: str) -> None:
+    li = clerk(Role.FINANCE)
+    for page in ("/finance", "/finance/ledger"):
+        text(li, f"{page}?{query}")
+    assert clock.now().year >= 2026
