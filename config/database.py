@@ -102,6 +102,9 @@ def _refuse_dead(connection: psycopg.Connection, record: Any, proxy: Any) -> Non
 
 
 _OPTIONS = f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS} -c timezone=UTC"
+# The hot statements are asked in the same shape for ever, and one plan fits all their parameters; left to itself
+# PostgreSQL plans some of them anew at each call: the list of a category took thrice as long.
+_HOT_OPTIONS = f"{_OPTIONS} -c plan_cache_mode=force_generic_plan"
 
 
 def engine() -> Engine:
@@ -191,7 +194,7 @@ class _Held:
 def _autocommit_cursor() -> psycopg.Cursor:
     held: _Held | None = getattr(_thread, "held", None)
     if held is None or held.connection.closed or held.generation != _generation:
-        connection = psycopg.connect(plain_url(), autocommit=True, options=_OPTIONS)
+        connection = psycopg.connect(plain_url(), autocommit=True, options=_HOT_OPTIONS)
         held = _thread.held = _Held(connection, _generation)
     return held.cursor
 
