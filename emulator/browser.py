@@ -7,6 +7,7 @@ an Idempotency-Key or knows that the other side takes it once.
 import contextlib
 import re
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -100,6 +101,8 @@ class Browser:
         self.token: str | None = None
         self.csrf: str | None = None
         self.person = person
+        # How often each path was asked for without an answer; the shop may have noted it all the same.
+        self.unheard: Counter[str] = Counter()
         self._patience = patience
         self._cache: dict[str, bytes] = {}
         self._session = requests.Session()
@@ -190,6 +193,7 @@ class Browser:
                     return answer
                 trouble = str(answer.status_code)
                 pause = max(pause, _retry_after(answer.headers))
+            self.unheard[urlsplit(url).path] += 1
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         raise GaveUp(f"{method} {url}: {trouble}")

@@ -8,6 +8,7 @@ import random
 import re
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -50,12 +51,16 @@ class Purchase:
 
 @dataclass
 class Trip:
-    """What one commuter leaves behind: scans that count and that do not, purchases, and whatever went wrong."""
+    """What one commuter leaves behind: scans that count and that do not, purchases, and whatever went wrong.
+
+    `perhaps` counts, by the reason to keep them out, scans without an answer: the shop may have noted them or not.
+    """
 
     person: str
     story: str
     scans: set[tuple[int, str]] = field(default_factory=set)
     kept_out: list[str] = field(default_factory=list)
+    perhaps: Counter[str] = field(default_factory=Counter)
     purchases: list[Purchase] = field(default_factory=list)
     trouble: str | None = None
 
@@ -100,10 +105,18 @@ class Rider:
 
     def scan(self, phone: Browser, spot: Spot) -> Page:
         """Scan a printed code with the camera and look at the page that it leads to."""
-        page = phone.open(f"/s/{spot.code}")
+        page = self.follow(phone, spot, unheard_as="unconfirmed")
+        self._count(phone, spot)
+        return page
+
+    def follow(self, phone: Browser, spot: Spot, *, unheard_as: str) -> Page:
+        """Open a printed link; a try without an answer may stand in the shop's books, kept out for `unheard_as`."""
+        path = f"/s/{spot.code}"
+        unheard = phone.unheard[path]
+        page = phone.open(path)
+        self.trip.perhaps[unheard_as] += phone.unheard[path] - unheard
         if page.status != 200:
             raise GaveUp(f"the code {spot.code} led to {page.status} {page.url}")
-        self._count(phone, spot)
         return page
 
     def choose(self, phone: Browser, page: Page) -> Page:

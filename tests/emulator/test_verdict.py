@@ -89,6 +89,15 @@ def test_what_is_kept_out_is_compared_too(trips: list[Trip], books: Any, after: 
     assert told(trips, books, after) == []
 
 
+@pytest.mark.parametrize(("reported", "is_right"), [(0, True), (2, True), (3, False)])
+def test_a_scan_without_an_answer_may_or_may_not_have_been_noted(
+    trips: list[Trip], books: Any, after: Any, reported: int, is_right: bool
+) -> None:
+    trips[0].perhaps["unconfirmed"] = 2
+    after["excluded"] = [{"reason": "unconfirmed", "scans": reported}]
+    assert (told(trips, books, after) == []) is is_right
+
+
 def test_a_report_that_disagrees_with_its_own_sales_is_not_believed(trips: list[Trip], books: Any, after: Any) -> None:
     after["difference"] = {"orders": 0, "net_fen": 1}
     assert told(trips, books, after) == ["the report's own difference is {'orders': 0, 'net_fen': 1}"]
