@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from subway_campaign.candidates import HORIZON
 from subway_campaign.lifecycle import Model
 
 
@@ -31,6 +32,7 @@ _DAYS = """
         FROM unnest(cast(:days AS date[])) AS day
     )
 """
+# Nothing older than the horizon is ever credited, so a day's journeys end in orders from that day to the horizon's end.
 # Whose row it is: the placement's, or without one that of the outcome and its reason.
 _WHOSE = """
     {t}.placement_id, CASE WHEN {t}.placement_id IS NULL THEN {o}.outcome ELSE '' END AS outcome,
@@ -56,9 +58,9 @@ _ORDERS = text(
         UNION ALL
         SELECT day, t.placement_id, '', '', 0, 0, 0, count(DISTINCT c.journey), 0
         FROM days
-        JOIN touches t ON t.occurred_at >= since AND t.occurred_at < until
-        JOIN conversions c ON c.journey = t.id
-        WHERE c.paid_at IS NOT NULL AND t.placement_id IS NOT NULL GROUP BY day, t.placement_id
+        JOIN conversions c ON c.placed_at >= since AND c.placed_at < until + :horizon AND c.paid_at IS NOT NULL
+        JOIN touches t ON t.id = c.journey AND t.occurred_at >= since AND t.occurred_at < until
+        WHERE t.placement_id IS NOT NULL GROUP BY day, t.placement_id
         UNION ALL
         SELECT day, d.earned_placement_id, '', '', 0, 0, 0, 0, l.paid_fen
         FROM days
@@ -126,7 +128,7 @@ def of(session: Session, *, days: Iterable[date], models: Iterable[Model]) -> Ea
     if not asked["days"]:
         return Earned((), (), ())
     return Earned(
-        session.execute(_ORDERS, asked).all(),
+        session.execute(_ORDERS, asked | {"horizon": HORIZON}).all(),
         session.execute(_CREDITS, asked | {"models": [model.value for model in models]}).all(),
         session.execute(_TOTALS, asked).all(),
     )
