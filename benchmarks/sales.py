@@ -22,13 +22,13 @@ _RECOUNT = (Path(__file__).parent / "recount.sql").read_text()
 _ONE_BY_ONE = 40
 # A day's scans, were they all made in so many minutes: the rush hours of a morning and an evening.
 _BUSY_MINUTES = 240
-# Riders who scan now what others scanned before; each phone confirms at once.
+# New riders who scan now what others scanned before; each phone confirms at once.
 _MINUTE = """
     WITH made AS (
         INSERT INTO touches (id, occurred_at, received_at, kind, surface, clock, visitor_id, code_id, binding_id,
                              placement_id, network)
-        SELECT gen_random_uuid(), now(), now(), kind, surface, clock, visitor_id, code_id, binding_id, placement_id,
-               network
+        SELECT gen_random_uuid(), now(), now(), kind, surface, clock, gen_random_uuid(), code_id, binding_id,
+               placement_id, network
         FROM touches WHERE kind = 'scan' LIMIT %(scans)s RETURNING id
     )
     INSERT INTO touch_confirmations (touch_id, confirmed_at) SELECT id, now() FROM made
@@ -159,7 +159,7 @@ def report(stand: Stand) -> Job:
     return Job(
         "report-30-days",
         1,
-        1,
+        5,
         {
             # With everything rolled up that a worker would have by now; what that costs are jobs of their own.
             "product": partial(_timed, stand, product, before=rollups.roll_up),

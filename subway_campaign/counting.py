@@ -161,7 +161,16 @@ _FIGURES = """
                    cast(extract(epoch FROM occurred_at) * 1000000 AS bigint) AS at
             FROM runs WHERE NOT album AND occurred_at - began_at >= :gap) late)
 """
-_COUNT_WHOLE, _COUNT_ROLLED, _COUNT_FRESH = (text(TREE + source + _FIGURES) for source in (_WHOLE, _ROLLED, _FRESH))
+_COUNT_WHOLE, _COUNT_ROLLED = (text(TREE + source + _FIGURES) for source in (_WHOLE, _ROLLED))
+# Of the few visitors with something waiting all are sorted into runs: the planner, who cannot know how few they are,
+# would compare each of their touches with each of the regulars.
+_COUNT_FRESH = text(
+    (TREE + _FRESH + _FIGURES)
+    .replace(
+        "FROM judged JOIN regulars USING (sign, day, visitor_id) WHERE bar IS NULL", "FROM judged WHERE bar IS NULL"
+    )
+    .replace("FROM judged WHERE bar IS NULL AND today\n", "FROM judged WHERE false\n")
+)
 
 
 def whole(session: Session, *, day: date, levels: Sequence[str], without: Waiting = NOTHING) -> Counted:
