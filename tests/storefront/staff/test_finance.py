@@ -33,7 +33,14 @@ def open_case(number: str = "P1", *, difference_fen: int | None = 90, **evidence
 
 def take_money(number: str = "P1", fen: int = 5990) -> None:
     with database.transaction() as session:
-        books.received(session, payment=number, amount_fen=fen, at=NOON)
+        ledger.transfer(
+            session,
+            debit=books.RECEIVABLE,
+            credit=books.CLEARING,
+            amount_fen=fen,
+            source=f"payment.succeeded/{number}",
+            at=NOON,
+        )
 
 
 def reconciled(day: date = DAY, **figures: int) -> None:
