@@ -478,26 +478,18 @@ def test_drift_is_named_row_by_row_and_rebuilt_away(world: World) -> None:
     assert every_report() == right
 
 
-def test_a_late_decision_that_supersedes_moves_the_money_of_its_day(world: World) -> None:
+def test_credits_that_supersede_others_move_the_money_of_their_day(world: World) -> None:
     rider = world.scan("A", beijing(3, 1)).visitor
     world.order("N1", rider, beijing(3, 1, 9), 5_000)
     rollups.roll_up()
     with database.transaction() as session:
         session.execute(
             text("""
-                WITH old AS (SELECT * FROM attribution_decisions),
-                made AS (
-                    INSERT INTO attribution_decisions (conversion_id, version, rules_version, params, cutoff_at,
-                                                       outcome, reason, evidence, flags, decided_at)
-                    SELECT conversion_id, 2, rules_version, params, cutoff_at, 'unattributed', 'no_touch', '[]', '[]',
-                           decided_at
-                    FROM old WHERE false RETURNING id
-                )
                 INSERT INTO credits (decision_id, model, line_no, touch_id, placement_id, entry, source, fen,
                                      occurred_at, cohort_at)
-                SELECT old.id, k.model, k.line_no, v.touch_id, v.placement_id, 'supersede', 'v2', v.fen,
+                SELECT k.decision_id, k.model, k.line_no, v.touch_id, v.placement_id, 'supersede', 'v2', v.fen,
                        k.occurred_at, k.cohort_at
-                FROM old JOIN credits k ON k.decision_id = old.id,
+                FROM credits k,
                      LATERAL (VALUES (k.touch_id, k.placement_id, -k.fen),
                                      (NULL::uuid, NULL::bigint, k.fen)) v (touch_id, placement_id, fen)
             """)
