@@ -65,6 +65,7 @@ class Settings:
     public_security_number: str | None
     order_pay_minutes: int
     order_receive_days: int
+    refund_second_person_fen: int
 
     @cached_property
     def is_public_https(self) -> bool:
@@ -112,6 +113,9 @@ class Settings:
             public_security_number=reader.optional("PUBLIC_SECURITY_NUMBER"),
             order_pay_minutes=reader.integer("ORDER_PAY_MINUTES", default=30, lowest=5, highest=1440),
             order_receive_days=reader.integer("ORDER_RECEIVE_DAYS", default=10, lowest=1, highest=60),
+            refund_second_person_fen=reader.integer(
+                "REFUND_SECOND_PERSON_FEN", default=50_000, lowest=0, highest=10_000_000
+            ),
         )
         if emulated and settings.is_public_https and urlsplit(settings.public_base_url).hostname not in LOOPBACK:
             reader.faults.append(

@@ -1,7 +1,8 @@
 """Refunds of orders: which lines, how much of each, and freight.
 
-Invariant: the refunds of a line that have not failed never exceed what was paid for it, nor those of the freight its
-sum; it holds because every request locks the order's row first. The money itself is the payment side's business.
+Invariant: the refunds of a line that have not failed, and those that wait for a second person, never exceed what was
+paid for it, nor those of the freight its sum; it holds because every request locks the order's row first. The money
+itself is the payment side's business.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from catalog import stock
 from config import facts
 from payments import refunds
-from storefront import books, checkout, errors, events, orders
+from storefront import books, checkout, errors, events, orders, portions
 from storefront.order_lifecycle import OrderState
 
 
@@ -36,15 +37,18 @@ def request(
     reason: str,
     key: str,
     asked_by: str,
+    pieces: Mapping[int, int] | None = None,
     now: datetime,
 ) -> RefundRequested:
-    """Ask for money to go back: `lines` maps line numbers to fen.
+    """Ask for money to go back: `lines` maps line numbers to fen, `pieces` those asked for by pieces to how many.
 
+    Pieces that have not left stay here then, and return to the shelf with the money; so do those of a line of which
+    nothing is left to ask for.
     Raises `OrderNotFound`, `OrderNotPaid`, `RefundExceedsLine` with what is left of each line, and
     `IdempotencyMismatch` when the key came with another body. The payment side publishes `refund.requested`.
     """
     order = orders.lock(session, number)
-    fingerprint = checkout.fingerprint_of({"lines": sorted(lines.items()), "freight": freight_fen, "reason": reason})
+    fingerprint = fingerprint_of(lines, freight_fen, reason)
     before = session.execute(
         text("SELECT refund_number, amount_fen, fingerprint FROM order_refunds"
              " WHERE order_id = :id AND idempotency_key = :key"),
@@ -54,9 +58,7 @@ def request(
         if bytes(before.fingerprint) != fingerprint:
             raise errors.IdempotencyMismatch
         return RefundRequested(before.refund_number, before.amount_fen, is_new=False)
-    if order.state in {OrderState.PENDING, OrderState.CANCELLED, OrderState.REFUNDED}:
-        raise errors.OrderNotPaid(state=order.state.value)
-    _check_left(session, order.id, lines, freight_fen)
+    check(session, order, lines, freight_fen)
     amount_fen = sum(lines.values()) + freight_fen
     refund = refunds.request(
         session,
@@ -67,36 +69,138 @@ def request(
         payment=order.payment_number,
         now=now,
     )
-    _write(session, order.id, refund.number, lines, freight_fen, reason, key, fingerprint, asked_by, now)
+    stays = _unsent(session, order.id, lines, pieces or {})
+    _write(
+        session,
+        order.id,
+        refund.number,
+        lines,
+        pieces or {},
+        stays,
+        freight_fen,
+        reason,
+        key,
+        fingerprint,
+        asked_by,
+        now,
+    )
     books.asked_back(session, refund=refund.number, amount_fen=amount_fen, at=now)
     return RefundRequested(refund.number, amount_fen, is_new=True)
 
 
+def fingerprint_of(lines: Mapping[int, int], freight_fen: int, reason: str) -> bytes:
+    """Return what tells a replay of a request from another request under the same key."""
+    return checkout.fingerprint_of({"lines": sorted(lines.items()), "freight": freight_fen, "reason": reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What of one line has not been asked back: fen, and pieces that no refund by pieces took; and what it was."""
+
+    fen: int
+    gone: int
+    quantity: int
+    amount_fen: int
+    consignment: int
+    is_shipped: bool
+    kept_back: int
+
+    def worth(self, pieces: int) -> int:
+        """Return what so many more pieces are worth, at most what is left. Raises `ValueError` for too many."""
+        if self.gone + pieces == self.quantity:
+            return self.fen
+        whole = portions.of_pieces(self.amount_fen, quantity=self.quantity, gone=self.gone, wanted=pieces)
+        return min(whole, self.fen)
+
+
 _LEFT = text("""
-    SELECT l.line_no, l.amount_fen - coalesce(sum(rl.amount_fen) FILTER (WHERE r.failed_at IS NULL), 0) AS left_fen
-    FROM order_lines l
-    LEFT JOIN order_refunds r ON r.order_id = l.order_id
-    LEFT JOIN order_refund_lines rl ON rl.refund_id = r.id AND rl.line_no = l.line_no
-    WHERE l.order_id = :id GROUP BY l.line_no, l.amount_fen
+    SELECT l.line_no, l.quantity, l.amount_fen, l.consignment_no, c.shipped_at IS NOT NULL AS is_shipped,
+           l.amount_fen - asked.fen - waiting.fen AS fen, asked.pieces + waiting.pieces AS gone, asked.unsent
+    FROM order_lines l JOIN consignments c USING (order_id, consignment_no),
+    LATERAL (
+        SELECT coalesce(sum(rl.amount_fen), 0)::bigint AS fen, coalesce(sum(rl.pieces), 0)::int AS pieces,
+               coalesce(sum(rl.unsent), 0)::int AS unsent
+        FROM order_refunds r JOIN order_refund_lines rl ON rl.refund_id = r.id
+        WHERE r.order_id = l.order_id AND rl.line_no = l.line_no AND r.failed_at IS NULL
+    ) asked, LATERAL (
+        SELECT coalesce(sum((p.fens ->> l.line_no::text)::bigint), 0)::bigint AS fen,
+               coalesce(sum((p.pieces ->> l.line_no::text)::int), 0)::int AS pieces
+        FROM refund_proposals p WHERE p.order_id = l.order_id AND p.state = 'waiting'
+    ) waiting
+    WHERE l.order_id = :id
 """)
+_FREIGHT_LEFT = text("""
+    SELECT freight_fen
+        - (SELECT coalesce(sum(r.freight_fen), 0) FROM order_refunds r WHERE r.order_id = o.id AND r.failed_at IS NULL)
+        - (SELECT coalesce(sum(p.freight_fen), 0) FROM refund_proposals p
+           WHERE p.order_id = o.id AND p.state = 'waiting')
+    FROM orders o WHERE o.id = :id
+""")
+
+
+def standing(session: Session, order_id: int) -> dict[int, Left]:
+    """Return what is left of each line."""
+    return {
+        row.line_no: Left(
+            fen=row.fen,
+            gone=row.gone,
+            quantity=row.quantity,
+            amount_fen=row.amount_fen,
+            consignment=row.consignment_no,
+            is_shipped=row.is_shipped,
+            kept_back=row.unsent,
+        )
+        for row in session.execute(_LEFT, {"id": order_id})
+    }
+
+
+def priced(
+    session: Session, *, number: str, key: str, lines: Mapping[int, int | None], pieces: Mapping[int, int]
+) -> dict[int, int]:
+    """Return what to ask back of each line in fen, where None stands for what its `pieces` are worth.
+
+    A `key` that was used finds the worth that it had then, so that a replay is one. Raises `RefundExceedsLine` for
+    more pieces than are left.
+    """
+    order = orders.lock(session, number)
+    before = _asked_before(session, order.id, key)
+    left = standing(session, order.id)
+    found = {}
+    for line, fen in lines.items():
+        if fen is not None or line in before:
+            found[line] = before[line] if fen is None else fen
+            continue
+        if line not in left or left[line].gone + pieces[line] > left[line].quantity:
+            raise errors.RefundExceedsLine(lines=[{"line": no, "left_fen": each.fen} for no, each in left.items()])
+        found[line] = left[line].worth(pieces[line])
+    return found
+
+
+def _asked_before(session: Session, order_id: int, key: str) -> dict[int, int]:
+    rows = session.execute(
+        text("""
+            SELECT rl.line_no, rl.amount_fen FROM order_refunds r JOIN order_refund_lines rl ON rl.refund_id = r.id
+            WHERE r.order_id = :id AND r.idempotency_key = :key
+            UNION ALL
+            SELECT f.key::int, f.value::bigint FROM refund_proposals p, jsonb_each_text(p.fens) f
+            WHERE p.order_id = :id AND p.idempotency_key = :key AND p.state <> 'approved'
+        """),
+        {"id": order_id, "key": key},
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def remaining(session: Session, order_id: int) -> tuple[dict[int, int], int]:
     """Return how many fen of each line, and of the freight, have not been asked back yet."""
-    lines = {row.line_no: int(row.left_fen) for row in session.execute(_LEFT, {"id": order_id})}
-    freight_fen = session.execute(
-        text("""
-            SELECT freight_fen - (SELECT coalesce(sum(r.freight_fen), 0)
-                                  FROM order_refunds r WHERE r.order_id = o.id AND r.failed_at IS NULL)
-            FROM orders o WHERE o.id = :id
-        """),
-        {"id": order_id},
-    ).scalar_one()
-    return lines, int(freight_fen)
+    lines = {line: left.fen for line, left in standing(session, order_id).items()}
+    return lines, int(session.execute(_FREIGHT_LEFT, {"id": order_id}).scalar_one())
 
 
-def _check_left(session: Session, order_id: int, lines: Mapping[int, int], freight_fen: int) -> None:
-    left, freight_left = remaining(session, order_id)
+def check(session: Session, order: orders.Standing, lines: Mapping[int, int], freight_fen: int) -> None:
+    """Raise `OrderNotPaid` or `RefundExceedsLine` unless so much can be asked of this locked order."""
+    if order.state in {OrderState.PENDING, OrderState.CANCELLED, OrderState.REFUNDED}:
+        raise errors.OrderNotPaid(state=order.state.value)
+    left, freight_left = remaining(session, order.id)
     wrong = {line: fen for line, fen in lines.items() if line not in left or not 0 < fen <= left[line]}
     if wrong or not 0 <= freight_fen <= freight_left or not (lines or freight_fen):
         raise errors.RefundExceedsLine(
@@ -104,11 +208,23 @@ def _check_left(session: Session, order_id: int, lines: Mapping[int, int], freig
         )
 
 
+def _unsent(session: Session, order_id: int, lines: Mapping[int, int], pieces: Mapping[int, int]) -> dict[int, int]:
+    """Return how many pieces of each line never leave once this much of it goes back."""
+    stays = {}
+    for line, left in standing(session, order_id).items():
+        if line in lines and not left.is_shipped:
+            here = left.quantity - left.kept_back
+            stays[line] = here if lines[line] == left.fen else min(pieces.get(line, 0), here)
+    return stays
+
+
 def _write(
     session: Session,
     order_id: int,
     refund_number: str,
     lines: Mapping[int, int],
+    pieces: Mapping[int, int],
+    stays: Mapping[int, int],
     freight_fen: int,
     reason: str,
     key: str,
@@ -124,9 +240,10 @@ def _write(
                 VALUES (:order_id, :refund, :amount_fen, :freight_fen, :reason, :asked_by, :key, :fingerprint, :now)
                 RETURNING id
             )
-            INSERT INTO order_refund_lines (refund_id, line_no, amount_fen)
-            SELECT asked.id, l.line_no, l.fen
-            FROM asked, unnest(cast(:line_nos AS smallint[]), cast(:fens AS bigint[])) AS l (line_no, fen)
+            INSERT INTO order_refund_lines (refund_id, line_no, amount_fen, pieces, unsent)
+            SELECT asked.id, l.*
+            FROM asked, unnest(cast(:line_nos AS smallint[]), cast(:fens AS bigint[]), cast(:pieces AS int[]),
+                               cast(:unsent AS int[])) AS l
         """),
         {
             "order_id": order_id,
@@ -140,6 +257,8 @@ def _write(
             "now": now,
             "line_nos": list(lines),
             "fens": list(lines.values()),
+            "pieces": [pieces.get(line, 0) for line in lines],
+            "unsent": [stays.get(line, 0) for line in lines],
         },
     )
 
@@ -148,8 +267,7 @@ def record_refunded(session: Session, *, refund: str, number: str, refunded_at: 
     """Write that a refund's money went back, and publish `order.refunded` with its lines.
 
     A refund that belongs to no request of ours (money that could not be honoured) changes no order. The order is
-    refunded once nothing is left of it. Goods that never left the warehouse go back on the shelf with the refund that
-    leaves nothing of their line.
+    refunded once nothing is left of it. Pieces that stayed in the warehouse because of it go back on the shelf.
     """
     order = orders.lock(session, number)
     row = session.execute(
@@ -180,7 +298,7 @@ def record_refunded(session: Session, *, refund: str, number: str, refunded_at: 
             "refunded_at": refunded_at.isoformat(),
         },
     )
-    _return_unshipped(session, order, row.id, refund)
+    _return_unsent(session, order, row.id, refund)
 
 
 def _is_all_back(session: Session, order_id: int) -> bool:
@@ -195,19 +313,17 @@ def _is_all_back(session: Session, order_id: int) -> bool:
     return bool(is_all_back)
 
 
-def _return_unshipped(session: Session, order: orders.Standing, refund_id: int, refund: str) -> None:
-    unshipped = session.execute(
+def _return_unsent(session: Session, order: orders.Standing, refund_id: int, refund: str) -> None:
+    unsent = session.execute(
         text("""
-            SELECT l.sku, l.quantity FROM order_lines l JOIN consignments c USING (order_id, consignment_no)
+            SELECT l.sku, mine.unsent FROM order_lines l
             JOIN order_refund_lines mine ON mine.refund_id = :refund_id AND mine.line_no = l.line_no
-            WHERE l.order_id = :id AND c.shipped_at IS NULL AND l.amount_fen = (
-                SELECT sum(rl.amount_fen) FROM order_refund_lines rl JOIN order_refunds r ON r.id = rl.refund_id
-                WHERE r.order_id = l.order_id AND rl.line_no = l.line_no AND r.refunded_at IS NOT NULL)
+            WHERE l.order_id = :id AND mine.unsent > 0
         """),
         {"id": order.id, "refund_id": refund_id},
     ).all()
-    if unshipped:
-        lines = {row.sku: row.quantity for row in unshipped}
+    if unsent:
+        lines = {row.sku: row.unsent for row in unsent}
         stock.restore(session, reference=order.stock_reference, lines=lines, key=refund)
 
 

@@ -237,6 +237,90 @@ class RefundExceedsLine(Conflict):
     message = "退款金额超过可退金额"
 
 
+class SecondPersonRequired(Conflict):
+    """A refund above the limit is approved by another account than the one that asked for it."""
+
+    code = "aftersales.second_person_required"
+    message = "大额退款须由另一位同事批准"
+
+
+class ProposalDecided(Conflict):
+    """This refund was approved or rejected before."""
+
+    code = "aftersales.proposal_decided"
+    message = "这笔退款已有人处理"
+
+
+class ProposalNotFound(NotFound):
+    """No refund waits for a second person under this number."""
+
+    code = "aftersales.proposal_not_found"
+    message = "没有这笔待批退款"
+
+
+class ClaimNotFound(NotFound):
+    """There is no such after-sales claim, or it is somebody else's."""
+
+    code = "aftersales.not_found"
+    message = "售后申请不存在"
+
+
+class ClaimMoved(Conflict):
+    """The claim is not in a state that allows this any more; `details.state` says where it stands."""
+
+    code = "aftersales.moved"
+    message = "售后申请的状态已变化，请刷新后再试"
+
+
+class AddressMissing(Invalid):
+    """A return is approved with the address that the goods go to."""
+
+    code = "aftersales.address_missing"
+    message = "请填写退货地址"
+
+
+class QuantityClaimed(Conflict):
+    """More pieces are claimed for than are left without a claim; `details.lines` say how many are."""
+
+    code = "aftersales.quantity_claimed"
+    message = "申请数量超过可申请的数量"
+
+
+class ReturnRequired(Conflict):
+    """Goods that were sent and are not faulty go back for their money: claim a return."""
+
+    code = "aftersales.return_required"
+    message = "商品已发出，请申请退货退款"
+
+
+class NothingToReturn(Conflict):
+    """Goods that were never sent need not be sent back: claim a refund."""
+
+    code = "aftersales.nothing_to_return"
+    message = "商品尚未发出，请申请仅退款"
+
+
+class NotReturnable(Conflict):
+    """The law's seven days do not cover perishable goods."""
+
+    code = "aftersales.not_returnable"
+    message = "鲜活易腐商品不适用七日无理由退货，如有质量问题请选择对应原因"
+
+
+class ReturnWindowOver(Conflict):
+    """The seven days to return goods without a reason are over; `details.until` says since when."""
+
+    code = "aftersales.window_over"
+    message = "已超过七日无理由退货期限，如有质量问题请选择对应原因"
+
+
+class SealRequired(Conflict):
+    """These goods can only be returned unopened, as was confirmed when they were bought."""
+
+    code = "aftersales.seal_required"
+    message = "该商品拆封后不适用七日无理由退货，请确认商品未拆封"
+
+
 class IdempotencyMismatch(Conflict):
     """The key was used before with another body."""
 

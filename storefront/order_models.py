@@ -116,11 +116,17 @@ class OrderRefund(Base):
 
 
 class OrderRefundLine(Base):
-    """How much of a refund belongs to one line of the order."""
+    """How much of a refund belongs to one line of the order, and which of its pieces."""
 
     __tablename__ = "order_refund_lines"
-    __table_args__ = (CheckConstraint("amount_fen > 0", name="positive"),)
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0", name="positive"),
+        CheckConstraint("pieces >= 0 AND unsent >= 0", name="pieces_not_negative"),
+    )
 
     refund_id: Mapped[int] = mapped_column(ForeignKey("order_refunds.id"), primary_key=True)
     line_no: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     amount_fen: Mapped[Fen]
+    # How many pieces it was asked for, when it was by pieces; and how many never leave because of it.
+    pieces: Mapped[int] = mapped_column(server_default=text("0"))
+    unsent: Mapped[int] = mapped_column(server_default=text("0"))

@@ -47,6 +47,12 @@ _FORGET_RECIPIENTS = text("""
         ORDER BY o.id LIMIT :at_most)
     RETURNING id
 """)
+_FORGET_WORDS_OF_CLAIMS = text("""
+    UPDATE claims SET note = '', answer = '', return_address = '', fingerprint = '' WHERE id IN (
+        SELECT id FROM claims WHERE ended_at < :before AND (note || answer || return_address) <> ''
+        ORDER BY id LIMIT :at_most)
+    RETURNING id
+""")
 _FORGET_LINKS = text("""
     DELETE FROM order_links WHERE link_digest IN (
         SELECT l.link_digest FROM order_links l JOIN orders o ON o.number = l.order_number
@@ -88,6 +94,7 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
         "guests' carts": (timedelta(), _run(_FORGET_CARTS)),
         "visitors of orders": (erasure.LINK_LIFE, _run(_FORGET_VISITORS_OF_ORDERS)),
         "recipients of orders": (RECORDS_LIVE, _run(_FORGET_RECIPIENTS)),
+        "words of claims": (RECORDS_LIVE, _run(_FORGET_WORDS_OF_CLAIMS)),
         "links to orders": (timedelta(), _run(_FORGET_LINKS)),
         "staff phones": (erasure.LINK_LIFE, _run(_FORGET_PHONES)),
     }

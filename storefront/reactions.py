@@ -13,7 +13,7 @@ from config import clock, facts, jobs
 from config.facts import Occurrence
 from payments import facts as payment_facts
 from payments import refunds
-from storefront import aftersales, events, orders
+from storefront import aftersales, claims, events, orders
 from subway_campaign import conversions
 
 
@@ -56,6 +56,19 @@ def release_refund(session: Session, occurrence: Occurrence) -> None:
     aftersales.record_failed(session, refund=values["refund"], number=values["reference"], now=clock.now())
 
 
+@facts.on(payment_facts.REFUND_FAILED, queue=jobs.MONEY)
+def reopen_claim(session: Session, occurrence: Occurrence) -> None:
+    """Let staff decide anew on the claim whose refund failed."""
+    values = occurrence.values
+    claims.reopen_failed(session, order=values["reference"], refund=values["refund"], now=clock.now())
+
+
+@facts.on(events.REFUND_REJECTED)
+def reopen_rejected_claim(session: Session, occurrence: Occurrence) -> None:
+    """Let staff decide anew on the claim whose refund a second person rejected."""
+    claims.reopen(session, order=occurrence.values["order"], key=occurrence.values["key"], now=clock.now())
+
+
 @facts.on_outside(events.ORDER_CANCELLED)
 def close_payment(occurrence: Occurrence) -> None:
     """Close the payment of a cancelled order, so that nobody pays for nothing."""
@@ -79,6 +92,12 @@ def credit_placement(session: Session, occurrence: Occurrence) -> None:
         paid_at=datetime.fromisoformat(occurrence.values["paid_at"]),
         lines={line.line_no: line.amount_fen for line in _lines(session, number)},
     )
+
+
+@facts.on(events.ORDER_REFUNDED)
+def settle_claim(session: Session, occurrence: Occurrence) -> None:
+    """End the after-sales claim whose money went back."""
+    claims.settle(session, order=occurrence.values["order"], refund=occurrence.values["refund"], now=clock.now())
 
 
 @facts.on(events.ORDER_REFUNDED)

@@ -7,6 +7,7 @@ from config.schemas import HouseApi
 from storefront import guard
 from storefront.api import (
     addresses,
+    aftersales,
     cart,
     halls,
     notifications,
@@ -20,7 +21,7 @@ from storefront.api import (
     verification,
 )
 
-_NOUNS = (sessions, oauth, touches, halls, products, cart, addresses, quotes, orders, notifications, scans)
+_NOUNS = (sessions, oauth, touches, halls, products, cart, addresses, quotes, orders, aftersales, notifications, scans)
 
 
 class Number(BaseConverter):

@@ -16,10 +16,10 @@ from config import clock, database, settings
 from config.errors import AppError
 from payments import collect
 from payments.lifecycle import Channel
-from storefront import checkout, declarations, errors, guard, order_links, order_views, orders
+from storefront import checkout, claim_views, declarations, errors, guard, order_links, order_views, orders
 from storefront.actors import ActorKind
 from storefront.declaration_models import DeclarationKind
-from storefront.h5 import callers, formats, pages, progress
+from storefront.h5 import aftersales, callers, formats, pages, progress
 from storefront.h5.viewmodels import Consignment, OrderCard, OrderLine, OrderPage, OrdersPage, Progress
 
 blueprint = Blueprint("h5_following", __name__)
@@ -132,6 +132,7 @@ def _page(number: str, *, notice: str = "", link_url: str = "", status: int = 20
     with database.transaction() as session:
         found = order_views.find(session, shopper_id=guard.shopper_id(), number=number)
         declared = declarations.listing(session, order=number)
+        claimed = claim_views.of_order(session, shopper_id=guard.shopper_id(), order=number)
     page = replace(
         _shown(found),
         declared=tuple(DECLARED[kind] for kind in declared),
@@ -140,6 +141,8 @@ def _page(number: str, *, notice: str = "", link_url: str = "", status: int = 20
         notice=notice,
         can_link=buyer.kind is ActorKind.GUEST and found["paid_at"] is not None,
         link_url=link_url,
+        claims=aftersales.cards(claimed),
+        can_claim=found["state"] in aftersales.CLAIMABLE,
     )
     return _private(pages.render("h5/order.html", status=status, page=page))
 

@@ -29,7 +29,7 @@ def describe(
     headline, detail, tone, step = {
         "paid": ("已支付", "商家正在备货，发货后会在这里更新物流单号。", "good", 2),
         "shipped": ("已发货", "全部商品已寄出，请留意快递电话。", "good", 3),
-        "received": ("已收货", "感谢选购。如有质量问题，请凭订单号联系客服。", "good", 4),
+        "received": ("已收货", "感谢选购。商品有问题或想退货，可以在下方申请售后。", "good", 4),
         "refunded": ("已退款", "款项已原路退回，到账时间以微信支付通知为准。", "calm", 0),
     }[state]
     return Progress(headline=headline, detail=detail, tone=tone, step=step)

@@ -5,7 +5,6 @@ who ship, and whoever reads or changes something of a person leaves an entry in 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,22 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import names
-from storefront import aftersales, audit, order_views, shipping
+from storefront import aftersales, audit, order_views, proposals, shipping
 from storefront.actors import Actor
 from storefront.errors import NotPermitted, OrderNotFound
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
 from storefront.staff import accounts, sight
 from subway_campaign import decisions, listings
-
-
-@dataclass(frozen=True)
-class Refunded:
-    """An accepted refund; `is_new` is False for a replay."""
-
-    refund: str
-    amount_fen: int
-    is_new: bool
 
 
 def listing(
@@ -109,25 +99,29 @@ def refund(
     actor: Actor,
     *,
     number: str,
-    lines: Mapping[int, int],
+    lines: Mapping[int, int | None],
+    pieces: Mapping[int, int] | None = None,
     freight_fen: int,
     reason: str,
     key: str,
     now: datetime,
-) -> Refunded:
+) -> proposals.Asked:
     """Ask for money of `lines` (number → fen) and of the freight to go back, once per `key`.
 
+    `pieces` says how many pieces of a line it is for, when it is; None for its fen is then what they cost. Above the
+    limit it waits for a second person.
     Raises `OrderNotFound`, `NotPermitted` for goods (or a freight shared with goods) out of sight, and what
-    `aftersales.request` does.
+    `proposals.ask` does.
     """
     order, seen = _seen(session, actor, number, Permission.REFUND_ORDERS)
     touched = [line["product"] for line in order["lines"] if line["line"] in lines or freight_fen]
     if not seen.covers(touched):
         raise NotPermitted(permission=Permission.REFUND_ORDERS)
-    asked = aftersales.request(
+    asked = proposals.ask(
         session,
         number=number,
-        lines=lines,
+        lines=aftersales.priced(session, number=number, key=key, lines=lines, pieces=pieces or {}),
+        pieces=pieces,
         freight_fen=freight_fen,
         reason=reason,
         key=key,
@@ -140,10 +134,16 @@ def refund(
             actor,
             "order.refund_requested",
             number,
-            {"refund": asked.number, "amount_fen": asked.amount_fen, "freight_fen": freight_fen, "reason": reason},
+            {
+                "refund": asked.refund,
+                "proposal": asked.proposal,
+                "amount_fen": asked.amount_fen,
+                "freight_fen": freight_fen,
+                "reason": reason,
+            },
             now=now,
         )
-    return Refunded(refund=asked.number, amount_fen=asked.amount_fen, is_new=asked.is_new)
+    return asked
 
 
 def _seen(session: Session, actor: Actor, number: str, permission: Permission) -> tuple[dict[str, Any], sight.Sight]:

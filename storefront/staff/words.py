@@ -3,6 +3,7 @@
 Invariant: pure; a word that is missing here shows itself as its own key, never as an error.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -21,6 +22,24 @@ STATES = {
 CANCELLED_BY = {"shopper": "买家取消", "staff": "工作人员取消", "expiry": "超时未付款"}
 PAYMENTS = {"open": "未付款", "confirming": "确认中", "succeeded": "已收款", "closed": "已关闭"}
 CHANNELS = {"miniprogram": "小程序支付", "official": "公众号支付", "h5": "H5 支付", "native": "扫码支付"}
+CLAIMS = {
+    "filed": "待处理",
+    "approved": "待寄回",
+    "sent_back": "待收退货",
+    "refunding": "退款中",
+    "refunded": "已退款",
+    "refused": "已拒绝",
+    "withdrawn": "买家撤销",
+    "lapsed": "逾期关闭",
+}
+CLAIM_KINDS = {"refund": "仅退款", "return": "退货退款"}
+CAUSES = {
+    "no_reason": "不想要了",
+    "damaged": "破损",
+    "quality": "质量问题",
+    "wrong_item": "发错商品",
+    "not_received": "没有收到",
+}
 LEVELS = {
     "medium": "媒介",
     "network": "线网",
@@ -66,6 +85,13 @@ ACTS = {
     "staff.disabled": "停用账号",
     "order.shipped": "发货",
     "order.refund_requested": "申请退款",
+    "claim.approved": "同意售后",
+    "claim.refused": "拒绝售后",
+    "claim.goods_received": "确认收到退货",
+    "refund.approved": "批准大额退款",
+    "refund.rejected": "驳回大额退款",
+    "refund.sent_to_card": "异常退款转银行卡",
+    "refund.transferred": "异常退款已转账",
     "order.address_seen": "查看收货信息",
     "placement.created": "新建点位",
     "placement.renamed": "点位改名",
@@ -148,6 +174,11 @@ EVIDENCE = {
 }
 DETAILS = {
     "amount_fen": "金额",
+    "restocked": "重新上架",
+    "proposal": "待批编号",
+    "order": "订单",
+    "note": "备注",
+    "bank_reference": "银行流水号",
     "carrier": "快递",
     "case_number": "单号",
     "count": "数量",
@@ -168,6 +199,8 @@ DETAILS = {
     "roles": "角色",
     "tracking_number": "运单号",
 }
+_YUAN = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?", re.ASCII)
+_LINE_FIELD = re.compile(r"line[1-9][0-9]{0,2}", re.ASCII)
 WEEKDAYS = "一二三四五六日"
 
 
@@ -175,6 +208,17 @@ def money(fen: int) -> str:
     """Return an amount in fen as yuan with two decimals and thousands apart."""
     sign, fen = ("-", -fen) if fen < 0 else ("", fen)
     return f"{sign}{fen // 100:,}.{fen % 100:02d}"
+
+
+def fen(yuan: str) -> int | None:
+    """Return what was typed in yuan as fen, nothing typed being nothing; None when it is no amount."""
+    match = _YUAN.fullmatch(yuan.strip() or "0")
+    return int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else None
+
+
+def typed_fens(form: Mapping[str, str]) -> dict[int, int | None]:
+    """Return line number → fen of the fields `line1`, `line2` … of a form, None for what is no amount."""
+    return {int(name[4:]): fen(typed) for name, typed in form.items() if _LINE_FIELD.fullmatch(name)}
 
 
 def count(number: int) -> str:

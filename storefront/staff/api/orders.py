@@ -5,6 +5,7 @@ Invariant: goods out of the role's scope do not exist here; a refund happens onc
 
 from typing import Any
 
+import marshmallow as ma
 from flask import Response
 from marshmallow import fields, validate
 
@@ -35,10 +36,16 @@ class StaffOrderSearch(PageArgs):
 
 
 class RefundLine(Schema):
-    """How much of one line goes back."""
+    """How much of one line goes back, in fen or in pieces; in both when pieces are worth less than they cost."""
 
     line = Int(required=True, low=1, high=999)
-    amount_fen = Int(required=True, low=1)
+    amount_fen = Int(low=1)
+    quantity = Int(low=1, high=999)
+
+    @ma.validates_schema
+    def _something(self, data: dict[str, Any], **_: Any) -> None:
+        if "amount_fen" not in data and "quantity" not in data:
+            raise ma.ValidationError("请给出退款金额或件数", "amount_fen")
 
 
 class RefundWanted(Schema):
@@ -120,10 +127,11 @@ class StaffOrder(StaffOrderSummary):
 
 
 class RefundAccepted(Answer):
-    """A refund on its way to WeChat."""
+    """A refund on its way to WeChat, or, above the limit, a `proposal` that waits for a second person."""
 
     order = fields.String()
-    refund = fields.String()
+    refund = fields.String(allow_none=True)
+    proposal = fields.String(allow_none=True)
     amount_fen = fields.Integer()
 
 
@@ -204,7 +212,7 @@ _EXAMPLE = {
     ],
     "freight_refundable_fen": 0,
 }
-_ACCEPTED = {"order": "2611214815162342", "refund": "R7K3M9X2P4QWE", "amount_fen": 2990}
+_ACCEPTED = {"order": "2611214815162342", "refund": "R7K3M9X2P4QWE", "proposal": None, "amount_fen": 2990}
 
 
 @blueprint.get("/orders")
@@ -272,10 +280,12 @@ def explain(number: str) -> Response:
     errors.IdempotencyMismatch,
     payment_errors.NothingToRefund,
     payment_errors.RefundTooLarge,
+    payment_errors.RefundTooLate,
+    payment_errors.TooManyRefunds,
 )
 def refund(header: dict[str, Any], given: dict[str, Any], number: str) -> Response:
-    """Give money back, line by line."""
-    lines = {line["line"]: line["amount_fen"] for line in given["lines"]}
+    """Give money back, line by line, in fen or in pieces."""
+    lines = {line["line"]: line.get("amount_fen") for line in given["lines"]}
     if len(lines) < len(given["lines"]):
         raise errors.LinesInvalid(lines=sorted(lines))
     with database.transaction() as session:
@@ -284,12 +294,13 @@ def refund(header: dict[str, Any], given: dict[str, Any], number: str) -> Respon
             guard.actor(),
             number=number,
             lines=lines,
+            pieces={line["line"]: line["quantity"] for line in given["lines"] if "quantity" in line},
             freight_fen=given["freight_fen"],
             reason=given["reason"],
             key=header["key"],
             now=clock.now(),
         )
-    body = {"order": number, "refund": asked.refund, "amount_fen": asked.amount_fen}
+    body = {"order": number, "refund": asked.refund, "proposal": asked.proposal, "amount_fen": asked.amount_fen}
     return said(body, 201 if asked.is_new else 200)
 
 

@@ -17,7 +17,6 @@ from storefront.staff.pages import frame
 
 blueprint = Blueprint("staff_pages_orders", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
-_YUAN = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?", re.ASCII)
 _TRACKING = re.compile(r"[0-9A-Za-z-]{5,40}", re.ASCII)
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
 _CARRIERS = ("顺丰速运", "中通快递", "圆通速递", "申通快递", "韵达速递", "邮政 EMS", "京东物流", "极兔速递", "德邦快递")
@@ -122,15 +121,15 @@ def review(number: str) -> Response:
 def refund(number: str) -> Response:
     """Give money back, once per reviewed form."""
     path, form = f"/orders/{number}", request.form
-    lines = {int(name[4:]): _fen(form[name]) for name in form if re.fullmatch(r"line[1-9][0-9]{0,2}", name, re.ASCII)}
-    freight_fen, reason = _fen(form.get("freight", "0")), form.get("reason", "").strip()[:80]
+    lines = words.typed_fens(form)
+    freight_fen, reason = words.fen(form.get("freight", "0")), form.get("reason", "").strip()[:80]
     if freight_fen is None or None in lines.values() or not _KEY.fullmatch(form.get("key", "")):
         return frame.back(path, fault="form.amount")
     if not reason:
         return frame.back(path, fault="form.reason")
     try:
         with database.transaction() as session:
-            order_desk.refund(
+            asked = order_desk.refund(
                 session,
                 guard.actor(),
                 number=number,
@@ -142,7 +141,7 @@ def refund(number: str) -> Response:
             )
     except (Conflict, Invalid) as error:
         return frame.refused(path, error)
-    return frame.back(path, done="refunded")
+    return frame.back(path, done="refunded" if asked.refund else "refund_waits")
 
 
 @blueprint.get("/orders/<number:number>/attribution")
@@ -174,13 +173,7 @@ def _amounts(order: dict[str, Any], form: Any) -> tuple[dict[int, int] | None, i
     if form.get("all") == "yes":
         left = {line["line"]: line["refundable_fen"] for line in order["lines"] if line["refundable_fen"]}
         return left, order["freight_refundable_fen"]
-    typed = {line["line"]: _fen(form.get(f"line{line['line']}", "")) for line in order["lines"]}
+    typed = {line["line"]: words.fen(form.get(f"line{line['line']}", "")) for line in order["lines"]}
     if None in typed.values():
         return None, None
-    return {line: fen for line, fen in typed.items() if fen}, _fen(form.get("freight", ""))
-
-
-def _fen(yuan: str) -> int | None:
-    """Return what was typed in yuan as fen, nothing typed being nothing; None when it is no amount."""
-    match = _YUAN.fullmatch(yuan.strip() or "0")
-    return int(match[1]) * 100 + int((match[2] or "").ljust(2, "0")) if match else None
+    return {line: fen for line, fen in typed.items() if fen}, words.fen(form.get("freight", ""))
