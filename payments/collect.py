@@ -6,9 +6,10 @@ unknown is repeated word for word or asked about, and another number is used onl
 
 import ipaddress
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -143,14 +144,21 @@ def check_due(*, now: datetime, limit: int = 50) -> int:
 
 def current(session: Session, *, reference: str) -> PaymentView | None:
     """Return the payment that matters for a reference: the one that succeeded, else the open one, else the last."""
+    return currents(session, references=[reference]).get(reference)
+
+
+def currents(session: Session, *, references: Sequence[str]) -> dict[str, PaymentView]:
+    """Return the payment that matters for each reference that has any, as `current` does."""
     session.flush()
-    row = database.driver_connection(session).execute(_CURRENT, (reference,), prepare=True).fetchone()
-    if row is None:
-        return None
-    number, kept_for, channel, appid, amount_fen, state, is_confirming, is_disputed, opened_at, pay_until, *paid = row
+    views = map(_view, database.run(session, _CURRENTS, (list(references),)))
+    return {view.reference: view for view in views}
+
+
+def _view(row: tuple[Any, ...]) -> PaymentView:
+    number, reference, channel, appid, amount_fen, state, is_confirming, is_disputed, opened_at, pay_until, *paid = row
     return PaymentView(
         number=number,
-        reference=kept_for,
+        reference=reference,
         channel=Channel(channel),
         appid=appid,
         amount_fen=amount_fen,
@@ -335,13 +343,13 @@ def _is_paid(session: Session, reference: str) -> bool:
 
 
 # The columns of `PaymentView`, in its order.
-_CURRENT = """
-    SELECT number, reference, channel, appid, amount_fen, state,
+_CURRENTS = """
+    SELECT DISTINCT ON (reference) number, reference, channel, appid, amount_fen, state,
            state = 'open' AND asked_at IS NOT NULL AND (answered_at IS NULL OR answered_at < asked_at),
            state = 'open' AND next_check_at IS NULL,
            opened_at, pay_until, succeeded_at, transaction_id
-    FROM payments WHERE reference = %s
-    ORDER BY CASE state WHEN 'succeeded' THEN 0 WHEN 'open' THEN 1 ELSE 2 END, id DESC LIMIT 1
+    FROM payments WHERE reference = ANY(%s::text[])
+    ORDER BY reference, CASE state WHEN 'succeeded' THEN 0 WHEN 'open' THEN 1 ELSE 2 END, id DESC
 """
 _ASK = text("""
     UPDATE payments SET asked_at = :now

@@ -83,10 +83,8 @@ def listing(
 ) -> dict[str, Any]:
     """Return a page of a shopper's orders, newest first: `{"items": [...], "next_cursor": str | None}`."""
     rows = _page(session, "o.shopper_id = :shopper_id", {"shopper_id": shopper_id}, state, cursor, limit)
-    items = [
-        _for_shopper(row, collect.current(session, reference=row["number"]), _way_back(session, row))
-        for row in rows[:limit]
-    ]
+    views = collect.currents(session, references=[row["number"] for row in rows])
+    items = [_for_shopper(row, views.get(row["number"]), _way_back(session, row)) for row in rows[:limit]]
     return {"items": items, "next_cursor": _next(rows, limit)}
 
 
@@ -95,7 +93,7 @@ def staff_find(session: Session, *, number: str) -> dict[str, Any]:
     row = _read(session, number)
     if row is None:
         raise errors.OrderNotFound
-    return _for_staff(session, row)
+    return _for_staff(row, collect.current(session, reference=number), _way_back(session, row))
 
 
 def staff_listing(
@@ -118,7 +116,9 @@ def staff_listing(
         owned += " AND EXISTS (SELECT FROM order_lines l WHERE l.order_id = o.id AND l.product_slug = ANY(:products))"
         params["products"] = list(products)
     rows = _page(session, owned, params, state, cursor, limit)
-    return {"items": [_for_staff(session, row) for row in rows[:limit]], "next_cursor": _next(rows, limit)}
+    views = collect.currents(session, references=[row["number"] for row in rows])
+    items = [_for_staff(row, views.get(row["number"]), _way_back(session, row)) for row in rows[:limit]]
+    return {"items": items, "next_cursor": _next(rows, limit)}
 
 
 def _read(session: Session, number: str) -> dict[str, Any] | None:
@@ -202,8 +202,7 @@ def _for_shopper(row: Any, view: collect.PaymentView | None, way_back: tuple[int
     return {**_common(row, way_back), "payment": {"state": _payment_state(view, OrderState(row["state"]))}}
 
 
-def _for_staff(session: Session, row: Any) -> dict[str, Any]:
-    view = collect.current(session, reference=row["number"])
+def _for_staff(row: Any, view: collect.PaymentView | None, way_back: tuple[int, int]) -> dict[str, Any]:
     payment = {
         "number": view.number if view else None,
         "state": _payment_state(view, OrderState(row["state"])),
@@ -211,7 +210,7 @@ def _for_staff(session: Session, row: Any) -> dict[str, Any]:
         "transaction_id": view.transaction_id if view else None,
         "succeeded_at": _instant(view.succeeded_at) if view else None,
     }
-    return {**_common(row, _way_back(session, row)), "refunds": row["refunds"], "payment": payment}
+    return {**_common(row, way_back), "refunds": row["refunds"], "payment": payment}
 
 
 def _instant(at: datetime | None) -> str | None:

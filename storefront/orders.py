@@ -279,10 +279,11 @@ def _due(now: datetime) -> list[tuple[str, bool]]:
             text("SELECT number FROM orders WHERE state = 'pending' AND pay_until < :before ORDER BY pay_until"),
             {"before": now - EXPIRY_GRACE},
         ).all()
-        views = {number: collect.current(session, reference=number) for number in numbers}
+        views = collect.currents(session, references=numbers)
+    due = [(number, views.get(number)) for number in numbers]
     return [
         (number, view is not None and view.state is PaymentState.OPEN)
-        for number, view in views.items()
+        for number, view in due
         if view is None or not view.is_disputed
     ]
 

@@ -11,20 +11,15 @@ from marshmallow import fields
 from config import clock, database
 from config.schemas import Blueprint
 from storefront import addresses, errors, guard
-from storefront.api.shapes import ADDRESS_EXAMPLE, Address, Answer, said
+from storefront.api.shapes import ADDRESS_EXAMPLE, Address, Answer, Destination, said
 
 blueprint = Blueprint("addresses", __name__, url_prefix="/api/v1", description="Where parcels go.")
 
 
-class Entry(Answer):
-    """An address of the book; `region` is the written path of `region_code`."""
+class Entry(Destination):
+    """An address of the book."""
 
     number = fields.String()
-    name = fields.String()
-    phone = fields.String()
-    region_code = fields.String()
-    region = fields.String()
-    detail = fields.String()
     is_default = fields.Boolean()
 
 

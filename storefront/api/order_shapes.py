@@ -5,7 +5,7 @@ Invariant: exactly what `storefront.order_views` says.
 
 from marshmallow import fields, validate
 
-from storefront.api.shapes import Answer, Instant
+from storefront.api.shapes import Answer, Destination, Instant
 from storefront.order_lifecycle import CancelledBy, OrderState
 
 
@@ -34,16 +34,6 @@ class Consignment(Answer):
     carrier = fields.String(allow_none=True)
     tracking_number = fields.String(allow_none=True)
     shipped_at = Instant(allow_none=True)
-
-
-class Destination(Answer):
-    """The address as it was when the order was placed."""
-
-    name = fields.String()
-    phone = fields.String()
-    region_code = fields.String()
-    region = fields.String()
-    detail = fields.String()
 
 
 class OrderPayment(Answer):

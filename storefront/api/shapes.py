@@ -58,6 +58,16 @@ class Address(Schema):
     is_default = Bool(load_default=False)
 
 
+class Destination(Answer):
+    """Where a parcel goes, as we say it; `region` is the written path of `region_code`."""
+
+    name = fields.String()
+    phone = fields.String()
+    region_code = fields.String()
+    region = fields.String()
+    detail = fields.String()
+
+
 class OfferedLine(Answer):
     """A line at today's price; `available` pieces are left, and `is_available` says whether this many can be bought."""
 

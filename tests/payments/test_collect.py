@@ -24,6 +24,16 @@ def standing(reference: str = "O1") -> collect.PaymentView | None:
         return collect.current(session, reference=reference)
 
 
+def test_the_payments_of_many_references_are_those_of_each(buyer: Buyer, now: datetime) -> None:
+    for reference in ("O1", "O2"):
+        buyer.open(reference, now=now)
+        buyer.open(reference, channel=Channel.NATIVE, now=now)
+    with database.transaction() as session:
+        views = collect.currents(session, references=["O2", "O1", "nobody's"])
+    assert views == {reference: standing(reference) for reference in ("O1", "O2")}
+    assert {view.channel for view in views.values()} == {Channel.NATIVE}
+
+
 class TestOpening:
     """What a payer is handed."""
 

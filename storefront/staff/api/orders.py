@@ -16,7 +16,7 @@ from storefront import errors, guard
 from storefront.api.order_shapes import EXAMPLE as ORDER_EXAMPLE
 from storefront.api.order_shapes import Consignment, Order, OrderLine
 from storefront.api.orders import Key
-from storefront.api.shapes import Answer, Instant, said
+from storefront.api.shapes import Answer, Destination, Instant, said
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
 from storefront.staff import order_desk
@@ -99,13 +99,11 @@ class StaffConsignment(Consignment):
     warehouse = fields.String()
 
 
-class StaffDestination(Answer):
+class StaffDestination(Destination):
     """Where it goes. Lists name the region only; name, telephone and street are masked for who does not ship."""
 
     name = fields.String(allow_none=True)
     phone = fields.String(allow_none=True)
-    region_code = fields.String()
-    region = fields.String()
     detail = fields.String(allow_none=True)
 
 
