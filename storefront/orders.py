@@ -1,4 +1,4 @@
-"""The life of an order after it was placed: settled, cancelled, expired, received, read.
+"""The life of an order after it was placed: settled, cancelled, shipped, received, read.
 
 Invariant: an order changes state under its row lock, along `order_lifecycle` only, and what follows is published in
 the same transaction. Money comes first: an order that cannot be fulfilled gives its money back, it never un-receives
@@ -6,7 +6,7 @@ it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -14,15 +14,13 @@ from sqlalchemy.orm import Session
 
 from catalog import stock
 from catalog.errors import OutOfStock
-from config import database, facts, logs, settings
+from config import database, facts, logs
 from payments import collect, refunds
 from payments.errors import PaymentUnavailable
 from payments.lifecycle import PaymentState
 from storefront import books, errors, events
 from storefront.order_lifecycle import CancelledBy, OrderState, may_follow
 
-# WeChat's clock and ours differ by less than this; whoever pays in the last second is still in time.
-EXPIRY_GRACE = timedelta(seconds=90)
 # WeChat closes a refund for reasons that pass, such as an account short of money, or that stay.
 _TRIES_TO_GIVE_BACK = 3
 
@@ -245,49 +243,6 @@ def adopt(session: Session, *, from_shopper: int, to_shopper: int) -> None:
     )
 
 
-def expire_due(*, now: datetime) -> int:
-    """End orders whose time to pay is over; returns how many.
-
-    One that was never sent to WeChat ends without a call. For others the payment is asked, closed and asked again
-    first: while WeChat does not answer, or says it was paid, the order stays for the next round or for `settle`; with a
-    disputed payment it stays until a person has closed the case. One that stays keeps no other waiting; after the
-    first silence a round calls no more.
-    """
-    ended, is_silent = 0, False
-    for number, is_open in _due(now):
-        if is_open and is_silent:
-            continue
-        if is_open:
-            view = collect.close(reference=number, now=now)
-            is_silent = view is not None and view.state is PaymentState.OPEN and not view.is_disputed
-            if view is not None and view.state is not PaymentState.CLOSED:
-                continue
-        with database.transaction() as session:
-            order = lock(session, number)
-            if order.state is OrderState.PENDING:
-                view = collect.current(session, reference=number)
-                if view is None or view.state is PaymentState.CLOSED:
-                    cancel(session, number=number, by=CancelledBy.EXPIRY, now=now)
-                    ended += 1
-    return ended
-
-
-def _due(now: datetime) -> list[tuple[str, bool]]:
-    """Return each order whose time is over, and whether its payment is still open."""
-    with database.transaction() as session:
-        numbers = session.scalars(
-            text("SELECT number FROM orders WHERE state = 'pending' AND pay_until < :before ORDER BY pay_until"),
-            {"before": now - EXPIRY_GRACE},
-        ).all()
-        views = collect.currents(session, references=numbers)
-    due = [(number, views.get(number)) for number in numbers]
-    return [
-        (number, view is not None and view.state is PaymentState.OPEN)
-        for number, view in due
-        if view is None or not view.is_disputed
-    ]
-
-
 _MARK_SHIPPED = text("""
     UPDATE orders o SET state = 'shipped', shipped_at = :now
     WHERE o.id = :id AND o.state = 'paid'
@@ -318,52 +273,3 @@ def receive(session: Session, *, number: str, now: datetime) -> bool:
         text("UPDATE orders SET state = 'received', received_at = :now WHERE id = :id"), {"id": order.id, "now": now}
     )
     return True
-
-
-def receive_due(*, now: datetime) -> int:
-    """Mark orders as received that were shipped `ORDER_RECEIVE_DAYS` ago; returns how many."""
-    before = now - timedelta(days=settings.current().order_receive_days)
-    with database.transaction() as session:
-        rows = session.execute(
-            text("""
-                UPDATE orders SET state = 'received', received_at = :now
-                WHERE state = 'shipped' AND shipped_at < :before RETURNING id
-            """),
-            {"now": now, "before": before},
-        )
-        return len(rows.all())
-
-
-@dataclass(frozen=True, slots=True)
-class Sales:
-    """The shop's own figures for paid orders of a period, in fen: goods without freight, beside the freight."""
-
-    orders: int
-    goods_fen: int
-    freight_fen: int
-    refunded_goods_fen: int
-    refunded_freight_fen: int
-
-
-def sales(session: Session, *, since: datetime, before: datetime, by_refund_day: bool = False) -> Sales:
-    """Return what orders paid in [since, before) brought, and what of it went back to date.
-
-    With `by_refund_day` (the cash view) the refunds are those that were paid out within the period instead.
-    """
-    row = session.execute(
-        text("""
-            SELECT count(*), coalesce(sum(goods_fen), 0)::bigint, coalesce(sum(freight_fen), 0)::bigint
-            FROM orders WHERE paid_at >= :since AND paid_at < :before
-        """),
-        {"since": since, "before": before},
-    ).one()
-    day = "r.refunded_at" if by_refund_day else "o.paid_at"
-    back = session.execute(
-        text(f"""
-            SELECT coalesce(sum(r.amount_fen - r.freight_fen), 0)::bigint, coalesce(sum(r.freight_fen), 0)::bigint
-            FROM order_refunds r JOIN orders o ON o.id = r.order_id
-            WHERE r.refunded_at IS NOT NULL AND {day} >= :since AND {day} < :before
-        """),
-        {"since": since, "before": before},
-    ).one()
-    return Sales(row[0], row[1], row[2], back[0], back[1])

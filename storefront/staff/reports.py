@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import clock
-from storefront import events, orders
+from storefront import events, sales
 from storefront.actors import Actor
 from storefront.errors import PeriodTooLong
 from storefront.roles import Permission
@@ -117,7 +117,7 @@ def _beside_sales(
 ) -> dict[str, Any]:
     report = reports.placements(session, from_day=from_day, to_day=to_day, model=model, level=level, view=view)
     since, before = midnight(from_day), midnight(to_day)
-    sold = orders.sales(session, since=since, before=before, by_refund_day=view is View.CASH)
+    sold = sales.of_period(session, since=since, before=before, by_refund_day=view is View.CASH)
     waiting = session.execute(
         _WAITING,
         {
@@ -134,7 +134,7 @@ def _beside_sales(
     undecided["orders"] += report["undecided"]["orders"]
     undecided["gross_fen"] += report["undecided"]["gross_fen"]
     undecided["net_fen"] = undecided["gross_fen"] - undecided["refunded_fen"]
-    sales = asdict(sold) | {
+    ours = asdict(sold) | {
         "gross_fen": sold.goods_fen,
         "refunded_fen": sold.refunded_goods_fen,
         "net_fen": sold.goods_fen - sold.refunded_goods_fen,
@@ -144,13 +144,13 @@ def _beside_sales(
     waiting_freight_fen = undecided["freight_fen"] - undecided["refunded_freight_fen"]
     return report | {
         "undecided": undecided,
-        "sales": sales,
+        "sales": ours,
         "difference": {
-            "orders": sales["orders"] - total["paid_orders"] - undecided["orders"],
-            "gross_fen": sales["gross_fen"] - total["gross_fen"] - undecided["gross_fen"],
-            "refunded_fen": sales["refunded_fen"] - total["refunded_fen"] - undecided["refunded_fen"],
-            "net_fen": sales["net_fen"] - total["net_fen"] - undecided["net_fen"],
-            "freight_fen": sales["net_freight_fen"] - report["freight_fen"] - waiting_freight_fen,
+            "orders": ours["orders"] - total["paid_orders"] - undecided["orders"],
+            "gross_fen": ours["gross_fen"] - total["gross_fen"] - undecided["gross_fen"],
+            "refunded_fen": ours["refunded_fen"] - total["refunded_fen"] - undecided["refunded_fen"],
+            "net_fen": ours["net_fen"] - total["net_fen"] - undecided["net_fen"],
+            "freight_fen": ours["net_freight_fen"] - report["freight_fen"] - waiting_freight_fen,
         },
     }
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from config import clock, database
 from payments import cases, collect, notifications
-from storefront import aftersales, errors, orders
+from storefront import aftersales, deadlines, errors, orders
 from storefront.order_lifecycle import CancelledBy
 from tests.journeys.conftest import Desk
 from tests.storefront.conftest import stock_of
@@ -20,7 +20,7 @@ from tests.storefront.conftest import stock_of
 def expire(desk: Desk, number: str) -> None:
     """Let an order's time to pay pass, for us and for WeChat's clock alike."""
     [(pay_until,)] = database.statement("SELECT pay_until FROM orders WHERE number = %s", (number,))
-    orders.expire_due(now=pay_until + timedelta(seconds=91))
+    deadlines.expire_due(now=pay_until + timedelta(seconds=91))
 
 
 def test_a_payment_becomes_a_paid_order_with_its_stock_committed(desk: Desk) -> None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from config import clock, database
-from storefront import aftersales, orders
+from storefront import aftersales, orders, sales
 from subway_campaign import seeding, visits
 from subway_campaign.landing import Landing, LandingKind
 from tests.journeys.conftest import Desk
@@ -41,12 +41,12 @@ def check_totals(report: dict[str, Any]) -> None:
     """R28: placements + unattributed + excluded = the shop's own sales."""
     today = clock.shanghai_day_start(clock.now())
     with database.transaction() as session:
-        sales = orders.sales(session, since=today, before=clock.now())
+        sold = sales.of_period(session, since=today, before=clock.now())
     total = report["total"]
-    assert total["paid_orders"] == sales.orders
-    assert total["gross_fen"] == sales.goods_fen
-    assert total["refunded_fen"] == sales.refunded_goods_fen
-    assert report["freight_fen"] == sales.freight_fen - sales.refunded_freight_fen
+    assert total["paid_orders"] == sold.orders
+    assert total["gross_fen"] == sold.goods_fen
+    assert total["refunded_fen"] == sold.refunded_goods_fen
+    assert report["freight_fen"] == sold.freight_fen - sold.refunded_freight_fen
     assert report["undecided"] == {"orders": 0, "gross_fen": 0}
 
 
