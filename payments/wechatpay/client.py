@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import orjson
@@ -28,6 +29,9 @@ from payments.wechatpay.transport import Request, Transport
 _SCHEME = "WECHATPAY2-SHA256-RSA2048"
 _ALGORITHM = "AEAD_AES_256_GCM"
 _FRESH_FOR = timedelta(minutes=5)
+# WeChat refuses what is five minutes off; there is time to mend a clock before that. Told once in ten minutes.
+_CLOCKS_AGREE_WITHIN = timedelta(minutes=1)
+_DRIFT_TOLD_EVERY_S = 600.0
 _LONGEST_NOTIFICATION = 64 * 1024
 _USER_AGENT = "localhall-payments/1"
 
@@ -87,6 +91,7 @@ class SafeCore(Core):
                 key for key in (config.wechatpay_apiv3_key, config.wechatpay_apiv3_key_previous) if key is not None
             ],
         )
+        self._drift_told_until = 0.0
         self._transport = Transport(config.wechatpay_base_url, config.wechatpay_backup_base_url, self._headers)
 
     def _update_certificates(self) -> None:
@@ -139,10 +144,20 @@ class SafeCore(Core):
         body = b"" if data is None else orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
         is_repeatable = method is RequestType.GET or _REPEATABLE.fullmatch(path) is not None
         answer = self._transport.exchange(Request(method.value, path, body, is_repeatable))
+        self._compare_clocks(answer.headers)
         text = answer.content.decode()
         if 200 <= answer.status < 300 and not self._verify_signature(answer.headers, text):
             raise ValueError("unsigned answer")
         return answer.status, text
+
+    def _compare_clocks(self, headers: Headers) -> None:
+        try:
+            theirs = parsedate_to_datetime(headers.get("Date", ""))
+        except ValueError:
+            return
+        if abs(clock.now() - theirs) > _CLOCKS_AGREE_WITHIN and time.monotonic() >= self._drift_told_until:
+            self._drift_told_until = time.monotonic() + _DRIFT_TOLD_EVERY_S
+            logs.alarm("payments.clock_drift", seconds=round((clock.now() - theirs).total_seconds()))
 
     def _headers(self, request: Request) -> dict[str, str]:
         body = request.body.decode()
