@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from datetime import time as clock_time
 from functools import partial
 from pathlib import Path
 
@@ -145,13 +146,15 @@ def _wait(stand: Stand, sql: str, wanted: int, *, pause_s: float = 0.02) -> None
 def report(stand: Stand) -> Job:
     """Return the job of the 30-day placement report: the verb, the recount of raw rows, and a rolled-up table."""
     today = datetime.now(clock.SHANGHAI).date()
-    period = {"since": today - timedelta(days=goods.DAYS), "until": today + timedelta(days=1)}
+    from_day, to_day = today - timedelta(days=goods.DAYS), today + timedelta(days=1)
+    # Instants, because a bare date would begin at midnight in the connection's time zone.
+    since, until = (datetime.combine(day, clock_time(), tzinfo=clock.SHANGHAI) for day in (from_day, to_day))
 
     def product() -> None:
         with database.transaction() as session:
-            reports.placements(session, from_day=period["since"], to_day=period["until"])
+            reports.placements(session, from_day=from_day, to_day=to_day)
 
-    def asked(sql: str) -> None:
+    def asked(sql: str, **period: object) -> None:
         with stand.connect() as connection:
             connection.execute(sql, period).fetchall()
 
@@ -163,8 +166,8 @@ def report(stand: Stand) -> Job:
         {
             # With everything rolled up that a worker would have by now; what that costs are jobs of their own.
             "product": partial(_timed, stand, product, before=rollups.roll_up),
-            "reference": partial(_timed, stand, partial(asked, _RECOUNT)),
-            "ceiling": partial(_timed, stand, partial(asked, rolled)),
+            "reference": partial(_timed, stand, partial(asked, _RECOUNT, since=since, until=until)),
+            "ceiling": partial(_timed, stand, partial(asked, rolled, since=from_day)),
         },
         Budget(p50_ms=50),
     )
