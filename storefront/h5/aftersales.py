@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from config import clock, database
 from config.errors import AppError
 from storefront import claim_views, claims, errors, guard, order_views
-from storefront.claim_lifecycle import Cause, ClaimKind, ClaimState
+from storefront.claim_lifecycle import HOLDS_PIECES, Cause, ClaimKind, ClaimState
 from storefront.h5 import pages
 from storefront.h5.viewmodels import ClaimCard, ClaimForm, ClaimFormPage, ClaimLine, ClaimPage
 
@@ -31,7 +31,7 @@ CAUSES = {
 }
 KINDS = {ClaimKind.REFUND: "仅退款", ClaimKind.RETURN: "退货退款"}
 CARRIERS = ("顺丰速运", "中通快递", "圆通速递", "申通快递", "韵达速递", "邮政 EMS", "京东物流", "极兔速递")
-CLAIMABLE = frozenset({"paid", "shipped", "received"})
+_CLAIMABLE = frozenset({"paid", "shipped", "received"})
 
 _STORY = {
     ClaimState.FILED: ("等待商家处理", "商家会在 48 小时内答复，逾期会自动提醒负责人。", "busy"),
@@ -124,6 +124,17 @@ def send_back(number: str, claim: str) -> AnyResponse:
     return redirect(f"/orders/{number}/aftersales/{claim}", 303)
 
 
+def free(order: Mapping[str, Any], found: list[dict[str, Any]]) -> dict[int, int]:
+    """Return how many pieces of each line can still be claimed for; lines without any are left out."""
+    if order["state"] not in _CLAIMABLE:
+        return {}
+    left = {line["line"]: line["quantity"] for line in order["lines"] if line["refunded_fen"] < line["amount_fen"]}
+    for claim in found:
+        for line in claim["lines"] if claim["state"] in HOLDS_PIECES else ():
+            left[line["line"]] = left.get(line["line"], 0) - line["quantity"]
+    return {line: count for line, count in left.items() if count > 0}
+
+
 def cards(found: list[dict[str, Any]]) -> tuple[ClaimCard, ...]:
     """Return an order's claims as its page lists them."""
     return tuple(
@@ -159,8 +170,10 @@ def _read(fields: Mapping[str, str]) -> ClaimForm:
 def _form(number: str, form: ClaimForm, *, notice: str = "", status: int = 200) -> Response:
     with database.transaction() as session:
         order = order_views.find(session, shopper_id=guard.shopper_id(), number=number)
+        found = claim_views.of_order(session, shopper_id=guard.shopper_id(), order=number)
     is_sent = any(each["shipped_at"] for each in order["consignments"])
-    lines = tuple(_line(line) for line in order["lines"] if line["refunded_fen"] < line["amount_fen"])
+    left = free(order, found)
+    lines = tuple(_line(line | {"quantity": left[line["line"]]}) for line in order["lines"] if line["line"] in left)
     if not form.quantities and len(lines) == 1:
         form = replace(form, quantities={lines[0].line: lines[0].quantity})
     if not form.kind:
@@ -169,7 +182,7 @@ def _form(number: str, form: ClaimForm, *, notice: str = "", status: int = 200) 
         order=number,
         lines=lines,
         form=form,
-        can_claim=order["state"] in CLAIMABLE and bool(lines),
+        can_claim=bool(lines),
         is_sent=is_sent,
         kinds=tuple((kind.value, word) for kind, word in KINDS.items()),
         causes=tuple((cause.value, word) for cause, word in CAUSES.items()),

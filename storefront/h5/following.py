@@ -142,7 +142,7 @@ def _page(number: str, *, notice: str = "", link_url: str = "", status: int = 20
         can_link=buyer.kind is ActorKind.GUEST and found["paid_at"] is not None,
         link_url=link_url,
         claims=aftersales.cards(claimed),
-        can_claim=found["state"] in aftersales.CLAIMABLE,
+        can_claim=bool(aftersales.free(found, claimed)),
     )
     return _private(pages.render("h5/order.html", status=status, page=page))
 

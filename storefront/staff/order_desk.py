@@ -160,9 +160,10 @@ def _in_sight(session: Session, actor: Actor, number: str, permission: Permissio
     order, seen = _seen(session, actor, number, permission)
     _narrow(order, seen)
     order_id = session.execute(text("SELECT id FROM orders WHERE number = :number"), {"number": number}).scalar_one()
-    left, order["freight_refundable_fen"] = aftersales.remaining(session, order_id)
+    left = aftersales.standing(session, order_id)
+    _, order["freight_refundable_fen"] = aftersales.remaining(session, order_id)
     for line in order["lines"]:
-        line["refundable_fen"] = left[line["line"]]
+        line |= {"refundable_fen": left[line["line"]].fen, "staying": left[line["line"]].kept_back}
     called = names.warehouses(session, [one["ship_from"] for one in order["consignments"]])
     for one in order["consignments"]:
         one["warehouse"] = called.get(one["ship_from"], one["ship_from"])

@@ -337,6 +337,7 @@ def test_pieces_that_are_given_back_before_they_leave_are_not_sent(desk: Desk) -
     approve(file(desk, order, {1: 1}))
     with database.transaction() as session:
         assert shipping.waiting(session, number=order) == {1: {1}}
+        assert aftersales.standing(session, orders.lock(session, order).id)[1].kept_back == 1
     ship(order)
     settle_at_wechat(desk)
     assert stock_of(sku)[0] == before - 2

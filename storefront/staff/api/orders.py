@@ -88,9 +88,10 @@ class OrderRefundShown(Answer):
 
 
 class StaffOrderLine(OrderLine):
-    """A line; `refundable_fen` is what may still be asked back."""
+    """A line; `refundable_fen` is what may still be asked back, `staying` how many pieces are not to be sent."""
 
     refundable_fen = fields.Integer()
+    staying = fields.Integer()
 
 
 class StaffConsignment(Consignment):
@@ -192,6 +193,7 @@ _LINE = {
     "consignment": 1,
     "refunded_fen": 0,
     "refundable_fen": 5980,
+    "staying": 0,
 }
 _EXAMPLE = {
     **_SUMMARY,
