@@ -12,6 +12,7 @@ from payments.collect import Payer
 from payments.lifecycle import Channel
 from storefront import checkout, reactions  # noqa: F401 - registers every reaction
 from subway_campaign import reports
+from subway_campaign.lifecycle import Model, View
 from tests.payments.conftest import Wechat, emulator, inbox, wechat  # noqa: F401 - fixtures
 from tests.storefront.conftest import Buyer, buyer, seeded, skus  # noqa: F401 - fixtures
 
@@ -42,7 +43,9 @@ class Desk:
     def report(self, model: str = "last", view: str = "cohort") -> dict[str, Any]:
         today = clock.now().astimezone(clock.SHANGHAI).date()
         with database.transaction() as session:
-            return reports.placements(session, from_day=today, to_day=today + timedelta(days=1), model=model, view=view)
+            return reports.placements(
+                session, from_day=today, to_day=today + timedelta(days=1), model=Model(model), view=View(view)
+            )
 
 
 @pytest.fixture
