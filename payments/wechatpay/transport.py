@@ -74,8 +74,9 @@ class Transport:
         failure: requests.RequestException | None = None
         answer: Answer | None = None
         try:
-            # Half of the time is kept for the other host.
-            answer = self._send(first, request, within_s=DEADLINE_S / 2 if first != second else DEADLINE_S)
+            # Half of the time is kept for the other host, where that may be asked after a silence.
+            is_halved = first != second and request.is_repeatable
+            answer = self._send(first, request, within_s=DEADLINE_S / 2 if is_halved else DEADLINE_S)
         except requests.RequestException as error:
             failure = error
         left_s = ends_at - time.monotonic()
