@@ -105,12 +105,13 @@ class Left:
     is_shipped: bool
     kept_back: int
 
-    def worth(self, pieces: int) -> int:
-        """Return what so many more pieces are worth, at most what is left. Raises `ValueError` for too many."""
-        if self.gone + pieces == self.quantity:
-            return self.fen
-        whole = portions.of_pieces(self.amount_fen, quantity=self.quantity, gone=self.gone, wanted=pieces)
-        return min(whole, self.fen)
+    def worth(self, pieces: int, *, pending: int = 0) -> int:
+        """Return what so many more pieces are worth after `pending` others, at most what is left.
+
+        Raises `ValueError` for too many.
+        """
+        gone = self.gone + pending
+        return min(portions.of_pieces(self.amount_fen, quantity=self.quantity, gone=gone, wanted=pieces), self.fen)
 
 
 _LEFT = text("""

@@ -34,6 +34,8 @@ from storefront.order_lifecycle import OrderState
 
 log = logs.get(__name__)
 
+# Claims whose money has not been asked for: their pieces come before those of the next claim.
+_UNPAID = claim_lifecycle.OPEN - {ClaimState.REFUNDING}
 _CLAIMABLE = {OrderState.PAID, OrderState.SHIPPED, OrderState.RECEIVED}
 
 
@@ -67,7 +69,8 @@ def file(
     if held.state not in _CLAIMABLE:
         raise errors.OrderNotPaid(state=held.state.value)
     left = aftersales.standing(session, held.id)
-    _require_pieces(session, held.id, lines, left)
+    pending = _claimed(session, held.id, _UNPAID)
+    _require_pieces(session, held.id, lines, left, pending)
     _require_allowed(session, order, kind=kind, cause=cause, lines=lines, is_sealed=is_sealed, now=now)
     claim = Claim(
         number=tokens.number("A"),
@@ -80,13 +83,13 @@ def file(
         turn=0,
         idempotency_key=key,
         fingerprint=fingerprint,
-        freight_fen=_freight_due(session, held.id, cause, lines, left),
+        freight_fen=_freight_due(session, held.id, cause, lines, left, pending),
         filed_at=now,
         due_at=claim_lifecycle.due_at(ClaimState.FILED, now=now),
     )
     session.add(claim)
     session.flush()
-    worth = {line: left[line].worth(count) for line, count in lines.items()}
+    worth = {line: left[line].worth(count, pending=pending.get(line, 0)) for line, count in lines.items()}
     session.execute(
         insert(ClaimLine),
         [
@@ -361,26 +364,34 @@ def _of_refund(session: Session, order: str, refund: str) -> Claim | None:
 
 
 def _require_pieces(
-    session: Session, order_id: int, lines: Mapping[int, int], left: Mapping[int, aftersales.Left]
+    session: Session,
+    order_id: int,
+    lines: Mapping[int, int],
+    left: Mapping[int, aftersales.Left],
+    pending: Mapping[int, int],
 ) -> None:
     """Raise unless so many pieces of each line are neither claimed for nor given back."""
     if not lines or not lines.keys() <= left.keys() or min(lines.values()) < 1:
         raise errors.LinesInvalid(lines=sorted(left))
-    claimed = _pairs(
-        session.execute(
-            text("""
-                SELECT l.line_no, sum(l.quantity)::int FROM claim_lines l JOIN claims c ON c.id = l.claim_id
-                WHERE c.order_id = :id AND c.state = ANY(:states) GROUP BY l.line_no
-            """),
-            {"id": order_id, "states": [state.value for state in HOLDS_PIECES]},
-        ).all()
-    )
+    claimed = _claimed(session, order_id, HOLDS_PIECES)
     free = {
-        line: min(each.quantity - claimed.get(line, 0), each.quantity - each.gone) if each.fen else 0
+        line: each.quantity - max(claimed.get(line, 0), each.gone + pending.get(line, 0)) if each.fen else 0
         for line, each in left.items()
     }
     if any(count > free[line] for line, count in lines.items()):
         raise errors.QuantityClaimed(lines=[{"line": line, "left": max(0, free[line])} for line in sorted(lines)])
+
+
+def _claimed(session: Session, order_id: int, states: Iterable[ClaimState]) -> dict[int, int]:
+    """Return how many pieces of each line are claimed for in these states."""
+    rows = session.execute(
+        text("""
+            SELECT l.line_no, sum(l.quantity)::int FROM claim_lines l JOIN claims c ON c.id = l.claim_id
+            WHERE c.order_id = :id AND c.state = ANY(:states) GROUP BY l.line_no
+        """),
+        {"id": order_id, "states": [state.value for state in states]},
+    )
+    return _pairs(rows)
 
 
 def _pairs(rows: Iterable[Any]) -> dict[int, int]:
@@ -415,7 +426,12 @@ def _require_allowed(
 
 
 def _freight_due(
-    session: Session, order_id: int, cause: Cause, lines: Mapping[int, int], left: Mapping[int, aftersales.Left]
+    session: Session,
+    order_id: int,
+    cause: Cause,
+    lines: Mapping[int, int],
+    left: Mapping[int, aftersales.Left],
+    pending: Mapping[int, int],
 ) -> int:
     """Return the freight that goes back with these pieces: of what never left, or of what the shop answers for."""
     freight = _pairs(
@@ -430,6 +446,7 @@ def _freight_due(
         for line, share in zip(inside, shares, strict=True):
             each = left[line]
             if line in lines and (cause.is_fault or not each.is_shipped):
-                total += portions.of_pieces(share, quantity=each.quantity, gone=each.gone, wanted=lines[line])
+                gone = each.gone + pending.get(line, 0)
+                total += portions.of_pieces(share, quantity=each.quantity, gone=gone, wanted=lines[line])
     _, freight_left = aftersales.remaining(session, order_id)
     return min(total, freight_left)

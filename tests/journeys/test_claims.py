@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from config import clock, database, settings
-from storefront import aftersales, claims, errors, orders, proposals, shipping
+from storefront import aftersales, claims, errors, orders, proposals, purging, shipping
 from storefront import books as shop_books
 from storefront.claim_lifecycle import Cause, ClaimKind
 from tests.journeys.conftest import Desk
@@ -173,6 +173,19 @@ def test_staff_agree_to_less_but_never_to_more(desk: Desk) -> None:
     assert amounts(order) == [(asked_fen // 2, 0)]
     with pytest.raises(errors.ClaimMoved):
         do(claims.refuse, number=claim, by="li", answer="太晚")
+
+
+@pytest.mark.usefixtures("no_gap")
+def test_claims_side_by_side_never_ask_for_the_same_fen(desk: Desk) -> None:
+    order = paid(desk, {desk.skus[0]: 2})
+    # An odd freight: one of two pieces carries the fen more.
+    database.statement("UPDATE consignments SET freight_fen = 799 RETURNING order_id")
+    database.statement("UPDATE orders SET freight_fen = 799, payable_fen = goods_fen + 799 RETURNING id")
+    both = [file(desk, order, {1: 1}, key=f"claim-000{turn}") for turn in range(2)]
+    assert [claim_row(claim)["freight_fen"] for claim in both] == [400, 399]
+    for claim in both:
+        approve(claim)
+    assert sum(amount for amount, _ in amounts(order)) == desk.order(order)["payable_fen"]
 
 
 def test_a_refused_or_withdrawn_claim_gives_its_pieces_free(desk: Desk) -> None:
@@ -341,3 +354,16 @@ def test_pieces_that_are_given_back_before_they_leave_are_not_sent(desk: Desk) -
     ship(order)
     settle_at_wechat(desk)
     assert stock_of(sku)[0] == before - 2
+
+
+def test_three_years_after_its_end_a_claim_is_without_words(desk: Desk) -> None:
+    claim = file(desk, paid(desk), {1: 1}, note="门牌写错了")
+    do(claims.refuse, number=claim, by="li", answer="已改地址")
+
+    def words() -> list[tuple[Any, ...]]:
+        return database.statement("SELECT note, answer FROM claims")
+
+    purging.purge(now=clock.now() + timedelta(days=3 * 365 - 1))
+    assert words() == [("门牌写错了", "已改地址")]
+    purging.purge(now=clock.now() + timedelta(days=3 * 366 + 1))
+    assert words() == [("", "")]
