@@ -161,7 +161,7 @@ def visitor() -> UUID | None:
         found = UUID(request.cookies.get(visitor_cookie_name(), ""))
     except ValueError:
         return None
-    return found if found.version == 4 else None
+    return found if found.version in (4, 7) else None
 
 
 def visitor_cookie_name() -> str:
