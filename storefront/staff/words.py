@@ -266,6 +266,13 @@ def _said(name: str, value: Any) -> str:
     )
 
 
+def surplus(fen: int | None) -> str:
+    """Return what WeChat has more or less than our books, a dash when nobody knows."""
+    if fen is None:
+        return "—"
+    return f"微信多 ¥{money(fen)}" if fen > 0 else f"微信少 ¥{money(-fen)}" if fen else "金额相同"
+
+
 def source(name: str) -> str:
     """Return what moved money, from the source of a ledger entry: its word and its number."""
     kind, _, number = name.partition("/")
@@ -298,11 +305,26 @@ def _proof(name: str, value: Any) -> str:
         return f"¥{money(int(value))}"
     if name == "fee_units":
         return f"¥{Decimal(value) / 100_000:.5f}"
-    return second(value) if name in _INSTANTS else _BILLS.get(str(value), str(value))
+    return second(value) if name in _INSTANTS else _SAID.get(str(value), str(value))
 
 
 _INSTANTS = frozenset({"at", "our_at", "succeeded_at"})
-_BILLS = {"trade": "交易账单", "fund_flow": "资金账单"}
+_SAID = {
+    "trade": "交易账单",
+    "fund_flow": "资金账单",
+    # WeChat's states are in capitals, ours are not.
+    "SUCCESS": "成功",
+    "PROCESSING": "处理中",
+    "FAIL": "失败",
+    "CHANGE": "异常",
+    "open": "未付款",
+    "succeeded": "成功",
+    "closed": "已关闭",
+    "requested": "已申请",
+    "processing": "处理中",
+    "abnormal": "异常",
+    "transferred": "已转账退回",
+}
 
 
 def in_words(key: str | None, words: dict[str, str]) -> str:

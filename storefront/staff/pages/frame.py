@@ -103,6 +103,7 @@ def install(app: Flask) -> None:
         second=words.second,
         details=words.details,
         source=words.source,
+        surplus=words.surplus,
         evidence=words.evidence,
         plain=lambda fen: words.money(fen).replace(",", ""),
         word=lambda key, kind: words.in_words(key, getattr(words, kind)),

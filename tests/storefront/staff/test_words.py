@@ -1,5 +1,7 @@
 """How figures, instants and details are written for people."""
 
+from typing import Any
+
 import pytest
 
 from storefront.staff import words
@@ -37,3 +39,30 @@ def test_details_are_a_sentence() -> None:
         "none": None,
     }
     assert words.details(values) == "金额 ¥12.50；商品行 1、2；层级 车厢；打开 hall x"
+
+
+def test_a_difference_says_who_has_more() -> None:
+    assert [words.surplus(fen) for fen in (None, 0, 1, -123456)] == [
+        "—",
+        "金额相同",
+        "微信多 ¥0.01",
+        "微信少 ¥1,234.56",
+    ]
+
+
+def test_evidence_is_read_in_the_order_of_comparing() -> None:
+    told: dict[str, Any] = {"our_amount_fen": 5900, "amount_fen": 5990, "state": "SUCCESS", "fee_units": -7404}
+    told |= {"odd": [{"at": None}, 1], "is_in_fund_flow": False}
+    assert words.evidence(told) == [
+        ("账单金额", "¥59.90"),
+        ("本店金额", "¥59.00"),
+        ("账单状态", "成功"),
+        ("在资金账单中", "否"),
+        ("账单手续费", "¥-0.07404"),
+        ("odd", "账单时间 —；1"),
+    ]
+
+
+def test_a_source_is_a_word_and_a_number() -> None:
+    assert words.source("payment.succeeded/P1") == "收款 P1"
+    assert words.source("other") == "other"

@@ -44,6 +44,7 @@ def test_a_case_is_taken_and_ended_on_its_page(clerk: Callable[..., Clerk]) -> N
     assert slug in text(li, "/finance/cases")
     page = text(li, f"/finance/cases/{slug}")
     assert "¥59.90" in page
+    assert "微信多 ¥0.90" in page
     assert "核销差额会在总账记一笔：应收微信 +0.90 元" in page
     assert li.send(f"/finance/cases/{slug}/owner").headers["Location"].endswith("?done=taken")
     assert "由我负责" not in text(li, f"/finance/cases/{slug}")
