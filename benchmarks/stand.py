@@ -86,7 +86,7 @@ class Stand:
 
     def serve(self, name: str, application: str) -> None:
         """Start a WSGI application under the product's gunicorn settings and wait until it answers."""
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", application]
         self._start(name, command, {"BIND": f"127.0.0.1:{port}", "WEB_PROCESSES": str(WEB_PROCESSES)}, port)
         deadline = time.monotonic() + 30
@@ -155,7 +155,8 @@ def _environment(place: Path, engines: embedded.Engines, wechat: keys.Keys) -> d
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody uses just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
