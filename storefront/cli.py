@@ -82,7 +82,11 @@ def _bars(verb: str) -> Iterator[Callable[[str, int, int], None]]:
 def reconcile(days: tuple[datetime, ...], month: datetime | None) -> None:
     """Compare days with WeChat Pay's bills, yesterday unless said otherwise; again, it changes nothing."""
     now = clock.now()
-    wanted = [day.date() for day in days] or _month(month, now) or [now.astimezone(clock.SHANGHAI).date() - ONE_DAY]
+    yesterday = now.astimezone(clock.SHANGHAI).date() - ONE_DAY
+    wanted = [*(day.date() for day in days), *(_month(month.date(), yesterday) if month else ())]
+    if month and not wanted:
+        raise click.BadParameter("none of its days is over yet", param_hint="--month")
+    wanted = wanted or [yesterday]
     found: dict[date, int] = {}
     failed: dict[date, str] = {}
     with _bars("Reconciling") as progress:
@@ -99,13 +103,9 @@ def reconcile(days: tuple[datetime, ...], month: datetime | None) -> None:
         raise click.ClickException(f"{len(failed)} of {len(wanted)} days could not be compared.")
 
 
-def _month(month: datetime | None, now: datetime) -> list[date]:
-    """Return the days of a month that are over by Beijing time."""
-    if month is None:
-        return []
-    first = month.date()
-    after = (first + timedelta(days=31)).replace(day=1)
-    last = min(after, now.astimezone(clock.SHANGHAI).date()) - ONE_DAY
+def _month(first: date, yesterday: date) -> list[date]:
+    """Return the days of the month that begins with `first`, up to yesterday."""
+    last = min((first + timedelta(days=31)).replace(day=1) - ONE_DAY, yesterday)
     return [first + timedelta(days=passed) for passed in range((last - first).days + 1)]
 
 
