@@ -154,6 +154,12 @@ def currents(session: Session, *, references: Sequence[str]) -> dict[str, Paymen
     return {view.reference: view for view in views}
 
 
+def find(session: Session, *, number: str) -> PaymentView | None:
+    """Return one payment by its own number."""
+    session.flush()
+    return next(map(_view, database.run(session, _FIND, (number,))), None)
+
+
 def _view(row: tuple[Any, ...]) -> PaymentView:
     number, reference, channel, appid, amount_fen, state, is_confirming, is_disputed, opened_at, pay_until, *paid = row
     return PaymentView(
@@ -343,12 +349,15 @@ def _is_paid(session: Session, reference: str) -> bool:
 
 
 # The columns of `PaymentView`, in its order.
-_CURRENTS = """
-    SELECT DISTINCT ON (reference) number, reference, channel, appid, amount_fen, state,
-           state = 'open' AND asked_at IS NOT NULL AND (answered_at IS NULL OR answered_at < asked_at),
-           state = 'open' AND next_check_at IS NULL,
-           opened_at, pay_until, succeeded_at, transaction_id
-    FROM payments WHERE reference = ANY(%s::text[])
+_COLUMNS = """
+    number, reference, channel, appid, amount_fen, state,
+    state = 'open' AND asked_at IS NOT NULL AND (answered_at IS NULL OR answered_at < asked_at),
+    state = 'open' AND next_check_at IS NULL,
+    opened_at, pay_until, succeeded_at, transaction_id
+"""
+_FIND = f"SELECT {_COLUMNS} FROM payments WHERE number = %s"
+_CURRENTS = f"""
+    SELECT DISTINCT ON (reference) {_COLUMNS} FROM payments WHERE reference = ANY(%s::text[])
     ORDER BY reference, CASE state WHEN 'succeeded' THEN 0 WHEN 'open' THEN 1 ELSE 2 END, id DESC
 """
 _ASK = text("""

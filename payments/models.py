@@ -41,6 +41,8 @@ class CaseKind(StrEnum):
     BILL_DOUBLED = "bill_doubled"
     # WeChat moved money for a reason of its own.
     BILL_UNEXPLAINED = "bill_unexplained"
+    # WeChat keeps the money of a payment longer than it should.
+    FROZEN = "frozen"
 
 
 class Resolution(StrEnum):

@@ -223,6 +223,13 @@ class OrderNotShipped(Conflict):
     message = "订单尚未全部发货"
 
 
+class ReshipUsed(Conflict):
+    """WeChat lets the shipping of a payment be corrected once, and it was."""
+
+    code = "order.reship_used"
+    message = "微信只允许更正一次发货信息，这笔订单已经更正过"
+
+
 class PayWindowClosing(Conflict):
     """Too close to the end of the time to pay for a new payment."""
 
@@ -333,3 +340,31 @@ class CursorInvalid(Invalid):
 
     code = "order.cursor_invalid"
     message = "翻页参数无效"
+
+
+class PushNotConfigured(NotFound):
+    """The token and the key of WeChat's message push are not set, so nothing of it can be believed."""
+
+    code = "wechat.push_not_configured"
+    message = "未配置微信消息推送"
+
+
+class PushRejected(Unauthorized):
+    """The signature is not WeChat's, or it is older than five minutes; nothing was kept."""
+
+    code = "wechat.push_rejected"
+    message = "签名无效"
+
+
+class PushUnreadable(Unavailable):
+    """The push is well signed, but cannot be opened with our key or is not for us; it should be sent again."""
+
+    code = "wechat.push_unreadable"
+    message = "消息无法解密"
+
+
+class TemplateUnknown(Invalid):
+    """No notice of ours uses this template."""
+
+    code = "notice.template_unknown"
+    message = "没有这个消息模板"

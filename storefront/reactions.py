@@ -13,7 +13,8 @@ from config import clock, facts, jobs
 from config.facts import Occurrence
 from payments import facts as payment_facts
 from payments import refunds
-from storefront import aftersales, claims, events, orders
+from payments.lifecycle import Channel
+from storefront import aftersales, claims, events, frozen_money, orders, shipping_reports
 from subway_campaign import conversions
 
 
@@ -28,6 +29,21 @@ def settle_order(session: Session, occurrence: Occurrence) -> None:
         amount_fen=values["amount_fen"],
         paid_at=datetime.fromisoformat(values["paid_at"]),
         now=clock.now(),
+    )
+
+
+@facts.on(payment_facts.PAYMENT_SUCCEEDED)
+def expect_shipping(session: Session, occurrence: Occurrence) -> None:
+    """Keep in view a payment whose money WeChat keeps until its goods are shipped."""
+    values = occurrence.values
+    frozen_money.expect(
+        session,
+        payment=values["payment"],
+        order=values["reference"],
+        channel=Channel(values["channel"]),
+        transaction_id=values["transaction_id"],
+        amount_fen=values["amount_fen"],
+        paid_at=datetime.fromisoformat(values["paid_at"]),
     )
 
 
@@ -73,6 +89,12 @@ def reopen_rejected_claim(session: Session, occurrence: Occurrence) -> None:
 def close_payment(occurrence: Occurrence) -> None:
     """Close the payment of a cancelled order, so that nobody pays for nothing."""
     orders.close_payment(number=occurrence.values["order"], now=clock.now())
+
+
+@facts.on_outside(events.ORDER_SHIPPED)
+def report_shipping(occurrence: Occurrence) -> None:
+    """Tell WeChat what has left, so that it releases the money."""
+    shipping_reports.report(order=occurrence.values["order"], now=clock.now())
 
 
 @facts.on(events.ORDER_PLACED)

@@ -5,13 +5,14 @@ Invariant: an entry may run twice at once and any number of times.
 
 from config import facts, jobs
 from payments import collect, reconcile, refunds
-from storefront import audit, books, claims, deadlines, purging
+from storefront import audit, books, claims, deadlines, purging, shipping_reports
 from subway_campaign import partitions, rollups
 
 jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.WIRE)(collect.check_due)
 jobs.every("* * * * * */10", name="refunds.check_due", queue=jobs.WIRE)(refunds.check_due)
 jobs.every("* * * * * */10", name="orders.expire_due", queue=jobs.WIRE)(deadlines.expire_due)
 jobs.every("*/10 * * * *", name="orders.receive_due")(deadlines.receive_due)
+jobs.every("* * * * * */10", name="shipping.report_due", queue=jobs.WIRE)(shipping_reports.report_due)
 jobs.every("* * * * *", name="claims.expire_due")(claims.expire_due)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)

@@ -10,8 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import facts
-from storefront import aftersales, errors, events, orders
+from storefront import aftersales, carriers, errors, events, frozen_money, orders
 from storefront.order_lifecycle import OrderState
+from storefront.shipping_lifecycle import Parcel
+
+# WeChat takes no longer description of a parcel.
+_LONGEST_GOODS = 120
 
 
 def waiting(session: Session, *, number: str) -> dict[int, set[int]]:
@@ -67,3 +71,64 @@ def ship(
             session, events.ORDER_SHIPPED, key=f"{number}/{no}", values={"order": number, "consignment_no": no}
         )
     return orders.mark_shipped(session, order_id=order.id, now=now)
+
+
+def correct(
+    session: Session, *, number: str, consignment: int, carrier: str, tracking_number: str, now: datetime
+) -> bool:
+    """Put right the carrier and tracking number of a consignment that left; False when they are as given already.
+
+    Of a payment whose shipping WeChat was told of that is possible once, and WeChat is told within seconds. Raises
+    `OrderNotFound`, `OrderNotShipped` for a consignment that did not leave, and `ReshipUsed`.
+    """
+    order = orders.lock(session, number)
+    sent = session.execute(_SENT, {"id": order.id, "no": consignment}).first()
+    if sent is None:
+        raise errors.OrderNotShipped(state=order.state.value)
+    if (sent.carrier, sent.tracking_number) == (carrier, tracking_number):
+        return False
+    if order.payment_number is not None:
+        frozen_money.spend_correction(session, payment=order.payment_number, now=now)
+        frozen_money.make_due(session, payment=order.payment_number, now=now)
+    session.execute(
+        text("""
+            UPDATE consignments SET carrier = :carrier, tracking_number = :tracking
+            WHERE order_id = :id AND consignment_no = :no
+        """),
+        {"id": order.id, "no": consignment, "carrier": carrier, "tracking": tracking_number},
+    )
+    return True
+
+
+def parcels(session: Session, *, number: str) -> tuple[list[Parcel], bool]:
+    """Return what has left of an order, one parcel per tracking number in the order of leaving, and whether it is all.
+
+    A telephone is told, masked, only of carriers for which WeChat wants it.
+    """
+    rows = session.execute(_PARCELS, {"number": number}).all()
+    goods: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        goods.setdefault((carriers.code(row.carrier), row.tracking_number), []).append(row.goods)
+    left = [
+        Parcel(
+            tracking_number=tracking,
+            company=company,
+            goods="、".join(held)[:_LONGEST_GOODS],
+            contact=carriers.masked(rows[0].phone) if carriers.wants_contact(company) else None,
+        )
+        for (company, tracking), held in goods.items()
+    ]
+    return left, bool(rows) and rows[0].state != OrderState.PAID
+
+
+_SENT = text("""
+    SELECT carrier, tracking_number FROM consignments
+    WHERE order_id = :id AND consignment_no = :no AND shipped_at IS NOT NULL
+""")
+_PARCELS = text("""
+    SELECT o.state, o.address->>'phone' AS phone, c.carrier, c.tracking_number,
+           (SELECT string_agg(l.title || '*' || l.quantity, '、' ORDER BY l.line_no) FROM order_lines l
+            WHERE l.order_id = o.id AND l.consignment_no = c.consignment_no) AS goods
+    FROM orders o JOIN consignments c ON c.order_id = o.id AND c.shipped_at IS NOT NULL
+    WHERE o.number = :number ORDER BY c.shipped_at, c.consignment_no
+""")

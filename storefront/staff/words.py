@@ -116,6 +116,7 @@ CASES = {
     "bill_fee": "手续费不符",
     "bill_doubled": "账单重复",
     "bill_unexplained": "来历不明的变动",
+    "frozen": "资金被微信冻结",
 }
 RESOLUTIONS = {"explained": "已查明，无需更正", "repaired": "已更正", "written_off": "核销差额"}
 ACCOUNTS = {
