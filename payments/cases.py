@@ -1,7 +1,7 @@
 """Keeps what only a person can decide: its evidence, who looks into it, and how it ended.
 
-A case is opened once for each number and kind, raises an alarm, and moves no money; only a person who closes it may
-write its difference off, which posts it to the ledger.
+A case is opened once for each number and kind, with an alarm (those of a bill together), and moves no money; only a
+person who closes it may write its difference off, which posts it to the ledger.
 """
 
 from dataclasses import dataclass

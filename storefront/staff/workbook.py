@@ -26,7 +26,7 @@ _WIDE = {"reason": 36, "evidence": 80, "number": 32, "slug": 30}
 def book(
     *, days: Iterable[Mapping[str, Any]], cases: Iterable[Mapping[str, Any]], accounts: Iterable[Mapping[str, Any]]
 ) -> bytes:
-    """Return the file. Rows are written as they come, so that a long export does not lie in memory as objects."""
+    """Return the file; its rows go to a temporary file as they come, and only the packed result is held in memory."""
     # Only whoever exports needs it, and no other request should wait for its import.
     import xlsxwriter
 
