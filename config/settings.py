@@ -5,6 +5,7 @@ and no weak secret and no plain-http WeChat is ever accepted, except on a desk (
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# What the notice of shipping says under which key of its template, as the commonest template has them.
+SHIPPED_TEMPLATE_KEYS = (
+    "character_string1=order,thing2=goods,thing3=carrier,character_string4=tracking,time5=shipped_at"
+)
+_TEMPLATE_KEY = "[a-z_]+[0-9]+=(order|goods|carrier|tracking|shipped_at)"
 WEAK_SECRETS = {"secret", "changeme", "password", "dev", "test", "default"}
 
 
@@ -46,6 +52,8 @@ class Settings:
     wechat_open_base_url: str
     wechat_push_token: str | None
     wechat_push_aes_key: str | None
+    wechat_shipped_template_id: str | None
+    wechat_shipped_template_keys: str
     wechatpay_base_url: str
     wechatpay_backup_base_url: str | None
     wechatpay_mchid: str
@@ -93,7 +101,16 @@ class Settings:
             wechat_api_base_url=reader.wechat_url("WECHAT_API_BASE_URL", "https://api.weixin.qq.com", emulated),
             wechat_open_base_url=reader.wechat_url("WECHAT_OPEN_BASE_URL", "https://open.weixin.qq.com", emulated),
             wechat_push_token=reader.optional("WECHAT_PUSH_TOKEN"),
-            wechat_push_aes_key=reader.optional("WECHAT_PUSH_AES_KEY"),
+            wechat_push_aes_key=reader.matching(
+                "WECHAT_PUSH_AES_KEY", "[0-9A-Za-z+/]{43}", "must be the 43 characters of the console"
+            ),
+            wechat_shipped_template_id=reader.optional("WECHAT_SHIPPED_TEMPLATE_ID"),
+            wechat_shipped_template_keys=reader.matching(
+                "WECHAT_SHIPPED_TEMPLATE_KEYS",
+                f"{_TEMPLATE_KEY}(,{_TEMPLATE_KEY})*",
+                "must be key=value pairs of notices",
+            )
+            or SHIPPED_TEMPLATE_KEYS,
             wechatpay_base_url=reader.wechat_url("WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com", emulated),
             wechatpay_backup_base_url=reader.optional("WECHATPAY_BACKUP_BASE_URL"),
             wechatpay_mchid=reader.required("WECHATPAY_MCHID"),
@@ -123,6 +140,8 @@ class Settings:
             )
         if not emulated and not settings.is_public_https:
             reader.faults.append("PUBLIC_BASE_URL must be https: WeChat refuses to notify anything else")
+        if bool(settings.wechat_push_token) != bool(settings.wechat_push_aes_key):
+            reader.faults.append("WECHAT_PUSH_TOKEN and WECHAT_PUSH_AES_KEY go together")
         if settings.wechatpay_backup_base_url and not emulated:
             reader.wechat_url("WECHATPAY_BACKUP_BASE_URL", "", emulated)
         if reader.faults:
@@ -149,6 +168,12 @@ class _Reader:
     def _checked(self, name: str, value: str, holds: Callable[[str], bool], fault: str) -> str:
         if value and not holds(value):
             self.faults.append(f"{name} {fault}")
+        return value
+
+    def matching(self, name: str, pattern: str, fault: str) -> str | None:
+        value = self.optional(name)
+        if value is not None:
+            self._checked(name, value, lambda v: re.fullmatch(pattern, v, re.ASCII) is not None, fault)
         return value
 
     def exactly(self, name: str, length: int) -> str:

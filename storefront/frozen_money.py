@@ -93,13 +93,13 @@ def note(row: FrozenPayment, state: FundState) -> None:
         row.next_at = None
 
 
-def take_news(session: Session, *, transaction_id: str, payment: str, news: dict[str, datetime | int | None]) -> bool:
-    """Write what a settlement push says; False when there is no such payment of ours.
+def take_news(session: Session, *, payment: str, news: dict[str, datetime | int | None]) -> bool:
+    """Write what a settlement push says; False when there is no such payment here.
 
     `news` holds `shipped_at`, `settles_at`, `received_at`, `receipt_method` and `settled_at`, None where it is silent.
     """
     row = lock(session, payment=payment)
-    if row is None or row.transaction_id != transaction_id:
+    if row is None:
         return False
     for name, value in news.items():
         if value is not None:

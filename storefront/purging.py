@@ -68,6 +68,11 @@ _GONE = """
 """
 _FORGET_BOOKS = text(f"DELETE FROM addresses WHERE shopper_id IN ({_GONE.format(table='addresses')}) RETURNING id")
 _FORGET_CARTS = text(f"DELETE FROM cart_lines WHERE shopper_id IN ({_GONE.format(table='cart_lines')}) RETURNING sku")
+_FORGET_PUSHES = text("""
+    DELETE FROM wechat_pushes WHERE id IN (
+        SELECT id FROM wechat_pushes WHERE outcome = 'ignored' AND received_at < :before LIMIT :at_most)
+    RETURNING id
+""")
 _FORGET_PHONES = text("DELETE FROM staff_phones WHERE released_at < :before RETURNING id")
 
 
@@ -90,6 +95,7 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
             UNKNOWN_LIVE,
             lambda session, before: payment_retention.forget_ignored(session, before=before, at_most=AT_ONCE),
         ),
+        "unknown pushes": (UNKNOWN_LIVE, _run(_FORGET_PUSHES)),
         "guests' addresses": (timedelta(), _run(_FORGET_BOOKS)),
         "guests' carts": (timedelta(), _run(_FORGET_CARTS)),
         "visitors of orders": (erasure.LINK_LIFE, _run(_FORGET_VISITORS_OF_ORDERS)),

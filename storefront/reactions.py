@@ -14,7 +14,7 @@ from config.facts import Occurrence
 from payments import facts as payment_facts
 from payments import refunds
 from payments.lifecycle import Channel
-from storefront import aftersales, claims, events, frozen_money, orders, shipping_reports
+from storefront import aftersales, claims, events, frozen_money, notices, orders, shipping_reports
 from subway_campaign import conversions
 
 
@@ -95,6 +95,13 @@ def close_payment(occurrence: Occurrence) -> None:
 def report_shipping(occurrence: Occurrence) -> None:
     """Tell WeChat what has left, so that it releases the money."""
     shipping_reports.report(order=occurrence.values["order"], now=clock.now())
+
+
+@facts.on_outside(events.ORDER_SHIPPED)
+def tell_shopper(occurrence: Occurrence) -> None:
+    """Tell the shopper that goods are on their way."""
+    values = occurrence.values
+    notices.tell_shipped(order=values["order"], consignment=values["consignment_no"], now=clock.now())
 
 
 @facts.on(events.ORDER_PLACED)

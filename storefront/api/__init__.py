@@ -14,6 +14,7 @@ from storefront.api import (
     oauth,
     orders,
     products,
+    pushes,
     quotes,
     scans,
     sessions,
@@ -21,7 +22,21 @@ from storefront.api import (
     verification,
 )
 
-_NOUNS = (sessions, oauth, touches, halls, products, cart, addresses, quotes, orders, aftersales, notifications, scans)
+_NOUNS = (
+    sessions,
+    oauth,
+    touches,
+    halls,
+    products,
+    cart,
+    addresses,
+    quotes,
+    orders,
+    aftersales,
+    notifications,
+    pushes,
+    scans,
+)
 
 
 class Number(BaseConverter):

@@ -17,7 +17,7 @@ from config.schemas import Blueprint, PageArgs, Pattern, Schema, Text, page_of
 from payments import errors as payment_errors
 from payments.collect import Payer
 from payments.lifecycle import Channel, PaymentState
-from storefront import addresses, checkout, errors, guard, order_views, orders, shoppers
+from storefront import addresses, checkout, errors, guard, notices, order_views, orders, shoppers
 from storefront.api.order_shapes import EXAMPLE, Order
 from storefront.api.shapes import ADDRESS_EXAMPLE, WANTED_EXAMPLE, Address, Answer, Wanted, quantities, said
 from storefront.declaration_models import DeclarationKind
@@ -86,8 +86,28 @@ class PaymentOpened(Answer):
 
     payment = fields.Nested(Payment)
     client = fields.Dict(keys=fields.String(), values=fields.String())
+    templates = fields.List(
+        fields.String(),
+        metadata={
+            "description": "For `wx.requestSubscribeMessage`, at the pay tap or in its callback; what is accepted there"
+            " goes to `PUT /orders/{number}/notices`. Empty outside the mini-program, where WeChat has no such consent."
+        },
+    )
 
 
+class Notices(Schema):
+    """The templates of which the shopper accepted a message; none takes the consent back."""
+
+    accepted = fields.List(Text(low=1, high=64), required=True, validate=validate.Length(max=3))
+
+
+class NoticesShown(Answer):
+    """The templates of which a message about this order may be sent, or was."""
+
+    accepted = fields.List(fields.String())
+
+
+_TEMPLATE_EXAMPLE = "Xk8m2vQ0b3nR6tY9uI1oP4aS7dF5gH2jK0lZ3xC6vB9"
 _PAYMENT_EXAMPLE = {
     "payment": {"number": "P261121x7K3M9X2P4QWE", "state": "open"},
     "client": {
@@ -98,6 +118,7 @@ _PAYMENT_EXAMPLE = {
         "signType": "RSA",
         "paySign": "oR9d8PuhnIc+YZ8cBHFCwfgpaK9gd7vaRvkYD7rthRAZ",
     },
+    "templates": [_TEMPLATE_EXAMPLE],
 }
 
 
@@ -199,7 +220,22 @@ def pay(given: dict[str, Any], number: str) -> Response:
         ),
         now=clock.now(),
     )
-    return said({"payment": {"number": opened.number, "state": opened.state}, "client": opened.client}, 201)
+    payment = {"number": opened.number, "state": opened.state}
+    return said({"payment": payment, "client": opened.client, "templates": notices.templates(channel)}, 201)
+
+
+@blueprint.put("/orders/<number:number>/notices")
+@guard.shopper
+@blueprint.arguments(Notices, example={"accepted": [_TEMPLATE_EXAMPLE]})
+@blueprint.alt_response(200, schema=NoticesShown, example={"accepted": [_TEMPLATE_EXAMPLE]}, success=True)
+@blueprint.refuses(errors.OrderNotFound, errors.TemplateUnknown)
+def allow_notices(given: dict[str, Any], number: str) -> Response:
+    """Record which messages about this order the shopper accepted when paying; one is sent when goods leave."""
+    with database.transaction() as session:
+        accepted = notices.allow(
+            session, shopper_id=guard.shopper_id(), number=number, accepted=given["accepted"], now=clock.now()
+        )
+    return said({"accepted": accepted})
 
 
 @blueprint.post("/orders/<number:number>/payments/current/check")

@@ -51,3 +51,13 @@ def test_every_spelling_of_a_postgresql_url_is_normalised(environment: dict[str,
 @pytest.mark.parametrize("value", ["-1", "6", "x", "１"])
 def test_numbers_are_whole_and_within_bounds(environment: dict[str, str], value: str) -> None:
     assert "TRUSTED_PROXIES must be a whole number from 0 to 5" in faults(environment, TRUSTED_PROXIES=value)
+
+
+def test_the_push_needs_token_and_key_and_the_notice_known_words(environment: dict[str, str]) -> None:
+    key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+    assert "43 characters" in faults(environment, WECHAT_PUSH_TOKEN="t", WECHAT_PUSH_AES_KEY=key[1:])
+    assert "go together" in faults(environment, WECHAT_PUSH_TOKEN="t")
+    assert "go together" in faults(environment, WECHAT_PUSH_AES_KEY=key)
+    assert "key=value pairs" in faults(environment, WECHAT_SHIPPED_TEMPLATE_KEYS="thing1=password")
+    plugged = Settings.from_env({**environment, "WECHAT_PUSH_TOKEN": "t", "WECHAT_PUSH_AES_KEY": key})
+    assert (plugged.wechat_push_token, plugged.wechat_push_aes_key) == ("t", key)

@@ -20,7 +20,7 @@ CHANGING_AND_PUBLIC = {
     "quotes.quote",
     "scans.confirm",
 }
-SIGNED = {"notifications.take_payment", "notifications.take_refund"}
+SIGNED = {"notifications.take_payment", "notifications.take_refund", "pushes.prove", "pushes.take"}
 NEEDS_A_SESSION = re.compile(r"/api/v1/(cart|addresses|orders|sessions/current)\b")
 
 

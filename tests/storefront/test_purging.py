@@ -84,6 +84,18 @@ def test_jobs_that_failed_long_ago_go_and_those_that_wait_stay(db: None) -> None
     assert database.statement("SELECT status FROM procrastinate_jobs") == [("todo",)]
 
 
+def test_pushes_of_an_unknown_kind_go_after_a_month(db: None) -> None:
+    for outcome in ("ignored", "applied"):
+        database.statement(
+            "INSERT INTO wechat_pushes (identity, event, content, outcome, received_at) VALUES (%s, 'x', '{}', %s, %s)",
+            (outcome, outcome, NOW),
+        )
+    purging.purge(now=NOW + 29 * DAY)
+    assert count("wechat_pushes") == 2
+    purging.purge(now=NOW + 31 * DAY)
+    assert database.statement("SELECT outcome FROM wechat_pushes") == [("applied",)]
+
+
 def test_more_than_one_batch_is_finished(buyer: Buyer, skus: list[str], monkeypatch: Any) -> None:
     monkeypatch.setattr(purging, "AT_ONCE", 2)
     for n in range(5):
