@@ -6,7 +6,7 @@ import hmac
 import struct
 import time
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -95,6 +95,14 @@ class Staff:
         """Send everything of an order that is still to be sent. Raises GaveUp."""
         body = {"carrier": carrier, "tracking_number": tracking_number}
         self._browser.call("POST", f"{API}/orders/{order}/shipments", body)
+
+    def pay_stranded_refunds(self, *, paid_at: datetime) -> int:
+        """Pay every refund that WeChat could not pay out by transfer, say so, and return how many. Raises GaveUp."""
+        stranded = self._get("/stranded-refunds")["items"]
+        for each in stranded:
+            body = {"bank_reference": f"T{each['number']}", "paid_at": paid_at.isoformat()}
+            self._browser.call("POST", f"{API}/stranded-refunds/{each['number']}/transfer", body)
+        return len(stranded)
 
     def order(self, number: str) -> dict[str, Any]:
         """Return an order as staff see it."""

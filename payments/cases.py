@@ -132,6 +132,13 @@ def close(session: Session, *, slug: str, resolution: Resolution, reason: str, b
     return find(session, slug=slug)
 
 
+def repaired(session: Session, *, kind: CaseKind, number: str, reason: str, by: str, now: datetime) -> bool:
+    """End the open case of this kind for a number, because what it was about is done; False when there is none."""
+    database.require_transaction(session)
+    values = {"kind": kind, "number": number, "reason": reason, "by": by, "now": now}
+    return session.execute(_REPAIRED, values).first() is not None
+
+
 def _give_up_payment(session: Session, number: str, now: datetime) -> None:
     """Close a payment about which nobody asks any more, because WeChat took other money for it than ours."""
     row = session.execute(_GIVE_UP, {"number": number, "now": now}).first()
@@ -196,4 +203,9 @@ _CLOSE = text("""
     UPDATE payment_cases SET resolution = :resolution, reason = :reason, closed_by = :by, closed_at = :now,
            owner = coalesce(owner, :by), owned_at = coalesce(owned_at, :now)
     WHERE slug = :slug
+""")
+_REPAIRED = text("""
+    UPDATE payment_cases SET resolution = 'repaired', reason = :reason, closed_by = :by, closed_at = :now,
+           owner = coalesce(owner, :by), owned_at = coalesce(owned_at, :now)
+    WHERE kind = :kind AND number = :number AND closed_at IS NULL RETURNING slug
 """)

@@ -202,6 +202,15 @@ def _tell(session: Session, refund: Refund, now: datetime) -> None:
     if refund.state is RefundState.SUCCEEDED and refund.succeeded_at is not None:
         values["refunded_at"] = refund.succeeded_at.astimezone(UTC).isoformat()
         books.paid_back(session, refund=refund.number, amount_fen=refund.amount_fen, at=refund.succeeded_at)
+        # It may have waited for a person who sent it on to a card, or who repaired it at the merchant platform.
+        cases.repaired(
+            session,
+            kind=CaseKind.REFUND_ABNORMAL,
+            number=refund.number,
+            reason="微信支付已退款成功",
+            by="微信支付",
+            now=now,
+        )
         facts.publish(session, REFUND_SUCCEEDED, key=refund.number, values=values)
     if refund.state is RefundState.CLOSED:
         logs.alarm("payments.refund_closed", refund=refund.number)

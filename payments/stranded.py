@@ -13,11 +13,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from config import database, facts, logs
-from payments import books, refunds
+from payments import books, cases, refunds
 from payments.errors import PaymentUnavailable, RefundDeclined, RefundNotAbnormal, RefundNotFound
 from payments.facts import REFUND_SUCCEEDED
 from payments.lifecycle import RefundState
-from payments.models import Payment, Refund
+from payments.models import CaseKind, Payment, Refund
 from payments.wechatpay import answers, client
 
 log = logs.get(__name__)
@@ -92,8 +92,9 @@ def mark_transferred(
 ) -> bool:
     """Write that a person paid an abnormal refund out by transfer, post it, and publish `refund.succeeded`.
 
-    `bank_reference` is the evidence: the transfer's number at the bank. False when the same was written before. Raises
-    `RefundNotFound` and `RefundNotAbnormal`. Should WeChat pay after all, that is a mismatch and becomes a case.
+    Its case ends with it. `bank_reference` is the evidence: the transfer's number at the bank. False when the same was
+    written before. Raises `RefundNotFound` and `RefundNotAbnormal`. Should WeChat pay after all, that is a mismatch and
+    becomes a case.
     """
     database.require_transaction(session)
     refund = session.scalar(select(Refund).where(Refund.number == number).with_for_update())
@@ -108,6 +109,14 @@ def mark_transferred(
         "marked_at": now.astimezone(UTC).isoformat(),
     }
     books.paid_by_transfer(session, refund=number, amount_fen=refund.amount_fen, at=paid_at)
+    cases.repaired(
+        session,
+        kind=CaseKind.REFUND_ABNORMAL,
+        number=number,
+        reason=f"已转账退款，银行流水 {bank_reference}",
+        by=paid_by,
+        now=now,
+    )
     facts.publish(
         session,
         REFUND_SUCCEEDED,

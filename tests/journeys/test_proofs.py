@@ -59,3 +59,22 @@ def test_the_books_are_equal_after_every_fault_at_five_percent(grounds: tuple[Sh
     assert (ended.stuck, ended.told) == ([], [])
     assert ended.ends.total() == 60
     assert min(ended.ends[end] for end in ("paid", "given back", "walked off")) > 0, ended.ends
+
+
+@pytest.mark.xdist_group("shop")
+def test_what_wechat_cannot_pay_out_ends_with_equal_books(grounds: tuple[Shop, Board]) -> None:
+    """A clerk pays by transfer, which the comparison knows: of another sum it would not be WeChat's refund."""
+    shop, board = grounds
+    board.clear()
+    ended = soak.run(shop, orders=24, seed=3, rate=1.0, only=["refund_abnormal"])
+    assert (ended.stuck, ended.told) == ([], [])
+    assert ended.transferred >= ended.ends["given back"] > 0
+    changed = "UPDATE payment_refunds SET amount_fen = amount_fen {} 1 WHERE state = 'transferred'"
+    shop.write(changed.format("-"))
+    told = {line.split(":")[0] for line in books.differences(shop)}
+    shop.write(changed.format("+"))
+    assert {
+        "transfer only in our books",
+        "transfer only in WeChat's books",
+        "a bank account that is not what was transferred",
+    } <= told

@@ -37,6 +37,12 @@ def mark(number: str, *, now: datetime, bank_reference: str = "20261121-000017")
         )
 
 
+def case() -> tuple[str | None, str | None]:
+    """How the case of the refund ended, and who ended it."""
+    [kept] = rows("SELECT resolution, closed_by FROM payment_cases WHERE kind = 'refund_abnormal'")
+    return kept["resolution"], kept["closed_by"]
+
+
 def queue() -> list[str]:
     with database.transaction() as session:
         return [each.number for each in stranded.listing(session)]
@@ -52,7 +58,9 @@ def test_the_queue_holds_what_waits_for_a_person(abnormal: str, buyer: Buyer, no
 
 
 def test_a_transfer_with_its_evidence_ends_the_refund_once(abnormal: str, now: datetime) -> None:
+    assert case() == (None, None)
     assert mark(abnormal, now=now)
+    assert case() == ("repaired", "li")
     assert not mark(abnormal, now=now)
     assert (state_of(abnormal), queue()) == ("transferred", [])
     (told,) = facts_of("refund.succeeded")
@@ -96,9 +104,11 @@ def test_wechat_sends_it_on_to_a_card_that_only_wechat_can_read(
     abnormal: str, wechat: Wechat, now: datetime, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert to_card(abnormal, now) is RefundState.PROCESSING
+    assert case() == (None, None)
     wechat.order("/settle", out_refund_no=abnormal, outcome="SUCCESS")
     wechat.order("/redeliver", out_refund_no=abnormal)
     assert (state_of(abnormal), queue()) == ("succeeded", [])
+    assert case() == ("repaired", "微信支付")
     assert len(facts_of("refund.succeeded")) == 1
     said = "".join(capsys.readouterr()) + str(rows("SELECT * FROM payment_refunds"))
     assert "6222020000000000000" not in said

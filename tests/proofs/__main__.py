@@ -56,6 +56,7 @@ def _soak(data_dir: Path, orders: int) -> int:
     finally:
         shop.stop()
     print(", ".join(f"{count} {end}" for end, count in ended.ends.most_common()))
+    print(f"{ended.transferred} refunds that WeChat could not pay out were paid by transfer.")
     for line in ended.stuck:
         print(f"STUCK {line}")
     for line in ended.told:

@@ -8,6 +8,8 @@ from tests.shop import Shop
 
 _PAYMENTS = "SELECT number, amount_fen, transaction_id FROM payments WHERE state = 'succeeded'"
 _REFUNDS = "SELECT number, amount_fen, refund_id FROM payment_refunds WHERE state = 'succeeded'"
+# What WeChat could not pay out, and a person paid by transfer.
+_TRANSFERS = "SELECT number, amount_fen, refund_id FROM payment_refunds WHERE state = 'transferred'"
 # Each of these finds rows only when something was lost, done twice, or left half-way.
 _FAULTS = {
     "a trial balance that is not zero": """
@@ -19,6 +21,16 @@ _FAULTS = {
             SELECT coalesce(sum(amount_fen), 0) FROM payments WHERE state = 'succeeded') - (
             SELECT coalesce(sum(amount_fen), 0) FROM payment_refunds WHERE state = 'succeeded') END
     """,
+    "a bank account that is not what was transferred": """
+        SELECT posted.fen, paid.fen FROM (
+            SELECT coalesce(sum(amount_fen), 0) AS fen FROM ledger_entries WHERE account = 'bank') posted, (
+            SELECT coalesce(sum(amount_fen), 0) AS fen FROM payment_refunds WHERE state = 'transferred') paid
+        WHERE posted.fen <> -paid.fen
+    """,
+    "a case of a refund that is over": """
+        SELECT c.number FROM payment_cases c JOIN payment_refunds r ON r.number = c.number
+        WHERE c.kind = 'refund_abnormal' AND c.closed_at IS NULL AND r.state IN ('succeeded', 'transferred')
+    """,
     "a fact still waits for a reaction": "SELECT f.name, f.key FROM open_facts o JOIN facts f ON f.id = o.fact_id",
     "an order was paid twice": (
         "SELECT reference, count(*) FROM payments WHERE state = 'succeeded' GROUP BY reference HAVING count(*) > 1"
@@ -27,7 +39,7 @@ _FAULTS = {
         SELECT p.number, o.state FROM payments p JOIN orders o ON o.number = p.reference
         WHERE p.state = 'succeeded' AND o.paid_at IS NULL AND p.amount_fen <> (
             SELECT coalesce(sum(r.amount_fen), 0) FROM payment_refunds r
-            WHERE r.payment_id = p.id AND r.state = 'succeeded')
+            WHERE r.payment_id = p.id AND r.state IN ('succeeded', 'transferred'))
     """,
     "an order without its money": """
         SELECT o.number FROM orders o WHERE o.paid_at IS NOT NULL AND NOT EXISTS (
@@ -36,10 +48,12 @@ _FAULTS = {
     """,
     "a refund that the order does not know": """
         SELECT r.number FROM payment_refunds r JOIN orders o ON o.number = r.reference
-        WHERE r.state = 'succeeded' AND o.paid_at IS NOT NULL AND NOT EXISTS (
+        WHERE r.state IN ('succeeded', 'transferred') AND o.paid_at IS NOT NULL AND NOT EXISTS (
             SELECT FROM order_refunds a WHERE a.refund_number = r.number AND a.refunded_at IS NOT NULL)
     """,
-    "a refund that is not over": "SELECT number, state FROM payment_refunds WHERE state NOT IN ('succeeded', 'closed')",
+    "a refund that is not over": (
+        "SELECT number, state FROM payment_refunds WHERE state NOT IN ('succeeded', 'closed', 'transferred')"
+    ),
     "stock that its moves do not explain": """
         SELECT l.sku_id, l.on_hand, l.reserved FROM stock_levels l
         JOIN LATERAL (SELECT sum(m.on_hand_delta) AS on_hand, sum(m.reserved_delta) AS reserved
@@ -77,18 +91,22 @@ def differences(shop: Shop) -> list[str]:
         for each in theirs["orders"]
         if each["paid_at"]
     ]
-    given_back = [
-        (each["out_refund_no"], each["amount_fen"], each["refund_id"])
-        for each in theirs["refunds"]
-        if each["status"] == "SUCCESS"
-    ]
     told = [
         *_compare("payment", shop.rows(_PAYMENTS), paid),
-        *_compare("refund", shop.rows(_REFUNDS), given_back),
+        *_compare("refund", shop.rows(_REFUNDS), _refunds(theirs, "SUCCESS")),
+        *_compare("transfer", shop.rows(_TRANSFERS), _refunds(theirs, "ABNORMAL")),
     ]
     for what, sql in _FAULTS.items():
         told += [f"{what}: {row}" for row in shop.rows(sql)]
     return told
+
+
+def _refunds(theirs: dict[str, Any], status: str) -> list[tuple[Any, ...]]:
+    return [
+        (each["out_refund_no"], each["amount_fen"], each["refund_id"])
+        for each in theirs["refunds"]
+        if each["status"] == status
+    ]
 
 
 def _compare(what: str, ours: Iterable[tuple[Any, ...]], theirs: Iterable[tuple[Any, ...]]) -> list[str]:
