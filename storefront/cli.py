@@ -132,16 +132,65 @@ def add_staff(username: str, roles: tuple[str, ...], area: str | None, supplier:
     password = sys.stdin.readline().rstrip("\n")
     scope = Scope(area=area, supplier=supplier)
     grants = tuple(Grant(role=Role(role), scope=scope) for role in roles)
-    try:
-        with database.transaction() as session:
-            added = accounts.add(session, username=username, password=password, grants=grants, now=clock.now())
-    except AppError as error:
-        raise click.ClickException(f"{error.text} ({error.code}) {error.details or ''}") from error
+    with _told(), database.transaction() as session:
+        added = accounts.add(session, username=username, password=password, grants=grants, now=clock.now())
     click.echo(f"Added {username}.")
     if added.enrolment_uri:
-        click.echo("This role needs a second factor. Scan this once with an authenticator; it is not shown again:")
-        click.echo(added.enrolment_uri)
-        segno.make(added.enrolment_uri).terminal(compact=True)
+        click.echo("This role needs a second factor.")
+        _show_enrolment(added.enrolment_uri)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say why an account cannot be dealt with as asked, in the shop's own words."""
+    try:
+        yield
+    except AppError as error:
+        raise click.ClickException(f"{error.text} ({error.code}) {error.details or ''}") from error
+
+
+def _show_enrolment(uri: str) -> None:
+    click.echo("Scan this once with an authenticator; it is not shown again:")
+    click.echo(uri)
+    segno.make(uri).terminal(compact=True)
+
+
+@staff.command("totp")
+@click.argument("username")
+def enrol_staff(username: str) -> None:
+    """Give an account another second factor, for who lost the phone; its sessions end."""
+    with _told(), database.transaction() as session:
+        enrolled = accounts.enrol(session, username=username, now=clock.now())
+    click.echo(f"The old authenticator of {username} is good for nothing now.")
+    _show_enrolment(enrolled.enrolment_uri or "")
+
+
+@staff.command("password")
+@click.argument("username")
+def change_staff_password(username: str) -> None:
+    """Give an account the password on standard input; its sessions end."""
+    password = sys.stdin.readline().rstrip("\n")
+    with _told(), database.transaction() as session:
+        accounts.change_password(session, username=username, password=password, now=clock.now())
+    click.echo(f"Changed. {username} is logged out everywhere.")
+
+
+@staff.command("disable")
+@click.argument("username")
+def disable_staff(username: str) -> None:
+    """Shut an account for good; its sessions end."""
+    with _told(), database.transaction() as session:
+        accounts.disable(session, username=username, now=clock.now())
+    click.echo(f"Disabled {username}.")
+
+
+@staff.command("log-out")
+@click.argument("username")
+def log_out_staff(username: str) -> None:
+    """End every session of an account at once."""
+    with _told(), database.transaction() as session:
+        ended = accounts.log_out_everywhere(session, username=username, now=clock.now())
+    click.echo(f"Ended {ended} sessions of {username}.")
 
 
 @staff.command("code")

@@ -124,13 +124,15 @@ def leave(session: Session, *, token: str, now: datetime) -> Left | None:
     return Left(kind=row.kind, shopper_id=row.shopper_id) if row else None
 
 
-def revoke_staff(session: Session, *, staff_id: int, now: datetime) -> None:
-    """End every session of a member of staff."""
-    session.execute(
+def revoke_staff(session: Session, *, staff_id: int, now: datetime) -> int:
+    """End every session of a member of staff at once, and return how many were still open."""
+    ended = session.execute(
         update(LoginSession)
-        .where(LoginSession.staff_id == staff_id, LoginSession.revoked_at.is_(None))
+        .where(LoginSession.staff_id == staff_id, LoginSession.revoked_at.is_(None), LoginSession.expires_at > now)
         .values(revoked_at=now)
+        .returning(LoginSession.id)
     )
+    return len(ended.all())
 
 
 def purge(session: Session, *, before: datetime) -> None:

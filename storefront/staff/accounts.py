@@ -1,12 +1,13 @@
 """Staff accounts: who works here, how they prove it, what they may do.
 
 Invariant: nobody logs in with a role that moves money or grants rights without a second factor, no one-time code
-works twice, and a disabled account's sessions end at once.
+works twice, and the sessions of an account end at once when it is disabled or its password or second factor changes.
 """
 
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -35,7 +36,7 @@ TOTP_CODE = re.compile(r"\d{6}", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
-    """A new account; `enrolment_uri` is set when its roles need one-time codes, and is shown this once."""
+    """An account as it was just made or enrolled; `enrolment_uri` is set for one-time codes, and shown this once."""
 
     staff_id: int
     username: str
@@ -111,7 +112,7 @@ def login(*, username: str, password: str, totp: str | None, address: str | None
         raise CredentialsRejected
     step = _second_factor(account, totp, now)
     with database.transaction() as session:
-        if not _still_standing(session, account.staff_id, step):
+        if not _still_standing(session, account, step):
             raise CredentialsRejected
         delays.forget(session, username=username, network=network)
         opened = sessions.open_for_staff(session, staff_id=account.staff_id, now=now)
@@ -140,6 +141,35 @@ def disable(session: Session, *, username: str, now: datetime, by: Actor | None 
     audit.record(session, by, "staff.disabled", username, {}, now=now)
 
 
+def change_password(session: Session, *, username: str, password: str, now: datetime, by: Actor | None = None) -> None:
+    """Give an account another password and end its sessions. Raises `AccountInvalid` and `AccountNotFound`."""
+    _check_password(username, password)
+    _change(session, username, {"password_hash": factors.hash_password(password)}, "staff.password_changed", now, by)
+
+
+def enrol(session: Session, *, username: str, now: datetime, by: Actor | None = None) -> Added:
+    """Give an account another second factor, for who lost the phone, and end its sessions. Raises `AccountNotFound`."""
+    secret = factors.new_secret()
+    changed = {"totp_sealed": factors.seal(secret), "totp_step": None}
+    staff_id = _change(session, username, changed, "staff.totp_enrolled", now, by)
+    return Added(staff_id=staff_id, username=username, enrolment_uri=factors.enrolment_uri(secret, username))
+
+
+def log_out_everywhere(session: Session, *, username: str, now: datetime, by: Actor | None = None) -> int:
+    """End every session of an account at once, and return how many there were.
+
+    One's own may be ended by oneself, another's by who manages all staff. Raises `NotPermitted` and `AccountNotFound`.
+    """
+    if by is not None and by.username != username:
+        require(by, Permission.MANAGE_STAFF, Scope())
+    staff_id = session.scalar(select(StaffAccount.id).where(StaffAccount.username == username))
+    if staff_id is None:
+        raise AccountNotFound
+    ended = sessions.revoke_staff(session, staff_id=staff_id, now=now)
+    audit.record(session, by, "staff.sessions_ended", username, {"sessions": ended}, now=now)
+    return ended
+
+
 def allowed(actor: Actor, permission: Permission, scope: Scope | None = None) -> bool:
     """Tell whether `actor` holds `permission` over all of `scope`, or anywhere at all when `scope` is None."""
     return actor.staff_id is not None and roles.permits(actor.grants, permission, scope)
@@ -151,12 +181,38 @@ def require(actor: Actor, permission: Permission, scope: Scope | None = None) ->
         raise NotPermitted(permission=permission)
 
 
+def _change(session: Session, username: str, values: dict[str, Any], act: str, now: datetime, by: Actor | None) -> int:
+    """Change what proves an open account, end what was opened with the old proof, and write it down."""
+    staff_id: int | None = session.scalar(
+        update(StaffAccount)
+        .where(StaffAccount.username == username, StaffAccount.disabled_at.is_(None))
+        .values(values)
+        .returning(StaffAccount.id)
+    )
+    if staff_id is None:
+        raise AccountNotFound
+    sessions.revoke_staff(session, staff_id=staff_id, now=now)
+    audit.record(session, by, act, username, {}, now=now)
+    return staff_id
+
+
+def _check_password(username: str, password: str) -> None:
+    if fault := _fault_of(username, password):
+        raise AccountInvalid(fields={"password": fault})
+
+
+def _fault_of(username: str, password: str) -> str:
+    """Return what is wrong with a password, or nothing."""
+    is_good = len(password) in PASSWORD_LENGTHS and password.lower() != username
+    return "" if is_good else "12 至 128 个字符，且不能与用户名相同"
+
+
 def _check_new(username: str, password: str, grants: tuple[Grant, ...]) -> None:
     faults = {}
     if not USERNAME.fullmatch(username):
         faults["username"] = "3 至 32 位，小写字母开头，可含数字和 _ . -"
-    if len(password) not in PASSWORD_LENGTHS or password.lower() == username:
-        faults["password"] = "12 至 128 个字符，且不能与用户名相同"  # noqa: S105 - says what a password must be
+    if fault := _fault_of(username, password):
+        faults["password"] = fault
     if not grants or len(set(grants)) != len(grants):
         faults["roles"] = "至少一个角色，且不能重复"
     if any(grant.scope.area is not None and not AREA.fullmatch(grant.scope.area) for grant in grants):
@@ -196,9 +252,17 @@ def _second_factor(account: _Account, totp: str | None, now: datetime) -> int | 
     return step
 
 
-def _still_standing(session: Session, staff_id: int, step: int | None) -> bool:
-    """Spend the one-time code; False when it, or a later one, was spent already or the account was just disabled."""
-    spending = update(StaffAccount).where(StaffAccount.id == staff_id, StaffAccount.disabled_at.is_(None))
+def _still_standing(session: Session, account: _Account, step: int | None) -> bool:
+    """Spend the one-time code; False when it, or a later one, was spent already.
+
+    Also when the account was disabled, or its password or second factor changed, since they were looked at.
+    """
+    spending = update(StaffAccount).where(
+        StaffAccount.id == account.staff_id,
+        StaffAccount.disabled_at.is_(None),
+        StaffAccount.password_hash == account.password_hash,
+        StaffAccount.totp_sealed.is_not_distinct_from(account.totp_sealed),
+    )
     if step is not None:
         spending = spending.where(func.coalesce(StaffAccount.totp_step, -1) < step)
     spent = spending.values(totp_step=func.coalesce(step, StaffAccount.totp_step)).returning(StaffAccount.id)

@@ -12,7 +12,7 @@ from config import clock, database, settings
 from config.schemas import Blueprint, Schema, Text
 from storefront import csrf, errors, guard, sessions
 from storefront.api.shapes import Answer, Instant, said
-from storefront.roles import Role
+from storefront.roles import Permission, Role
 from storefront.staff import accounts
 
 blueprint = Blueprint("staff_sessions", __name__, url_prefix="/api/staff/v1", description="Staff: who is calling.")
@@ -102,3 +102,27 @@ def log_out() -> Response:
     response = Response(status=204)
     response.delete_cookie(sessions.cookie_name(staff=True), **sessions.cookie_attributes())
     return response
+
+
+@blueprint.delete("/sessions")
+@guard.staff()
+@blueprint.alt_response(204, description="All of the caller's sessions are over.", success=True)
+def log_out_everywhere() -> Response:
+    """End every session of the caller's account, on every device, this one too."""
+    actor = guard.actor()
+    with database.transaction() as session:
+        accounts.log_out_everywhere(session, username=actor.username or "", now=clock.now(), by=actor)
+    response = Response(status=204)
+    response.delete_cookie(sessions.cookie_name(staff=True), **sessions.cookie_attributes())
+    return response
+
+
+@blueprint.delete("/accounts/<username>/sessions")
+@guard.staff(Permission.MANAGE_STAFF)
+@blueprint.alt_response(204, description="All sessions of the account are over.", success=True)
+@blueprint.refuses(errors.AccountNotFound)
+def log_out_other(username: str) -> Response:
+    """End every session of an account at once, for example of a device that was lost."""
+    with database.transaction() as session:
+        accounts.log_out_everywhere(session, username=username, now=clock.now(), by=guard.actor())
+    return Response(status=204)

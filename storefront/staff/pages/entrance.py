@@ -55,11 +55,14 @@ def enter() -> Response:
 @blueprint.post("/logout")
 @guard.staff()
 def leave() -> Response:
-    """End the session of this browser."""
-    presented = guard.presented(of_staff=True)
+    """End the session of this browser, or every session of its account when the form says `everywhere`."""
+    presented, actor = guard.presented(of_staff=True), guard.actor()
     now = clock.now()
     with database.transaction() as session:
-        accounts.leave(session, guard.actor(), token=presented.token if presented else "", now=now)
+        if "everywhere" in request.form:
+            accounts.log_out_everywhere(session, username=actor.username or "", now=now, by=actor)
+        else:
+            accounts.leave(session, actor, token=presented.token if presented else "", now=now)
     left = frame.back("/login")
     left.delete_cookie(sessions.cookie_name(staff=True), **sessions.cookie_attributes())
     return left

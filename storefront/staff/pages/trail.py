@@ -4,10 +4,11 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
-from config import database
+from config import clock, database
+from config.errors import NotFound
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import trail
+from storefront.staff import accounts, trail
 from storefront.staff.pages import frame
 
 blueprint = Blueprint("staff_pages_trail", __name__, url_prefix=frame.ROOT, template_folder="../templates")
@@ -34,3 +35,16 @@ def listing() -> Response:
         first_query=urlencode(asked),
         next_query=urlencode(asked | {"cursor": page["next_cursor"] or ""}),
     )
+
+
+@blueprint.post("/audit/log-out")
+@guard.staff(Permission.MANAGE_STAFF)
+def log_out() -> Response:
+    """End every session of the account in the form at once."""
+    try:
+        with database.transaction() as session:
+            username = request.form.get("username", "")
+            accounts.log_out_everywhere(session, username=username, now=clock.now(), by=guard.actor())
+    except NotFound as error:
+        return frame.refused("/audit", error)
+    return frame.back("/audit", done="logged_out", username=username)

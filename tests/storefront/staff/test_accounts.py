@@ -112,7 +112,7 @@ def test_a_code_at_once_from_two_desks_works_once(db: None, monkeypatch: pytest.
             return sum(pool.map(go, range(3)))
 
     with monkeypatch.context() as off:
-        off.setattr(accounts, "_still_standing", lambda session, staff_id, step: True)
+        off.setattr(accounts, "_still_standing", lambda session, account, step: True)
         assert race(NOW) == 3, "without the guard a code is good for everybody who sees it"
     assert race(NOW + timedelta(minutes=5)) == 1
 
@@ -266,3 +266,99 @@ def test_requiring_a_permission_respects_its_scope(db: None) -> None:
     ):
         with pytest.raises(NotPermitted):
             accounts.require(clerk, permission, scope)
+
+
+def acts() -> list[str]:
+    with database.transaction() as session:
+        return list(session.scalars(select(AuditEntry.act).order_by(AuditEntry.id)))
+
+
+def ended(token: str, *, at: datetime = NOW) -> bool:
+    try:
+        sessions.verify(token, now=at)
+    except SessionRequired:
+        return True
+    return False
+
+
+def test_another_password_ends_what_the_old_one_opened(db: None) -> None:
+    add()
+    old = enter().token
+    with database.transaction() as session:
+        accounts.change_password(session, username="boss", password="staple battery horse", now=NOW)
+    assert ended(old)
+    with pytest.raises(CredentialsRejected):
+        enter()
+    assert not ended(enter(password="staple battery horse").token)
+    assert "staff.password_changed" in acts()
+    with database.transaction() as session, pytest.raises(AccountInvalid):
+        accounts.change_password(session, username="boss", password="short", now=NOW)
+    with database.transaction() as session, pytest.raises(AccountNotFound):
+        accounts.change_password(session, username="nobody", password=PASSWORD, now=NOW)
+
+
+def test_another_authenticator_ends_the_old_one_and_what_it_opened(db: None) -> None:
+    otp = codes(add("boss", Role.FINANCE))
+    old = enter(totp=otp.at(NOW)).token
+    with database.transaction() as session:
+        enrolled = accounts.enrol(session, username="boss", now=NOW)
+    assert ended(old)
+    assert codes(enrolled).secret not in repr(enrolled)
+    # The new one's code of the step that the old one had spent is good: it was never shown.
+    assert enter(totp=codes(enrolled).at(NOW), at=NOW)
+    later = NOW + timedelta(minutes=2)
+    with pytest.raises(CredentialsRejected):
+        enter(totp=otp.at(later), at=later)
+    assert "staff.totp_enrolled" in acts()
+    with database.transaction() as session, pytest.raises(AccountNotFound):
+        accounts.enrol(session, username="nobody", now=NOW)
+
+
+def test_every_session_of_an_account_ends_at_once_by_its_owner_or_an_administrator(db: None) -> None:
+    add("boss", Role.FULFILMENT)
+    add("other", Role.FULFILMENT)
+    admin = codes(add("admin", Role.ADMIN))
+    mine, phone, others = enter().token, enter().token, enter("other").token
+    boss, other = sessions.verify(mine, now=NOW), sessions.verify(others, now=NOW)
+    with database.transaction() as session:
+        with pytest.raises(NotPermitted):
+            accounts.log_out_everywhere(session, username="boss", now=NOW, by=other)
+        assert accounts.log_out_everywhere(session, username="boss", now=NOW, by=boss) == 2
+        assert accounts.log_out_everywhere(session, username="boss", now=NOW, by=boss) == 0
+    assert ended(mine)
+    assert ended(phone)
+    assert not ended(others)
+    chief = sessions.verify(enter("admin", totp=admin.at(NOW)).token, now=NOW)
+    with database.transaction() as session:
+        assert accounts.log_out_everywhere(session, username="other", now=NOW, by=chief) == 1
+        with pytest.raises(AccountNotFound):
+            accounts.log_out_everywhere(session, username="nobody", now=NOW, by=chief)
+    assert ended(others)
+    assert acts().count("staff.sessions_ended") == 3
+
+
+def test_a_login_under_way_with_the_old_proof_opens_nothing(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The password is changed after a login looked at it, and before it opens its session."""
+    add()
+    look = factors.password_matches
+
+    def change_meanwhile(stored: str | None, password: str) -> bool:
+        with database.transaction() as session:
+            accounts.change_password(session, username="boss", password="staple battery horse", now=NOW)
+        return look(stored, password)
+
+    monkeypatch.setattr(factors, "password_matches", change_meanwhile)
+    with monkeypatch.context() as off:
+        off.setattr(accounts, "_still_standing", lambda session, account, step: True)
+        assert not ended(enter().token), "without the guard who knew the old password is in"
+    monkeypatch.setattr(factors, "password_matches", look)
+    enter(password="staple battery horse")
+
+    def change_again(stored: str | None, password: str) -> bool:
+        with database.transaction() as session:
+            accounts.change_password(session, username="boss", password=PASSWORD, now=NOW)
+        return look(stored, password)
+
+    monkeypatch.setattr(factors, "password_matches", change_again)
+    with pytest.raises(CredentialsRejected):
+        enter(password="staple battery horse")

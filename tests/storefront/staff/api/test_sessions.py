@@ -1,5 +1,7 @@
 """Logging in to the staff API: two factors, a growing delay, a cookie that needs a proof."""
 
+from collections.abc import Callable
+
 import pyotp
 import pytest
 from flask import Flask
@@ -10,7 +12,7 @@ from config import clock, database
 from storefront.roles import Grant, Role
 from storefront.staff import accounts
 from tests.storefront.api.conftest import code_of
-from tests.storefront.staff.conftest import ORIGIN, audited
+from tests.storefront.staff.conftest import ORIGIN, Clerk, audited
 
 PASSWORD = "correct horse battery"
 PATH = "/api/staff/v1/sessions"
@@ -92,3 +94,15 @@ def test_leaving_ends_the_session(client: FlaskClient) -> None:
     assert client.delete(f"{PATH}/current", headers=bearer).status_code == 204
     assert code_of(client.get("/api/staff/v1/orders", headers=bearer)) == (401, "session.required")
     assert audited()[-1] == ("staff.logged_out", "li.na")
+
+
+def test_sessions_are_ended_at_once_ones_own_and_by_an_administrator(clerk: Callable[..., Clerk]) -> None:
+    admin, li, wang = clerk(Role.ADMIN), clerk(Role.FULFILMENT, username="li"), clerk(Role.FINANCE, username="wang")
+    assert li.call("DELETE", "/accounts/wang/sessions").status_code == 403
+    assert li.call("DELETE", "/sessions").status_code == 204
+    assert code_of(li.get("/orders")) == (401, "session.required")
+    assert wang.get("/orders").status_code == 200
+    assert admin.call("DELETE", "/accounts/wang/sessions").status_code == 204
+    assert wang.get("/orders").status_code == 401
+    assert code_of(admin.call("DELETE", "/accounts/nobody/sessions")) == (404, "staff.account_not_found")
+    assert audited() == [("staff.sessions_ended", "li"), ("staff.sessions_ended", "wang")]

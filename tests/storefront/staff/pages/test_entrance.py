@@ -1,14 +1,17 @@
 """The way in and out, as a browser goes it."""
 
+from collections.abc import Callable
+
 import pyotp
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from config import clock, database
 from storefront.roles import Grant, Role
 from storefront.staff import accounts
-from tests.storefront.staff.conftest import ORIGIN, audited
+from tests.storefront.staff.conftest import ORIGIN, Clerk, audited
 
 PASSWORD = "correct horse battery"
 
@@ -74,3 +77,22 @@ def test_leaving_ends_the_session_and_the_cookie(client: FlaskClient, totp: pyot
     assert left.headers["Location"] == "/staff/login"
     assert client.get("/staff/", headers={"Accept": "text/html"}).status_code == 401
     assert audited()[-1] == ("staff.logged_out", "wang")
+
+
+def test_a_lost_device_is_logged_out_from_another(app: Flask, clerk: Callable[..., Clerk]) -> None:
+    here, there = clerk(Role.FULFILMENT, username="li"), app.test_client()
+    there.set_cookie("hall_staff", here.token)
+    assert "在所有设备上退出" in here.open("/").get_data(as_text=True)
+    assert here.send("/logout", everywhere="yes").headers["Location"] == "/staff/login"
+    assert there.get("/staff/", headers={"Accept": "text/html"}).status_code == 401
+    assert audited() == [("staff.sessions_ended", "li")]
+
+
+def test_an_administrator_ends_the_sessions_of_another(clerk: Callable[..., Clerk]) -> None:
+    admin, other = clerk(Role.ADMIN, username="chief"), clerk(Role.FULFILMENT, username="li")
+    assert "结束其全部登录" in admin.open("/audit?username=li").get_data(as_text=True)
+    assert other.send("/audit/log-out", username="chief").status_code == 403
+    assert "done=logged_out" in admin.send("/audit/log-out", username="li").headers["Location"]
+    assert other.open("/").status_code == 401
+    assert "account_not_found" in admin.send("/audit/log-out", username="nobody").headers["Location"]
+    assert admin.open("/").status_code == 200
