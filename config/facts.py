@@ -6,22 +6,31 @@ are what follows from it; each runs in its own transaction and leaves a `reactio
 Invariant: a committed fact gets every one of its reactions exactly once, whatever is killed and whenever. It holds
 because (name, key) is unique, because the claim row of a reaction and its effect commit together, and because
 `sweep` defers again whatever the queue forgot: the table is the guarantee, not the queue.
+
+A fact that nobody waits for is not hurried: it has no job, and `catch_up` runs its reactions every few seconds.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from config import database, jobs
+from config import database, jobs, logs
 
 # A reaction normally runs within milliseconds; a fact still open after this long was forgotten by the queue.
 FORGOTTEN_AFTER = timedelta(seconds=30)
 # The sweep goes through all open facts, so many at a time: facts whose reactions keep failing must not hide others.
 SWEEP_PAGE = 1000
+# So many facts that are not hurried are caught up with at most before the next tick may begin: seconds of work.
+CATCH_UP_PAGE = 500
+# The advisory lock of the one process that is catching up.
+_CATCHING_UP = 74
+
+_log = logs.get(__name__)
 
 
 class FactRow(database.Base):
@@ -59,10 +68,11 @@ class ReactionDone(database.Base):
 
 @dataclass(frozen=True)
 class Fact:
-    """The name of a kind of fact and what it means, in one sentence."""
+    """The name of a kind of fact and what it means, in one sentence; nobody waits for one that is not hurried."""
 
     name: str
     meaning: str
+    is_hurried: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,11 +100,15 @@ _declared: dict[str, Fact] = {}
 _reactions: dict[str, list[Reaction]] = {}
 
 
-def declare(name: str, meaning: str) -> Fact:
-    """Register a kind of fact. Raises `ValueError` when the name is taken."""
+def declare(name: str, meaning: str, *, is_hurried: bool = True) -> Fact:
+    """Register a kind of fact. Raises `ValueError` when the name is taken.
+
+    One that is not hurried costs no job and no notice when it is published; what follows from it follows within
+    seconds, and whatever depends on that must not take it for done.
+    """
     if name in _declared:
         raise ValueError(f"fact {name} is declared twice")
-    _declared[name] = Fact(name, meaning)
+    _declared[name] = Fact(name, meaning, is_hurried)
     return _declared[name]
 
 
@@ -114,7 +128,12 @@ def on(fact: Fact, *, queue: str = jobs.DEFAULT) -> Callable[[Callable[..., None
 
 
 def on_outside(fact: Fact) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register `function(occurrence)`, which calls the network: idempotent by itself, in slots of its own."""
+    """Register `function(occurrence)`, which calls the network: idempotent by itself, in slots of its own.
+
+    Raises `ValueError` for a fact that is not hurried: one call that hangs would keep all the others waiting.
+    """
+    if not fact.is_hurried:
+        raise ValueError(f"{fact.name} is not hurried: nothing outside may follow from it")
     return _register(fact, jobs.WIRE, outside=True)
 
 
@@ -129,27 +148,30 @@ def _register(fact: Fact, queue: str, *, outside: bool) -> Callable[[Callable[..
     return register
 
 
-def publishing(condition: str, values: str = "%(fact_values)s::jsonb") -> str:
+def publishing(fact: Fact, condition: str, values: str = "%(fact_values)s::jsonb") -> str:
     """Return the CTEs that publish a fact on a condition, for a statement that makes it true; pass `publish_params`.
 
-    Row, to-do entry and job together, because a hot path's budget has no room for three statements. The statement
-    must read `deferred`, which has one row when the fact is new; `values` may be an expression over its other CTEs.
-    The function is procrastinate's own, with the columns of its job type in their order; a test holds the schema
-    frozen.
+    Row, to-do entry and, for one that is hurried, its job together, because a hot path's budget has no room for three
+    statements. The statement must read `published`, which has one row when the fact is new; `values` may be an
+    expression over its other CTEs. The function is procrastinate's own, with the columns of its job type in their
+    order; a test holds the schema frozen.
     """
+    hurry = f"""procrastinate_defer_jobs_v1(ARRAY[ROW(
+        '{jobs.MONEY}', 'facts.dispatch', 0, NULL, NULL, jsonb_build_object('fact_id', id), NULL
+    )::procrastinate_job_to_defer_v1])"""
     return f"""fact AS (
     INSERT INTO facts (name, key, values) SELECT %(fact)s, %(fact_key)s, {values} WHERE {condition}
     ON CONFLICT (name, key) DO NOTHING RETURNING id
 ), opened AS (
     INSERT INTO open_facts (fact_id) SELECT id FROM fact
-), deferred AS MATERIALIZED (
-    SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(
-        '{jobs.MONEY}', 'facts.dispatch', 0, NULL, NULL, jsonb_build_object('fact_id', id), NULL
-    )::procrastinate_job_to_defer_v1]) FROM fact
+), published AS MATERIALIZED (
+    SELECT {hurry if fact.is_hurried else "id"} FROM fact
 )"""
 
 
-_PUBLISH = f"WITH {publishing('true')} SELECT 1 FROM deferred"
+@cache
+def _publication(fact: Fact) -> str:
+    return f"WITH {publishing(fact, 'true')} SELECT 1 FROM published"
 
 
 def publish_params(fact: Fact, *, key: str, values: dict[str, Any]) -> dict[str, str]:
@@ -160,14 +182,16 @@ def publish_params(fact: Fact, *, key: str, values: dict[str, Any]) -> dict[str,
 
 
 def publish(session: Session, fact: Fact, *, key: str, values: dict[str, Any]) -> bool:
-    """Write that `fact` happened to `key`, in the caller's transaction, and defer its dispatch there too.
+    """Write that `fact` happened to `key`, in the caller's transaction, and defer its dispatch there if it is hurried.
 
     Returns False, and does nothing, when this fact was already written for this key. `values` must be JSON.
     Raises `KeyError` for a fact that was never declared.
     """
     database.require_transaction(session)
     parameters = publish_params(fact, key=key, values=values)
-    return database.driver_connection(session).execute(_PUBLISH, parameters, prepare=True).fetchone() is not None
+    return (
+        database.driver_connection(session).execute(_publication(fact), parameters, prepare=True).fetchone() is not None
+    )
 
 
 @jobs.task("facts.dispatch", queue=jobs.MONEY)
@@ -288,3 +312,43 @@ def sweep(*, now: datetime) -> int:
         if len(ids) < SWEEP_PAGE:
             return deferred
         after = ids[-1]
+
+
+_UNHURRIED = text("""
+    SELECT o.fact_id FROM open_facts o JOIN facts f ON f.id = o.fact_id
+    WHERE f.name = ANY(:names) AND o.since < :now AND NOT EXISTS (
+        SELECT FROM procrastinate_jobs j WHERE j.task_name = 'facts.react' AND j.status IN ('todo', 'doing')
+        AND (j.args->>'fact_id')::bigint = o.fact_id)
+    ORDER BY o.fact_id LIMIT :limit
+""")
+
+
+def catch_up(*, now: datetime) -> int:
+    """Run what follows from the facts that are not hurried, in their order; returns how many reactions were tried.
+
+    Runs every three seconds, one at a time over all processes. A reaction that fails goes to the queue, which tries it
+    again with growing pauses, so that it does not hold up the others.
+    """
+    names = [fact.name for fact in _declared.values() if not fact.is_hurried]
+    # The lock is the connection's, not a transaction's: a process that dies gives it back.
+    [(is_ours,)] = database.statement("SELECT pg_try_advisory_lock(%s)", (_CATCHING_UP,))
+    if not is_ours:
+        return 0
+    try:
+        with database.transaction() as session:
+            ids = session.execute(_UNHURRIED, {"names": names, "now": now, "limit": CATCH_UP_PAGE}).scalars()
+            todo = missing(session, fact_ids=list(ids))
+        for fact_id, reaction in todo:
+            _react_or_defer(fact_id, reaction.name)
+    finally:
+        database.statement("SELECT pg_advisory_unlock(%s)", (_CATCHING_UP,))
+    return len(todo)
+
+
+def _react_or_defer(fact_id: int, reaction: str) -> None:
+    try:
+        react(fact_id, reaction)
+    except Exception:  # noqa: BLE001 - whatever it was, the others go on
+        _log.warning("fact.deferred", fact=fact_id, reaction=reaction, exc_info=True)
+        with database.transaction() as session:
+            _defer_missing(session, [fact_id])

@@ -58,12 +58,12 @@ TAKE = f"""
         UPDATE payments SET next_check_at = %(now)s FROM known
         WHERE known.was_closed AND EXISTS (SELECT FROM paid)
           AND payments.reference = known.reference AND payments.state = 'open'
-    ), {books.RECEIVED}, {facts.publishing("EXISTS (SELECT FROM paid)", _FACT_VALUES)}
+    ), {books.RECEIVED}, {facts.publishing(PAYMENT_SUCCEEDED, "EXISTS (SELECT FROM paid)", _FACT_VALUES)}
 """
 TAKEN = """
     SELECT known.id, known.reference, known.channel, known.mchid, known.appid, known.amount_fen, known.transaction_id,
            EXISTS (SELECT FROM paid)
-    FROM known LEFT JOIN deferred ON true
+    FROM known LEFT JOIN published ON true
 """
 _TAKE_ALONE = f"WITH {TAKE} {TAKEN}"
 

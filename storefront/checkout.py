@@ -98,9 +98,10 @@ WITH {stock.LOCKING}, placed AS (
     FROM placed, jsonb_to_recordset(%(lines)s::jsonb)
         AS l (line smallint, consignment smallint, sku text, product text, title text, spec text, image text,
               return_class text, price_fen bigint, quantity int, amount_fen bigint)
-), {declarations.RECORDING}, {carts.CLEARING}, {facts.publishing("EXISTS (SELECT FROM placed)")},
+), {declarations.RECORDING}, {carts.CLEARING},
+{facts.publishing(events.ORDER_PLACED, "EXISTS (SELECT FROM placed)")},
 {stock.taking("EXISTS (SELECT FROM placed)")}
-SELECT (SELECT id FROM placed), (SELECT count(*) FROM deferred),
+SELECT (SELECT id FROM placed), (SELECT count(*) FROM published),
        (SELECT json_agg(json_build_object('sku', number, 'available', available) ORDER BY number) FROM short)
 """
 _EXISTING = "SELECT number, fingerprint FROM orders WHERE shopper_id = %s AND idempotency_key = %s"

@@ -5,7 +5,8 @@ Keys are order numbers, for `order.refunded` refund numbers, for claims their nu
 
 from config import facts
 
-ORDER_PLACED = facts.declare("order.placed", "A shopper placed an order, and its stock is held.")
+# Nobody waits for what follows, and whoever pays has it follow from the payment.
+ORDER_PLACED = facts.declare("order.placed", "A shopper placed an order, and its stock is held.", is_hurried=False)
 ORDER_PAID = facts.declare("order.paid", "An order's money arrived and its stock is committed.")
 ORDER_CANCELLED = facts.declare("order.cancelled", "An unpaid order ended: by its shopper, by staff or by expiry.")
 ORDER_SHIPPED = facts.declare("order.shipped", "A consignment of an order left its warehouse.")

@@ -14,6 +14,7 @@ jobs.every("* * * * * */10", name="orders.expire_due", queue=jobs.WIRE)(deadline
 jobs.every("*/10 * * * *", name="orders.receive_due")(deadlines.receive_due)
 jobs.every("* * * * * */10", name="shipping.report_due", queue=jobs.WIRE)(shipping_reports.report_due)
 jobs.every("* * * * *", name="claims.expire_due")(claims.expire_due)
+jobs.every("* * * * * */3", name="facts.catch_up")(facts.catch_up)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)
 # A report counts by itself what is not rolled up: the more often, the less.

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from config import clock, database, facts
 
 HAPPENED = facts.declare("tests.happened", "Something happened in a test.")
+UNHURRIED = facts.declare("tests.unhurried", "Something happened that nobody waits for.", is_hurried=False)
 
 
 @pytest.fixture
@@ -133,3 +135,68 @@ def test_a_reaction_that_fails_leaves_no_trace_and_runs_again(db: None, drain: C
 def test_an_undeclared_fact_cannot_be_published(db: None) -> None:
     with database.transaction() as session, pytest.raises(KeyError):
         facts.publish(session, facts.Fact("tests.unknown", ""), key="A", values={})
+
+
+@pytest.fixture
+def caught_up(db: None) -> Iterator[list[str]]:
+    """The keys that a reaction to what nobody waits for has seen; it fails for `bad`."""
+    seen: list[str] = []
+
+    def note(session: Session, occurrence: facts.Occurrence) -> None:
+        seen.append(occurrence.key)
+        if occurrence.key == "bad":
+            raise RuntimeError("this one never works")
+
+    facts.on(UNHURRIED)(note)
+    yield seen
+    facts._reactions.pop(UNHURRIED.name)
+
+
+def publish_unhurried(*keys: str) -> datetime:
+    """Publish in order, and return an instant after it."""
+    with database.transaction() as session:
+        assert [facts.publish(session, UNHURRIED, key=key, values={}) for key in keys] == [True] * len(keys)
+        assert facts.publish(session, UNHURRIED, key=keys[0], values={}) is False
+    return clock.now() + timedelta(seconds=1)
+
+
+def test_what_is_not_hurried_costs_no_job_and_is_caught_up_with_in_order(caught_up: list[str]) -> None:
+    now = publish_unhurried("A", "B", "C")
+    assert database.statement("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
+    assert [facts.catch_up(now=now), facts.catch_up(now=now)] == [3, 0]
+    assert caught_up == ["A", "B", "C"]
+    assert database.statement("SELECT count(*) FROM open_facts") == [(0,)]
+
+
+def test_catching_up_leaves_alone_what_is_hurried(effects: list[str]) -> None:
+    publish("A")
+    assert facts.catch_up(now=clock.now() + timedelta(seconds=1)) == 0
+    assert effects == []
+
+
+def test_what_fails_while_catching_up_goes_to_the_queue_and_holds_up_nobody(caught_up: list[str]) -> None:
+    now = publish_unhurried("bad", "good")
+    assert [facts.catch_up(now=now), facts.catch_up(now=now)] == [2, 0]
+    assert caught_up == ["bad", "good"]
+    assert database.statement("SELECT task_name, args->>'reaction' FROM procrastinate_jobs") == [
+        ("facts.react", "note")
+    ]
+
+
+def test_the_sweep_takes_what_nobody_caught_up_with(caught_up: list[str]) -> None:
+    publish_unhurried("A")
+    assert facts.sweep(now=clock.now() + timedelta(seconds=31)) == 1
+
+
+def test_only_one_process_catches_up_at_a_time(caught_up: list[str]) -> None:
+    now = publish_unhurried("A")
+    with psycopg.connect(database.plain_url(), autocommit=True) as rival:
+        rival.execute("SELECT pg_advisory_lock(%s)", (facts._CATCHING_UP,))
+        assert facts.catch_up(now=now) == 0
+        rival.execute("SELECT pg_advisory_unlock(%s)", (facts._CATCHING_UP,))
+    assert facts.catch_up(now=now) == 1
+
+
+def test_nothing_outside_follows_from_what_is_not_hurried() -> None:
+    with pytest.raises(ValueError, match="not hurried"):
+        facts.on_outside(UNHURRIED)

@@ -156,9 +156,10 @@ def test_an_order_is_placed_alone_or_in_the_transaction_of_its_caller(
             checkout.place(session, **wanted)
             raise ZeroDivisionError
     expected = int(is_alone)
-    tables = ("orders", "order_lines", "consignments", "facts", "open_facts", "procrastinate_jobs", "reservations")
+    tables = ("orders", "order_lines", "consignments", "facts", "open_facts", "reservations")
     assert [count(table) for table in tables] == [expected] * len(tables)
     assert stock_of(skus[0])[1] == expected
+    assert count("procrastinate_jobs") == 0, "nobody waits for what follows from a placed order"
 
 
 def test_what_is_ordered_leaves_the_cart(buyer: Buyer, skus: list[str]) -> None:
