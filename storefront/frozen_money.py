@@ -133,7 +133,7 @@ def overdue(session: Session, *, now: datetime) -> list[dict[str, Any]]:
 # What was refunded of an order is no longer with WeChat; money that no order could use goes back whole.
 _LEFT = """
     SELECT f.*, f.amount_fen - coalesce((
-        SELECT sum(r.amount_fen) FROM orders o JOIN order_refunds r ON r.order_id = o.id
+        SELECT sum(r.amount_fen)::bigint FROM orders o JOIN order_refunds r ON r.order_id = o.id
         WHERE o.number = f.order_number AND o.payment_number = f.payment_number AND r.refunded_at IS NOT NULL), 0)
         AS left_fen,
         f.state = 'unshipped' AND f.paid_at < :late AS is_overdue

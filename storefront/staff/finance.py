@@ -14,7 +14,7 @@ from config import clock
 from payments import cases, ledger, reconcile
 from payments.books import ADJUSTMENTS, BANK, CLEARING, FEES, RECEIVABLE, REFUNDS
 from payments.models import CaseKind, Resolution
-from storefront import audit
+from storefront import audit, frozen_money
 from storefront.actors import Actor
 from storefront.books import COMMISSION, PAYABLES
 from storefront.errors import PeriodTooLong
@@ -63,6 +63,18 @@ def listing(
     is_open = None if state is None else state == "open"
     found, following = cases.listing(session, is_open=is_open, kind=kind, number=number, cursor=cursor, limit=limit)
     return {"items": [_shown(case) for case in found], "next_cursor": following}
+
+
+def frozen(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
+    """Return what WeChat keeps of mini-program payments, what of it is overdue to be shipped, and what it released.
+
+    Raises `NotPermitted`.
+    """
+    sight.require_whole(actor, Permission.READ_MONEY)
+    return {
+        "total": asdict(frozen_money.totals(session, now=now)),
+        "overdue": frozen_money.overdue(session, now=now),
+    }
 
 
 def find(session: Session, actor: Actor, *, slug: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import names
-from storefront import aftersales, audit, order_views, proposals, shipping
+from storefront import aftersales, audit, frozen_money, order_views, proposals, shipping
 from storefront.actors import Actor
 from storefront.errors import NotPermitted, OrderNotFound
 from storefront.order_lifecycle import OrderState
@@ -46,7 +46,7 @@ def find(session: Session, actor: Actor, *, number: str, now: datetime, with_add
     that do not need them, see them masked or not at all.
     Raises `OrderNotFound`, also for an order that is out of sight.
     """
-    order = _in_sight(session, actor, number, Permission.READ_ORDERS)
+    order = _in_sight(session, actor, number, Permission.READ_ORDERS, now)
     if with_address and _ships(session, actor, order):
         audit.record(session, actor, "order.address_seen", number, {}, now=now)
     else:
@@ -91,7 +91,31 @@ def ship(
     shipping.ship(session, number=number, carrier=carrier, tracking_number=tracking_number, lines=sent, now=now)
     details = {"carrier": carrier, "tracking_number": tracking_number, "lines": sent}
     audit.record(session, actor, "order.shipped", number, details, now=now)
-    return _in_sight(session, actor, number, Permission.SHIP_ORDERS)
+    return _in_sight(session, actor, number, Permission.SHIP_ORDERS, now)
+
+
+def correct(
+    session: Session,
+    actor: Actor,
+    *,
+    number: str,
+    consignment: int,
+    carrier: str,
+    tracking_number: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Put right how a consignment that left travels; return the order.
+
+    Raises `OrderNotFound`, `NotPermitted` when the consignment holds goods out of sight, and what `shipping.correct`
+    does.
+    """
+    order, seen = _seen(session, actor, number, Permission.SHIP_ORDERS)
+    if not seen.covers(line["product"] for line in order["lines"] if line["consignment"] == consignment):
+        raise NotPermitted(permission=Permission.SHIP_ORDERS)
+    sent = {"carrier": carrier, "tracking_number": tracking_number}
+    if shipping.correct(session, number=number, consignment=consignment, **sent, now=now):
+        audit.record(session, actor, "order.shipment_corrected", number, {"consignment": consignment, **sent}, now=now)
+    return _in_sight(session, actor, number, Permission.SHIP_ORDERS, now)
 
 
 def refund(
@@ -155,9 +179,10 @@ def _seen(session: Session, actor: Actor, number: str, permission: Permission) -
     return order, seen
 
 
-def _in_sight(session: Session, actor: Actor, number: str, permission: Permission) -> dict[str, Any]:
-    """Return the part of an order that is in sight, with what may still be refunded and where it ships from."""
+def _in_sight(session: Session, actor: Actor, number: str, permission: Permission, now: datetime) -> dict[str, Any]:
+    """Return the part of an order that is in sight: what may be refunded, where it ships from, who has its money."""
     order, seen = _seen(session, actor, number, permission)
+    order["money"] = frozen_money.of_order(session, number=number, now=now)
     _narrow(order, seen)
     order_id = session.execute(text("SELECT id FROM orders WHERE number = :number"), {"number": number}).scalar_one()
     left = aftersales.standing(session, order_id)

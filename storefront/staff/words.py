@@ -87,6 +87,7 @@ ACTS = {
     "staff.totp_enrolled": "重新绑定动态验证码",
     "staff.sessions_ended": "结束全部登录",
     "order.shipped": "发货",
+    "order.shipment_corrected": "更正运单",
     "order.refund_requested": "申请退款",
     "claim.approved": "同意售后",
     "claim.refused": "拒绝售后",
@@ -120,6 +121,14 @@ CASES = {
     "bill_doubled": "账单重复",
     "bill_unexplained": "来历不明的变动",
     "frozen": "资金被微信冻结",
+}
+# Where the money of a mini-program payment stands.
+FUNDS = {
+    "unshipped": "冻结，待发货",
+    "shipped": "冻结，待收货",
+    "received": "已收货，待结算",
+    "settled": "已结算",
+    "refunded": "已退款",
 }
 RESOLUTIONS = {"explained": "已查明，无需更正", "repaired": "已更正", "written_off": "核销差额"}
 ACCOUNTS = {

@@ -101,6 +101,36 @@ class CaseEnd(Schema):
     reason = Text(required=True, low=2, high=500)
 
 
+class FrozenSums(Answer):
+    """Payments and their fen, less what was refunded: kept by WeChat, of that not shipped in 48 hours, released."""
+
+    frozen = fields.Integer()
+    frozen_fen = fields.Integer()
+    overdue = fields.Integer()
+    overdue_fen = fields.Integer()
+    settled = fields.Integer()
+    settled_fen = fields.Integer()
+
+
+class OverduePayment(Answer):
+    """A payment whose goods have not left within 48 hours."""
+
+    order_number = fields.String()
+    payment_number = fields.String()
+    left_fen = fields.Integer()
+    paid_at = Instant()
+
+
+class FrozenMoney(Answer):
+    """Money of mini-program payments; the oldest two hundred that are overdue."""
+
+    total = fields.Nested(FrozenSums)
+    overdue = fields.List(fields.Nested(OverduePayment))
+
+
+_SUMS = {"frozen": 1, "frozen_fen": 5990, "overdue": 0, "overdue_fen": 0, "settled": 3, "settled_fen": 17970}
+
+
 class TrialWanted(Schema):
     """Up to the end of which Shanghai day."""
 
@@ -264,6 +294,15 @@ def close(given: dict[str, Any], slug: str) -> Response:
             session, guard.actor(), slug=slug, resolution=resolution, reason=given["reason"], now=clock.now()
         )
     return said(ended)
+
+
+@blueprint.get("/finance/frozen")
+@guard.staff(Permission.READ_MONEY)
+@blueprint.alt_response(200, schema=FrozenMoney, example={"total": _SUMS, "overdue": []}, success=True)
+def frozen() -> Response:
+    """Show what WeChat keeps until goods are shipped and received, and what it has released."""
+    with database.transaction() as session:
+        return said(finance.frozen(session, guard.actor(), now=clock.now()))
 
 
 @blueprint.get("/finance/ledger")

@@ -19,6 +19,7 @@ from storefront.api.orders import Key
 from storefront.api.shapes import Answer, Destination, Instant, said
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
+from storefront.shipping_lifecycle import FundState
 from storefront.staff import order_desk
 from subway_campaign import errors as campaign_errors
 from subway_campaign.lifecycle import Outcome
@@ -62,6 +63,14 @@ class ShipmentWanted(Schema):
     carrier = Text(required=True, low=1, high=32)
     tracking_number = Text(required=True, validate=[Pattern("[0-9A-Za-z-]{5,40}")])
     lines = fields.List(Int(low=1, high=999), validate=validate.Length(min=1, max=_MOST_LINES), load_default=None)
+
+
+class ShipmentCorrected(Schema):
+    """How a consignment really travels."""
+
+    consignment = Int(required=True, low=1, high=999)
+    carrier = Text(required=True, low=1, high=32)
+    tracking_number = Text(required=True, validate=[Pattern("[0-9A-Za-z-]{5,40}")])
 
 
 class StaffPayment(Answer):
@@ -117,12 +126,29 @@ class StaffOrderSummary(Order):
     is_partial = fields.Boolean()
 
 
+class OrderMoney(Answer):
+    """Where the money of an order paid in the mini-program stands: with WeChat until it is settled or refunded.
+
+    `left_fen` is what was not refunded; `is_overdue` when nothing left within 48 hours.
+    """
+
+    state = fields.String(validate=validate.OneOf([state.value for state in FundState]))
+    left_fen = fields.Integer()
+    is_overdue = fields.Boolean()
+    reported_at = Instant(allow_none=True)
+    shipped_at = Instant(allow_none=True)
+    settles_at = Instant(allow_none=True)
+    received_at = Instant(allow_none=True)
+    settled_at = Instant(allow_none=True)
+
+
 class StaffOrder(StaffOrderSummary):
     """An order with what may still be refunded."""
 
     lines = fields.List(fields.Nested(StaffOrderLine))
     consignments = fields.List(fields.Nested(StaffConsignment))
     freight_refundable_fen = fields.Integer()
+    money = fields.Nested(OrderMoney, allow_none=True)
 
 
 class RefundAccepted(Answer):
@@ -211,6 +237,7 @@ _EXAMPLE = {
         }
     ],
     "freight_refundable_fen": 0,
+    "money": None,
 }
 _ACCEPTED = {"order": "2611214815162342", "refund": "R7K3M9X2P4QWE", "proposal": None, "amount_fen": 2990}
 
@@ -313,3 +340,16 @@ def ship(given: dict[str, Any], number: str) -> Response:
     """Send consignments of a paid order."""
     with database.transaction() as session:
         return said(order_desk.ship(session, guard.actor(), number=number, now=clock.now(), **given), 201)
+
+
+@blueprint.put("/orders/<number:number>/shipments")
+@guard.staff(Permission.SHIP_ORDERS)
+@blueprint.arguments(
+    ShipmentCorrected, example={"consignment": 1, "carrier": "中通快递", "tracking_number": "73123456789012"}
+)
+@blueprint.alt_response(200, schema=StaffOrder, example=_EXAMPLE, success=True)
+@blueprint.refuses(errors.OrderNotFound, errors.OrderNotShipped, errors.ReshipUsed)
+def correct(given: dict[str, Any], number: str) -> Response:
+    """Put right carrier and tracking number; once WeChat was told of an order's shipping, that goes once."""
+    with database.transaction() as session:
+        return said(order_desk.correct(session, guard.actor(), number=number, **given, now=clock.now()))

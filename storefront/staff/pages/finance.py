@@ -115,6 +115,15 @@ def close(slug: str) -> Response:
     return frame.back(path, done="closed")
 
 
+@blueprint.get("/finance/frozen")
+@guard.staff(Permission.READ_MONEY)
+def frozen() -> Response:
+    """Show what WeChat keeps of mini-program payments, and which of them should have been shipped."""
+    with database.transaction() as session:
+        seen = finance.frozen(session, guard.actor(), now=clock.now())
+    return frame.render("staff/frozen.html", here="finance", tab="frozen", **seen)
+
+
 @blueprint.get("/finance/ledger")
 @guard.staff(Permission.READ_MONEY)
 def ledger() -> Response:
