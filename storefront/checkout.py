@@ -72,11 +72,12 @@ def quote(session: Session | None, *, lines: dict[str, int], region_code: str) -
     )
 
 
-# Everything about the order hangs on `placed`, and `placed` on there being enough of every line, so that either all of
-# it is written or nothing, without a word from us in between. The stock rows are locked first and change last; both are
-# over within the statement, which is as short as a transaction gets.
+# Everything about the order hangs on `placed`, and `placed` on there being enough of every line at a glance. Stock
+# comes last, when all the rest is written, because whoever waits for a hot SKU waits for as long as its row is held;
+# when it is found short only then, the database refuses the statement as a whole.
+_WRITTEN = "(SELECT count(*) FROM sent) + (SELECT count(*) FROM bought) + (SELECT count(*) FROM published)"
 _PLACE = f"""
-WITH {stock.LOCKING}, placed AS (
+WITH {stock.GLANCING}, placed AS (
     INSERT INTO orders (number, shopper_id, person, visitor, state, goods_fen, freight_fen, payable_fen, address,
                         remark, stock_reference, idempotency_key, fingerprint, placed_at, pay_until)
     SELECT %(reference)s, %(shopper_id)s, %(person)s, %(visitor)s, 'pending', %(goods_fen)s, %(freight_fen)s,
@@ -90,6 +91,7 @@ WITH {stock.LOCKING}, placed AS (
     SELECT placed.id, c.consignment, c.ship_from, c.freight_fen
     FROM placed, jsonb_to_recordset(%(consignments)s::jsonb)
         AS c (consignment smallint, ship_from text, freight_fen bigint)
+    RETURNING order_id
 ), bought AS (
     INSERT INTO order_lines (order_id, line_no, consignment_no, sku, product_slug, title, spec, image, return_class,
                              price_fen, quantity, amount_fen)
@@ -98,10 +100,11 @@ WITH {stock.LOCKING}, placed AS (
     FROM placed, jsonb_to_recordset(%(lines)s::jsonb)
         AS l (line smallint, consignment smallint, sku text, product text, title text, spec text, image text,
               return_class text, price_fen bigint, quantity int, amount_fen bigint)
+    RETURNING order_id
 ), {declarations.RECORDING}, {carts.CLEARING},
 {facts.publishing(events.ORDER_PLACED, "EXISTS (SELECT FROM placed)")},
-{stock.taking("EXISTS (SELECT FROM placed)")}
-SELECT (SELECT id FROM placed), (SELECT count(*) FROM published),
+{stock.taking("EXISTS (SELECT FROM placed)", after=_WRITTEN)}
+SELECT (SELECT id FROM placed),
        (SELECT json_agg(json_build_object('sku', number, 'available', available) ORDER BY number) FROM short)
 """
 _EXISTING = "SELECT number, fingerprint FROM orders WHERE shopper_id = %s AND idempotency_key = %s"
@@ -160,7 +163,11 @@ def place(
         number = _new_number(now)
         fact = facts.publish_params(events.ORDER_PLACED, key=number, values={"order": number})
         hold = stock.hold_params(reference=number, lines=lines, now=now)
-        [(is_placed, _, short)] = database.run(session, _PLACE, params | fact | hold)
+        try:
+            with stock.overtaking(session):
+                [(is_placed, short)] = database.run(session, _PLACE, params | fact | hold)
+        except stock.Overtaken:
+            continue
         if is_placed:
             return Placed(number, order_views.of_new(number=number, **order))
         placed = _replayed(session, shopper_id, key, fingerprint)

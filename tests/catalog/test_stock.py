@@ -19,11 +19,10 @@ from tests.waits import wait_until
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PEAR, TEA, HONEY = "AH001A", "AH034A", "AH003A"
-# An advisory lock that nothing of ours uses, and how many wait for it.
-GATE = 999_001
-AT_THE_GATE = (
-    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    f" AND objid = {GATE} AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+# How many wait for their turn with a SKU.
+IN_THE_QUEUE = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = %s AND objid = %s"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 
@@ -213,36 +212,55 @@ def test_verbs_want_a_transaction(seeded: None) -> None:
         stock.hold(session, reference="O1", lines={PEAR: 1}, now=NOW)
 
 
-def test_the_last_item_is_oversold_without_the_lock(seeded: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The race is real: reading what is free without waiting for the row, and without the CHECK, sells it to many."""
-    guard = "JOIN queue q ON q.sku_id = l.sku_id\n    ORDER BY l.sku_id FOR UPDATE OF l"
-    assert guard in stock._HOLD
-    # In the guard's place a gate: whoever waits at it reads what was free when its statement began.
-    gate = f"AND pg_advisory_xact_lock_shared({GATE}) IS NOT NULL"
-    monkeypatch.setattr(stock, "_HOLD", stock._HOLD.replace(guard, gate))
-    leave(PEAR, 1)
-    database.statement("ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold")
+def grasp_together(rivals: int = 8) -> list[BaseException | None]:
+    """Hold one pear for each rival, after all of them saw at a glance what is free; returns what each raised."""
 
     def take(number: int) -> None:
         with database.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = 0"))
             stock.hold(session, reference=f"O{number}", lines={PEAR: 1}, now=NOW)
 
+    with ThreadPoolExecutor(1) as other, psycopg.connect(database.plain_url(), autocommit=True) as keeper:
+        [(sku_id,)] = database.statement("SELECT id FROM skus WHERE number = %s", (PEAR,))
+        keeper.execute("SELECT pg_advisory_lock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
+        racing = other.submit(race, take, rivals)
+        wait_until(
+            lambda: keeper.execute(IN_THE_QUEUE, (stock.SKU_QUEUE, sku_id)).fetchone() == (rivals,),
+            what="everybody in the queue",
+        )
+        keeper.execute("SELECT pg_advisory_unlock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
+        return racing.result()
+
+
+def test_the_last_item_is_oversold_without_the_check(seeded: None) -> None:
+    """The race is real: the glance alone sells it to everybody who glanced in time."""
+    leave(PEAR, 1)
+    database.statement("ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold")
     try:
-        with ThreadPoolExecutor(1) as other, psycopg.connect(database.plain_url(), autocommit=True) as keeper:
-            keeper.execute(f"SELECT pg_advisory_lock({GATE})")
-            racing = other.submit(race, take)
-            wait_until(lambda: keeper.execute(AT_THE_GATE).fetchone() == (8,), what="eight readers at the gate")
-            keeper.execute(f"SELECT pg_advisory_unlock({GATE})")
-            assert racing.result() == [None] * 8
+        assert grasp_together() == [None] * 8
         on_hand, reserved = level(PEAR)
-        assert reserved > on_hand
+        assert reserved == on_hand + 7
     finally:
         database.statement("DELETE FROM stock_levels WHERE reserved > on_hand")
         database.statement(
             "ALTER TABLE stock_levels ADD CONSTRAINT ck_stock_levels_never_oversold"
             " CHECK (0 <= reserved AND reserved <= on_hand)"
         )
+
+
+def test_of_many_who_saw_the_last_item_one_gets_it(seeded: None) -> None:
+    leave(PEAR, 1)
+    outcomes = grasp_together()
+    assert outcomes.count(None) == 1
+    told = [outcome.details for outcome in outcomes if isinstance(outcome, errors.OutOfStock)]
+    assert told == [{"lines": [{"sku": PEAR, "available": 0}]}] * 7, "a new glance says what is left"
+    assert level(PEAR) == (200, 200)
+    assert books_balance()
+
+
+def test_another_check_than_stocks_is_no_race_that_was_lost(seeded: None) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation), stock.overtaking(None):
+        database.statement("UPDATE skus SET price_fen = -1")
 
 
 @pytest.mark.parametrize("rivals", [8, 32])

@@ -6,7 +6,7 @@ from threading import Barrier
 
 import pytest
 
-from catalog import products
+from catalog import products, stock
 from catalog.errors import NotDeliverable, NotForSale, OutOfStock, SkuUnknown
 from config import database
 from storefront import carts, checkout, declarations, errors
@@ -113,26 +113,33 @@ def test_the_last_item_goes_to_one_of_eight(seeded: None, buyer: Buyer, skus: li
     assert stock_of(skus[0]) == (on_hand, on_hand)
 
 
-def test_the_last_item_goes_to_all_of_eight_without_the_lock(
-    seeded: None, buyer: Buyer, skus: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The race is real: eight that have read what is free before the first of them takes it are all sold the last."""
-    guard, gate = "JOIN queue q ON q.sku_id = l.sku_id\n    ORDER BY l.sku_id FOR UPDATE OF l", 4711
-    assert guard in checkout._PLACE
-    held_up = f"AND pg_advisory_xact_lock_shared({gate}) IS NOT NULL"
-    monkeypatch.setattr(checkout, "_PLACE", checkout._PLACE.replace(guard, held_up))
+def place_together(buyer: Buyer, sku: str) -> list[str | OutOfStock]:
+    """Let eight order one of a SKU after all of them saw at a glance that there is one."""
+
+    def place(n: int) -> str | OutOfStock:
+        try:
+            return buyer.place({sku: 1}, key=f"rival-0000{n}")
+        except OutOfStock as refusal:
+            return refusal
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND NOT granted"
+    [(sku_id,)] = database.statement("SELECT id FROM skus WHERE number = %s", (sku,))
+    database.statement("UPDATE stock_levels SET reserved = on_hand - 1 WHERE sku_id = %s", (sku_id,))
+    database.statement("SELECT pg_advisory_lock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
+    with ThreadPoolExecutor(8) as threads:
+        orders = [threads.submit(place, n) for n in range(8)]
+        while database.statement(waiting, (stock.SKU_QUEUE,)) != [(8,)]:
+            assert not any(order.done() for order in orders)
+        database.statement("SELECT pg_advisory_unlock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
+        return [order.result() for order in orders]
+
+
+def test_the_last_item_goes_to_all_of_eight_without_the_check(buyer: Buyer, skus: list[str]) -> None:
+    """The race is real: eight that have seen what is free before the first of them takes it are all sold the last."""
     on_hand, _ = stock_of(skus[0])
-    waiting = f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {gate} AND NOT granted"
-    database.statement(f"SELECT pg_advisory_lock({gate})")
-    database.statement("UPDATE stock_levels SET reserved = on_hand - 1")
     database.statement("ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold")
     try:
-        with ThreadPoolExecutor(8) as threads:
-            orders = [threads.submit(buyer.place, {skus[0]: 1}, key=f"rival-0000{n}") for n in range(8)]
-            while database.statement(waiting) != [(8,)]:
-                assert not any(order.done() for order in orders)
-            database.statement(f"SELECT pg_advisory_unlock({gate})")
-            assert len({order.result() for order in orders}) == 8
+        assert len({order for order in place_together(buyer, skus[0]) if isinstance(order, str)}) == 8
         assert stock_of(skus[0]) == (on_hand, on_hand + 7)
     finally:
         database.statement("UPDATE stock_levels SET reserved = 0")
@@ -140,6 +147,41 @@ def test_the_last_item_goes_to_all_of_eight_without_the_lock(
             "ALTER TABLE stock_levels ADD CONSTRAINT ck_stock_levels_never_oversold"
             " CHECK (0 <= reserved AND reserved <= on_hand)"
         )
+
+
+def test_whoever_grasps_too_late_has_written_nothing_and_is_told_what_is_left(buyer: Buyer, skus: list[str]) -> None:
+    outcomes = place_together(buyer, skus[0])
+    late = [outcome.details for outcome in outcomes if isinstance(outcome, OutOfStock)]
+    assert late == [{"lines": [{"sku": skus[0], "available": 0}]}] * 7
+    tables = ("orders", "order_lines", "consignments", "facts", "open_facts", "reservations")
+    assert [count(table) for table in tables] == [1] * len(tables)
+    assert count("stock_moves WHERE kind = 'held'") == 1
+
+
+def test_the_transaction_of_whoever_grasps_too_late_goes_on(buyer: Buyer, skus: list[str]) -> None:
+    """Another takes all but one while this order waits for its turn; what the transaction wrote before is kept."""
+    on_hand, _ = stock_of(skus[0])
+    [(sku_id,)] = database.statement("SELECT id FROM skus WHERE number = %s", (skus[0],))
+    wanted = {"shopper_id": buyer.shopper_id, "person": buyer.person, "visitor": None, "address": buyer.address}
+
+    def order_two_then_one() -> str:
+        with database.transaction() as session:
+            carts.put(session, shopper_id=buyer.shopper_id, sku=skus[1], quantity=1, now=NOW)
+            with pytest.raises(OutOfStock) as caught:
+                checkout.place(session, **wanted, key="too-late-0", lines={skus[0]: 2}, now=NOW)
+            assert caught.value.details == {"lines": [{"sku": skus[0], "available": 1}]}
+            return checkout.place(session, **wanted, key="in-time-00", lines={skus[0]: 1}, now=NOW).number
+
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND NOT granted"
+    database.statement("SELECT pg_advisory_lock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
+    with ThreadPoolExecutor(1) as threads:
+        order = threads.submit(order_two_then_one)
+        while database.statement(waiting, (stock.SKU_QUEUE,)) != [(1,)]:
+            assert not order.done()
+        database.statement("UPDATE stock_levels SET reserved = on_hand - 1 WHERE sku_id = %s", (sku_id,))
+        database.statement("SELECT pg_advisory_unlock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
+    assert database.statement("SELECT number FROM orders") == [(order.result(),)]
+    assert (stock_of(skus[0]), count("cart_lines")) == ((on_hand, on_hand), 1)
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
