@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 from config import clock, database, logs
 
 # What talks to WeChat has slots of its own: a call may hang for 12 s, and neither money nor credit waits for it.
-MONEY, DEFAULT, WIRE = "money", "default", "wire"
-SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3}
+# What goes to press takes minutes, and nothing else waits for it either.
+MONEY, DEFAULT, WIRE, PRESS = "money", "default", "wire", "press"
+SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3, PRESS: 1}
 ALARM_AFTER_TRIES = 10
 # A worker that has not shown a heartbeat for this long is dead, and its jobs are put back.
 DEAD_AFTER_S = 30
@@ -136,7 +137,7 @@ class AttentiveWorker(Worker):
 
 async def _work(first: Callable[[], object]) -> None:
     await asyncio.to_thread(first)
-    connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=8)
+    connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=10)
     with app.replace_connector(connector) as connected:
         async with connected.open_async():
             await asyncio.gather(

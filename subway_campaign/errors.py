@@ -57,3 +57,38 @@ class ImpossiblePeriod(errors.Invalid):
 
     code = "campaign.impossible_period"
     message = "结束时间必须晚于开始时间"
+
+
+class UnknownPack(errors.NotFound):
+    """There is no such pack."""
+
+    code = "campaign.unknown_pack"
+    message = "没有这个印刷包"
+
+
+class PackNotReady(errors.Conflict):
+    """The pack is still being made, or could not be."""
+
+    code = "campaign.pack_not_ready"
+    message = "印刷包还没有做好"
+
+
+class NothingToPrint(errors.Invalid):
+    """No code hangs at or below this placement."""
+
+    code = "campaign.nothing_to_print"
+    message = "这里现在没有挂出的二维码，没有可印的内容"
+
+
+class PackTooLarge(errors.Invalid):
+    """More codes than one pack may have; choose a narrower part of the tree."""
+
+    code = "campaign.pack_too_large"
+    message = "二维码太多，请选小一点的范围"
+
+
+class NotPrintable(errors.Conflict):
+    """The piece failed preflight; `details.step` says at which step."""
+
+    code = "campaign.not_printable"
+    message = "这个二维码没有通过印前检验，不能印刷"

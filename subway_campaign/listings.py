@@ -122,6 +122,19 @@ def branches(session: Session) -> list[dict[str, Any]]:
     return [row._asdict() for row in rows]
 
 
+def printable(session: Session) -> list[dict[str, Any]]:
+    """Return the branches and the trains, which are what a press is given at a time."""
+    rows = session.execute(
+        text("""
+            SELECT number, name, level FROM placements p
+            WHERE level IN ('medium', 'network', 'line')
+               OR level = 'asset' AND EXISTS (SELECT FROM placements c WHERE c.parent_id = p.id AND c.level = 'car')
+            ORDER BY number COLLATE "C"
+        """)
+    )
+    return [row._asdict() for row in rows]
+
+
 def campaigns(session: Session) -> list[dict[str, Any]]:
     """Return the campaigns, newest first, each with number and name."""
     rows = session.execute(text("SELECT number, name FROM campaigns ORDER BY id DESC"))

@@ -16,7 +16,7 @@ from storefront.actors import Actor
 from storefront.errors import LandingUnknown, ListCursorInvalid
 from storefront.roles import Permission
 from storefront.staff import sight
-from subway_campaign import bindings, listings, placements, posters
+from subway_campaign import bindings, listings, media, placements, posters
 from subway_campaign.errors import UnknownPlacement
 from subway_campaign.landing import Landing, LandingKind
 from subway_campaign.lifecycle import Level
@@ -115,7 +115,10 @@ def shelf(
 
 
 def card(session: Session, actor: Actor, *, code: str, now: datetime) -> dict[str, Any]:
-    """Return a `code` with the binding that is `hanging` now, if any, and the `campaigns` it could be bound under."""
+    """Return a `code` with the binding that is `hanging` now, if any, and the `campaigns` it could be bound under.
+
+    `piece` is how it is printed there; its `format` is None when our address is too long for the printed version.
+    """
     found = find(session, actor, code=code)
     hanging = next(
         (
@@ -125,7 +128,8 @@ def card(session: Session, actor: Actor, *, code: str, now: datetime) -> dict[st
         ),
         None,
     )
-    return {"code": found, "hanging": hanging, "campaigns": listings.campaigns(session)}
+    piece = _piece(found["url"], hanging["placement"] if hanging else None)
+    return {"code": found, "hanging": hanging, "piece": piece, "campaigns": listings.campaigns(session)}
 
 
 def poster(session: Session, actor: Actor, *, code: str, kind: str) -> bytes:
@@ -199,6 +203,14 @@ def _bind(session: Session, code: str, placement: str, hanging: Hanging) -> None
         valid_until=hanging.valid_until,
         creative=hanging.creative,
     )
+
+
+def _piece(link: str, placement: str | None) -> dict[str, Any]:
+    try:
+        format_ = media.plan(link, placement=placement)
+    except ValueError:
+        format_ = None
+    return {"medium": media.of(placement), "format": format_}
 
 
 def _name_landings(session: Session, items: Sequence[dict[str, Any]]) -> None:

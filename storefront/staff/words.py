@@ -100,6 +100,7 @@ ACTS = {
     "placement.created": "新建点位",
     "placement.renamed": "点位改名",
     "codes.minted": "生成二维码",
+    "pack.asked": "制作印刷包",
     "code.bound": "挂出二维码",
     "case.taken": "接手待办事项",
     "case.closed": "办结待办事项",
@@ -232,6 +233,22 @@ def fen(yuan: str) -> int | None:
 def typed_fens(form: Mapping[str, str]) -> dict[int, int | None]:
     """Return line number → fen of the fields `line1`, `line2` … of a form, None for what is no amount."""
     return {int(name[4:]): fen(typed) for name, typed in form.items() if _LINE_FIELD.fullmatch(name)}
+
+
+PACKS = {"waiting": "制作中", "ready": "已完成", "failed": "没有做成"}
+PREFLIGHT = {
+    "link": "网址太长，版本 2 放不下",
+    "label": "点位名里有字体没有的字",
+    "size": "尺寸不对",
+    "quiet_zone": "静区不干净",
+    "contrast": "明暗对比不够",
+    "sharp": "清晰时读不出",
+    "blur": "模糊时读不出",
+    "noise": "噪点多时读不出",
+    "perspective": "斜看时读不出",
+    "pale": "褪色时读不出",
+    "worst": "最差条件下读不出",
+}
 
 
 def count(number: int) -> str:

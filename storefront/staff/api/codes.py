@@ -14,7 +14,7 @@ from config.schemas import Blueprint, Int, PageArgs, Pattern, Schema, Text, page
 from storefront import errors, guard
 from storefront.api.shapes import Answer, Instant, said
 from storefront.roles import Permission
-from storefront.staff import inventory
+from storefront.staff import inventory, press_desk
 from storefront.staff.api.shapes import (
     BINDING_EXAMPLE,
     PLACEMENT,
@@ -29,7 +29,7 @@ blueprint = Blueprint("codes", __name__, url_prefix="/api/staff/v1", description
 
 # What a printer takes in one run; more is a second request.
 MOST = 500
-_KINDS = {"svg": "image/svg+xml", "png": "image/png"}
+_KINDS = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
 
 
 class CodeSearch(PageArgs):
@@ -55,7 +55,7 @@ class CodesWanted(Schema):
 
 
 class PrintWanted(Schema):
-    """As what to draw it: SVG for printing, PNG for screens and proofs."""
+    """As what to draw it: PDF for the press, sized and after preflight; SVG and PNG for screens and proofs."""
 
     format = Text(validate=[validate.OneOf(list(_KINDS))], load_default="svg")
 
@@ -203,13 +203,16 @@ def find(code: str) -> Response:
             "content": {
                 "image/svg+xml": {"schema": {"type": "string"}, "example": '<svg xmlns="http://www.w3.org/2000/svg"/>'},
                 "image/png": {"schema": {"type": "string", "format": "binary"}, "example": "PNG"},
+                "application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF"},
             },
         }
     }
 )
-@blueprint.refuses(campaign_errors.UnknownCode)
+@blueprint.refuses(campaign_errors.UnknownCode, campaign_errors.NotPrintable)
 def printed(wanted: dict[str, Any], code: str) -> Response:
     """Draw a code for printing, with the code and its placement's name beneath."""
+    if wanted["format"] == "pdf":
+        return Response(press_desk.proof(guard.actor(), code=code, now=clock.now()), mimetype=_KINDS["pdf"])
     with database.transaction() as session:
         picture = inventory.poster(session, guard.actor(), code=code, kind=wanted["format"])
     return Response(picture, mimetype=_KINDS[wanted["format"]])

@@ -2,9 +2,21 @@
 
 from flask import Flask
 
-from storefront.staff.pages import aftersales, codes, entrance, finance, frame, orders, phone, report, today, trail
+from storefront.staff.pages import (
+    aftersales,
+    codes,
+    entrance,
+    finance,
+    frame,
+    orders,
+    packs,
+    phone,
+    report,
+    today,
+    trail,
+)
 
-_NOUNS = (entrance, today, report, orders, aftersales, finance, codes, phone, trail)
+_NOUNS = (entrance, today, report, orders, aftersales, finance, codes, packs, phone, trail)
 
 
 def install(app: Flask) -> None:

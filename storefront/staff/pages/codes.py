@@ -10,7 +10,7 @@ from config import clock, database
 from config.errors import Conflict, Invalid, NotFound
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import inventory
+from storefront.staff import inventory, press_desk
 from storefront.staff.inventory import Hanging
 from storefront.staff.pages import frame
 from subway_campaign.landing import Landing, LandingKind
@@ -50,6 +50,12 @@ def show(code: str) -> Response:
 @guard.staff(Permission.READ_PLACEMENTS)
 def printed(code: str) -> Response:
     """Return the code as a picture."""
+    if request.args.get("format") == "pdf":
+        try:
+            proof = press_desk.proof(guard.actor(), code=code, now=clock.now())
+        except Conflict as error:
+            return frame.refused(f"/codes/{code}", error)
+        return Response(proof, mimetype="application/pdf")
     kind = "png" if request.args.get("format") == "png" else "svg"
     with database.transaction() as session:
         picture = inventory.poster(session, guard.actor(), code=code, kind=kind)

@@ -1,0 +1,64 @@
+"""Packs for the press on pages: choosing what to print, watching it being made, fetching it."""
+
+from flask import Blueprint, Response, request
+
+from config import clock, database
+from config.errors import Conflict, Invalid, NotFound
+from storefront import guard
+from storefront.roles import Permission
+from storefront.staff import press_desk
+from storefront.staff.pages import frame
+
+blueprint = Blueprint("staff_pages_packs", __name__, url_prefix=frame.ROOT, template_folder="../templates")
+
+# Progress is read again this often; the page needs no script for it.
+_REFRESH_S = "3"
+
+
+@blueprint.get("/packs")
+@guard.staff(Permission.READ_PLACEMENTS)
+def listing() -> Response:
+    """Show the packs, and the form that asks for one."""
+    with database.transaction() as session:
+        seen = press_desk.shelf(session, guard.actor())
+    return frame.render("staff/packs.html", here="codes", under=request.args.get("under", ""), **seen)
+
+
+@blueprint.post("/packs")
+@guard.staff(Permission.WRITE_CODES)
+def ask() -> Response:
+    """Have a pack made."""
+    under = request.form.get("under", "").strip().upper()[:120] or None
+    try:
+        with database.transaction() as session:
+            pack, is_new = press_desk.ask(session, guard.actor(), under=under, now=clock.now())
+    except (Conflict, Invalid, NotFound) as error:
+        return frame.refused("/packs", error)
+    return frame.back(f"/packs/{pack['number']}", done="pack_asked" if is_new else "pack_known")
+
+
+@blueprint.get("/packs/<number:number>")
+@guard.staff(Permission.READ_PLACEMENTS)
+def show(number: str) -> Response:
+    """Show how far a pack is, and what it refused."""
+    with database.transaction() as session:
+        pack = press_desk.find(session, guard.actor(), number=number)
+    page = frame.render("staff/pack.html", here="codes", pack=pack)
+    if pack["state"] == "waiting":
+        # Without the query: what was done is said once.
+        page.headers["Refresh"] = f"{_REFRESH_S}; url={frame.ROOT}/packs/{number}"
+    return page
+
+
+@blueprint.get("/packs/<number:number>/archive")
+@guard.staff(Permission.READ_PLACEMENTS)
+def archive(number: str) -> Response:
+    """Hand out the ZIP of a finished pack."""
+    try:
+        with database.transaction() as session:
+            body = press_desk.archive(session, guard.actor(), number=number)
+    except Conflict as error:
+        return frame.refused(f"/packs/{number}", error)
+    response = Response(body, mimetype="application/zip")
+    response.headers["Content-Disposition"] = f'attachment; filename="{number}.zip"'
+    return response
