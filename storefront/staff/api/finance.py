@@ -128,7 +128,7 @@ class FrozenMoney(Answer):
     overdue = fields.List(fields.Nested(OverduePayment))
 
 
-_SUMS = {"frozen": 1, "frozen_fen": 5990, "overdue": 0, "overdue_fen": 0, "settled": 3, "settled_fen": 17970}
+_FROZEN = {"frozen": 1, "frozen_fen": 5990, "overdue": 0, "overdue_fen": 0, "settled": 3, "settled_fen": 17970}
 
 
 class TrialWanted(Schema):
@@ -298,7 +298,7 @@ def close(given: dict[str, Any], slug: str) -> Response:
 
 @blueprint.get("/finance/frozen")
 @guard.staff(Permission.READ_MONEY)
-@blueprint.alt_response(200, schema=FrozenMoney, example={"total": _SUMS, "overdue": []}, success=True)
+@blueprint.alt_response(200, schema=FrozenMoney, example={"total": _FROZEN, "overdue": []}, success=True)
 def frozen() -> Response:
     """Show what WeChat keeps until goods are shipped and received, and what it has released."""
     with database.transaction() as session:
