@@ -210,7 +210,9 @@ def _start_postgres(place: _Place, options: Sequence[str]) -> None:
     _forget_dead_server(data, sockets)
     settings = [
         "listen_addresses=", f"unix_socket_directories={sockets}", "max_connections=120",
-        "shared_preload_libraries=pg_stat_statements", "log_min_messages=warning", *options,
+        "shared_preload_libraries=pg_stat_statements", "log_min_messages=warning",
+        # An error's detail holds the values of the row: names and addresses.
+        "log_error_verbosity=terse", *options,
     ]  # fmt: skip
     arguments = " ".join(f"-c {_quoted(setting)}" for setting in settings)
     deadline = time.monotonic() + START_TIMEOUT_S

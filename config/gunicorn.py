@@ -20,8 +20,9 @@ max_requests = 0
 # Its default socket is one for the whole account: two shops on one machine would fight for it.
 control_socket_disable = True
 accesslog = None
-# Our own log has a line for each request; gunicorn speaks of its life only.
-loglevel = os.environ.get("LOG_LEVEL", "INFO").lower()
+# Our own log has a line for each request; gunicorn speaks of its life only. At "debug" it would write down every path,
+# and an order's link opens that order.
+loglevel = os.environ.get("LOG_LEVEL", "INFO").lower().replace("debug", "info")
 proc_name = "local-hall"
 
 embedded.provide(os.environ)

@@ -4,6 +4,7 @@ Invariant: lines carry numbers of orders, payments and requests, never names, ph
 """
 
 import logging
+import re
 import sys
 from typing import Any
 
@@ -14,6 +15,16 @@ import structlog
 FORBIDDEN_KEYS = frozenset(
     {"name", "phone", "address", "openid", "unionid", "token", "password", "secret", "authorization", "cookie", "key"}
 )
+
+
+# PostgreSQL tells the values of a row that it would not take, up to the statement (which has none) or the next error.
+_VALUES = re.compile(r"^(?:DETAIL|CONTEXT):.*?(?=^\[SQL: |^The above exception|^During handling|\Z)", re.M | re.S)
+
+
+def _drop_values(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if "exception" in event:
+        event["exception"] = _VALUES.sub("DETAIL: not written down\n", event["exception"])
+    return event
 
 
 def _drop_personal(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -35,6 +46,7 @@ def configure(level: str = "INFO") -> None:
             _drop_personal,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _drop_values,
             structlog.processors.JSONRenderer(serializer=_as_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),

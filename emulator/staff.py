@@ -54,6 +54,11 @@ class Staff:
         self._browser.token = token
         self._account = account
 
+    @property
+    def token(self) -> str | None:
+        """The token of the present session."""
+        return self._browser.token
+
     def login(self) -> None:
         """Log in; a one-time code that was used already is followed by the next one. Raises GaveUp."""
         if self._browser.token or self._account is None:

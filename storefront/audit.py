@@ -6,6 +6,7 @@ advisory lock, so the chain has no fork however many act at once, and an act tha
 """
 
 import hashlib
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,7 +92,7 @@ def _walk(rows: Iterable[Any], head: str | None) -> Chain:
         if row.entry is None:
             return Chain(position, sealed.hex(), f"the entry of seal {row.position} is missing")
         expected = hashlib.sha256(sealed + row.line).digest()
-        if row.digest != expected:
+        if not hmac.compare_digest(row.digest, expected):
             return Chain(position, sealed.hex(), f"entry {row.entry} is not what was sealed at {row.position}")
         sealed, position = expected, row.position
         met = met or sealed.hex() == head

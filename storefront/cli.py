@@ -94,6 +94,9 @@ def reconcile(days: tuple[datetime, ...], month: datetime | None) -> None:
             progress("days", at, len(wanted))
             try:
                 found[day] = reconciling.one_day(day=day, now=now)
+                with database.transaction() as session:
+                    values = {"differences": found[day]}
+                    trail.record(session, None, "day.reconciled", day.isoformat(), values, now=now)
             except AppError as error:
                 failed[day] = f"{error.text} ({error.code})"
         progress("days", len(wanted), len(wanted))

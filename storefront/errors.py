@@ -245,10 +245,10 @@ class RefundExceedsLine(Conflict):
 
 
 class SecondPersonRequired(Conflict):
-    """A refund above the limit is approved by another account than the one that asked for it."""
+    """A refund above the limit is approved, or paid to another account, by another person than who asked for it."""
 
     code = "aftersales.second_person_required"
-    message = "大额退款须由另一位同事批准"
+    message = "大额退款须由另一位同事办理"
 
 
 class ProposalDecided(Conflict):

@@ -132,6 +132,18 @@ def reject(session: Session, *, number: str, by: str, now: datetime) -> None:
     facts.publish(session, events.REFUND_REJECTED, key=number, values={"order": order, "key": proposal.idempotency_key})
 
 
+def require_other(session: Session, *, refund: str, by: str) -> None:
+    """Raise `SecondPersonRequired` if `by` asked for this refund and it is above the limit.
+
+    Whoever said how much goes back does not also say to which account, when WeChat could not pay it out.
+    """
+    asked = session.execute(
+        text("SELECT amount_fen, asked_by FROM order_refunds WHERE refund_number = :refund"), {"refund": refund}
+    ).first()
+    if asked and asked.asked_by == by and asked.amount_fen > settings.current().refund_second_person_fen:
+        raise errors.SecondPersonRequired
+
+
 _LISTING = text("""
     SELECT p.number, o.number AS "order", p.amount_fen, p.freight_fen, p.reason, p.asked_by, p.asked_at, p.fens,
            (SELECT jsonb_agg(jsonb_build_object('line', l.line_no, 'title', l.title, 'product', l.product_slug))

@@ -145,10 +145,12 @@ def abnormal(session: Session, actor: Actor) -> list[stranded.Stranded]:
 def send_to_card(actor: Actor, *, number: str, bank_type: str, account: str, holder: str, now: datetime) -> str:
     """Have WeChat send an abnormal refund to the payer's card; returns how it then stands.
 
-    Neither card nor holder is written down. Raises `NotPermitted` and what `stranded.send_to_card` does.
+    Neither card nor holder is written down. Raises `NotPermitted`, `SecondPersonRequired` and what
+    `stranded.send_to_card` does.
     """
     sight.require_whole(actor, Permission.REFUND_ORDERS)
     with database.transaction() as session:
+        proposals.require_other(session, refund=number, by=actor.username or "")
         audit.record(session, actor, "refund.sent_to_card", number, {}, now=now)
     state = stranded.send_to_card(number=number, bank_type=bank_type, account=account, holder=holder, now=now)
     return state.value
@@ -159,9 +161,10 @@ def mark_transferred(
 ) -> None:
     """Write that an abnormal refund was paid out by transfer, with its evidence.
 
-    Raises `NotPermitted` and what `stranded.mark_transferred` does.
+    Raises `NotPermitted`, `SecondPersonRequired` and what `stranded.mark_transferred` does.
     """
     sight.require_whole(actor, Permission.REFUND_ORDERS)
+    proposals.require_other(session, refund=number, by=actor.username or "")
     is_new = stranded.mark_transferred(
         session,
         number=number,

@@ -83,6 +83,7 @@ ACTS = {
     "staff.logged_in": "登录",
     "staff.logged_out": "退出登录",
     "staff.disabled": "停用账号",
+    "day.reconciled": "手工对账",
     "staff.password_changed": "更换密码",
     "staff.totp_enrolled": "重新绑定动态验证码",
     "staff.sessions_ended": "结束全部登录",

@@ -1,6 +1,7 @@
 """The house rules that a machine can hold: docstrings, sizes, one commit, imports, contracts of borrowed privates."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,3 +106,33 @@ def test_a_web_process_does_not_carry_what_only_writers_need(library: str) -> No
     code = f"import sys, storefront.app, config.gunicorn; sys.exit({library!r} in sys.modules)"
     environment = {"PATH": "/usr/bin:/bin", "DATABASE_URL": "postgresql://nowhere/x", "HOME": "/tmp"}
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=False).returncode == 0
+
+
+SECRETS = re.compile(r"(token|secret|signature|digest|hmac|\bmac|password|nonce|proof)s?$", re.IGNORECASE)
+
+
+def compared_secrets(tree: ast.Module) -> list[int]:
+    """The lines on which something named like a secret is compared by `==`, which tells by its time how much is right.
+
+    A column of a table (an attribute of a model's name) is compared by the database, by the digest of what was given.
+    """
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and any(isinstance(operator, ast.Eq | ast.NotEq) for operator in node.ops)
+        and any(_is_secret(side) for side in (node.left, *node.comparators))
+    ]
+
+
+def _is_secret(side: ast.expr) -> bool:
+    if isinstance(side, ast.Attribute):
+        is_column = isinstance(side.value, ast.Name) and side.value.id[:1].isupper()
+        return not is_column and SECRETS.search(side.attr) is not None
+    return isinstance(side, ast.Name) and SECRETS.search(side.id) is not None
+
+
+def test_secrets_are_compared_in_constant_time() -> None:
+    assert compared_secrets(ast.parse("if given == session.token: pass")) == [1]
+    found = [f"{name}:{line}" for name, tree in trees() for line in compared_secrets(tree)]
+    assert found == []
