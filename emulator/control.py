@@ -216,6 +216,12 @@ def templates() -> Response:
     return answer(asked, 201)
 
 
+@control.delete("/notifications")
+def notifications() -> Response:
+    """Send nothing more of what is still to be sent."""
+    return answer({"exhausted": here().courier.give_up()})
+
+
 @control.delete("/tokens")
 def tokens() -> Response:
     """Invalidate every access token."""

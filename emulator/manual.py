@@ -17,6 +17,7 @@ CALLS = {
     "then of shipping happens",
     "POST /_control/redeliver": "{out_trade_no | out_refund_no, fault?, options?, times?, parallel?, event_type?}: "
     "send a notification again now",
+    "DELETE /_control/notifications": "send nothing more of what is still to be sent",
     "POST /_control/settle": "{out_refund_no, outcome?}: bring a waiting refund to its outcome now, or to "
     "SUCCESS, ABNORMAL or CLOSED",
     "POST /_control/js_codes": "{person}: a wx.login code of the mini-program",

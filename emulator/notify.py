@@ -87,6 +87,13 @@ class Courier:
             for overtaken in list(self._overtaken):
                 self._follow(overtaken)
 
+    def give_up(self) -> int:
+        """Send nothing more of what is still to be sent; returns how many notifications that leaves exhausted."""
+        pending = [each for each in list(self._books.notifications.values()) if each.state == "pending"]
+        for notification in pending:
+            self._books.note_attempt(notification.id, None, state="exhausted", next_at=None)
+        return len(pending)
+
     def _follow(self, notification_id: str) -> None:
         """Send what was overtaken, once."""
         try:

@@ -61,7 +61,13 @@ def test_a_dead_tick_whose_successor_already_waits_holds_up_no_other_job() -> No
 def test_what_talks_to_wechat_shares_no_slot_with_money() -> None:
     importlib.import_module("storefront.schedule")
     importlib.import_module("storefront.reactions")
-    outside = {"payments.check_due", "payments.reconcile", "refunds.check_due", "orders.expire_due"}
+    outside = {
+        "orders.expire_due",
+        "payments.check_due",
+        "payments.reconcile",
+        "refunds.check_due",
+        "shipping.report_due",
+    }
     assert {name for name, task in jobs.app.tasks.items() if task.queue == jobs.WIRE} == outside
     queues = {reaction.queue for name in facts.declared() for reaction in facts.reactions_to(name) if reaction.outside}
     assert queues == {jobs.WIRE}

@@ -172,3 +172,13 @@ def test_a_merchant_that_is_away_is_told_when_it_is_back(pos: Till, wechat: Wech
     wechat.control("POST", "/pay", out_trade_no="AWAY-0001", wait=True)
     notification = wechat.order("AWAY-0001")["notifications"][0]
     assert (notification["state"], notification["attempts"][0]["error"]) == ("pending", "ConnectionError")
+
+
+def test_what_is_still_to_be_sent_can_be_given_up(wechat: Wechat, shop: Shop, paid: Any) -> None:
+    wechat.control("POST", "/faults", fault="late", on="payment", options={"seconds": 10_000_000})
+    paid("GIVEN-UP-01")
+    assert wechat.order("GIVEN-UP-01")["notifications"][0]["state"] == "pending"
+    assert wechat.control("DELETE", "/notifications") == {"exhausted": 1}
+    assert wechat.order("GIVEN-UP-01")["notifications"][0]["state"] == "exhausted"
+    assert wechat.control("DELETE", "/notifications") == {"exhausted": 0}
+    assert shop.received == []

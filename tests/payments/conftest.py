@@ -254,7 +254,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, di
 def wechat(
     db: None, emulator: tuple[str, dict[str, str]], environment: dict[str, str], inbox: Inbox
 ) -> Iterator[Wechat]:
-    """The emulator, plugged into this process, without the faults of earlier tests."""
+    """The emulator, plugged into this process, without the faults of earlier tests and without their notifications.
+
+    One that is sent again because an earlier test's letter box is gone would meet the fault that this test ordered.
+    """
     url, plugged = emulator
     config = Settings.from_env({**environment, **plugged, "PUBLIC_BASE_URL": inbox.url})
     process_settings.use(config)
@@ -262,6 +265,7 @@ def wechat(
     desk = replace(desk, heard=len(desk.calls()))
     yield desk
     desk.order("/faults", "DELETE")
+    desk.order("/notifications", "DELETE")
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import threading
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config import database
-from subway_campaign import bindings, conversions, decisions, errors, visits
+from subway_campaign import bindings, conversions, decisions, errors
 from subway_campaign.landing import Landing, LandingKind
 from tests.subway_campaign.conftest import World, beijing
 
@@ -217,12 +216,6 @@ def test_race_the_same_payment_twice_credits_once(world: World, monkeypatch: pyt
     for number in range(1, 8):
         assert sorted(map(repr, _pay_together(world, f"N{number}"))) == ["False", "True"]
         assert world.credits(f"N{number}") == {"A": 9_900}
-
-
-def test_touch_ids_grow_with_time(world: World) -> None:
-    ids = [visits.touch_id(beijing(3, 1) + timedelta(milliseconds=n)) for n in range(50)]
-    assert ids == sorted(ids)
-    assert {touch.version for touch in ids} == {7}
 
 
 def test_a_buyer_without_cookie_or_login_has_no_touch(world: World) -> None:

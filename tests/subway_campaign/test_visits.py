@@ -1,4 +1,5 @@
 import threading
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -31,6 +32,16 @@ def test_a_scan_is_one_committed_statement(world: World, monkeypatch: pytest.Mon
     assert rows("SELECT id, visitor_id, kind, occurred_at FROM touches") == [
         (opened.touch, opened.visitor, "scan", NOW)
     ]
+
+
+def test_new_ids_grow_with_time(world: World) -> None:
+    opened = [
+        visits.open(slug=world.codes["A"], visitor=None, now=NOW + timedelta(milliseconds=n), network=None)
+        for n in range(20)
+    ]
+    for ids in ([each.touch for each in opened], [each.visitor for each in opened]):
+        assert ids == sorted(ids)
+        assert {each.version for each in ids} == {7}
 
 
 def test_the_cookies_visitor_is_kept(world: World) -> None:
