@@ -15,6 +15,8 @@ API, PAGES = "/api/staff/v1", "/staff"
 # Every guarded route of the staff's side and the permission it asks for; a new route must be written down here.
 ROUTES: dict[tuple[str, str], Permission | None] = {
     ("DELETE", f"{API}/sessions/current"): None,
+    ("DELETE", f"{API}/sessions"): None,
+    ("DELETE", f"{API}/accounts/X1/sessions"): Permission.MANAGE_STAFF,
     ("GET", f"{API}/placements"): Permission.READ_PLACEMENTS,
     ("POST", f"{API}/placements"): Permission.WRITE_PLACEMENTS,
     ("PATCH", f"{API}/placements/X1"): Permission.WRITE_PLACEMENTS,
@@ -86,10 +88,11 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("POST", f"{PAGES}/phone/mark"): Permission.MARK_PHONES,
     ("POST", f"{PAGES}/phone/release"): Permission.MARK_PHONES,
     ("GET", f"{PAGES}/audit"): Permission.MANAGE_STAFF,
+    ("POST", f"{PAGES}/audit/log-out"): Permission.MANAGE_STAFF,
 }
 PUBLIC = {("POST", f"{API}/sessions"), ("GET", f"{PAGES}/login"), ("POST", f"{PAGES}/login"), ("GET", f"{PAGES}/X1")}
 # Ends the session that the rest of the walk needs.
-LEAVING = {("DELETE", f"{API}/sessions/current"), ("POST", f"{PAGES}/logout")}
+LEAVING = {("DELETE", f"{API}/sessions/current"), ("DELETE", f"{API}/sessions"), ("POST", f"{PAGES}/logout")}
 BODIES: dict[str, Any] = {
     f"{API}/placements": {"level": "medium", "label": "X9", "name": "试"},
     f"{API}/placements/X1": {"name": "试"},
