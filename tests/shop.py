@@ -124,9 +124,16 @@ def _answers(url: str) -> bool:
 
 
 def open_shop(
-    data_dir: Path, *, application: str = "wsgi:app", settings: Mapping[str, str] = MappingProxyType({})
+    data_dir: Path,
+    *,
+    application: str = "wsgi:app",
+    settings: Mapping[str, str] = MappingProxyType({}),
+    log: Path | None = None,
 ) -> Shop:
-    """Start engines for `data_dir`, migrate, seed and start a shop; web and worker run `application`."""
+    """Start engines for `data_dir`, migrate, seed and start a shop; web and worker run `application`.
+
+    What the processes write goes to `log`, if there is one.
+    """
     data_dir.chmod(0o711)
     engines = embedded.ensure(data_dir)
     web, wechat = free_port(), free_port()
@@ -156,6 +163,9 @@ def open_shop(
         "web": desk.Child("web", [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", application]),
         "worker": desk.Child("worker", [sys.executable, "-m", "flask", "--app", application, "worker"]),
     }
+    if log:
+        for child in children.values():
+            child.command = ["/bin/sh", "-c", 'exec "$@" >> "$0" 2>&1', str(log), *child.command]
     shop = Shop(f"http://127.0.0.1:{web}", f"http://127.0.0.1:{wechat}", data_dir, environment, engines, children)
     shop.account = json.loads((data_dir / "desk-account.json").read_text())
     for child in children.values():

@@ -86,14 +86,15 @@ class Walk:
 
 
 @contextmanager
-def opened_shop(data_dir: Path) -> Iterator[tuple[Shop, Board]]:
+def opened_shop(data_dir: Path, *, log: Path | None = None) -> Iterator[tuple[Shop, Board]]:
     """Open a shop whose borders have fault points, with the board on which they are armed, and keep it alive.
 
     Whatever ends is started again at once, processes and engines alike, as a supervisor does.
     """
     board_dir = data_dir / "points"
     board_dir.mkdir()
-    shop = open_shop(data_dir, application=APPLICATION, settings={"HALL_FAULT_POINTS": str(board_dir)})
+    points = {"HALL_FAULT_POINTS": str(board_dir), "LOG_LEVEL": "DEBUG" if log else "WARNING"}
+    shop = open_shop(data_dir, application=APPLICATION, settings=points, log=log)
     over = threading.Event()
 
     def keep() -> None:
