@@ -43,17 +43,21 @@ def ship(
     tracking_number: str,
     lines: list[int] | None = None,
     now: datetime,
-) -> bool:
+) -> int:
     """Send the consignments that hold `lines` (all that are left, when None) and publish `order.shipped` for each.
 
-    A consignment whose whole price has been asked back stays here. Returns whether the order is shipped now.
+    A consignment whose whole price has been asked back stays here. Returns how many left; 0 when all of it left under
+    this very tracking number before, so that a clerk whose answer was lost may ask again.
     Raises `OrderNotFound`, `OrderNotPaid` unless it is paid and not wholly shipped, and `LinesInvalid` for lines that
     it does not have, that have left or that stay here.
     """
     order = orders.lock(session, number)
+    parcels = waiting(session, number=number)
+    gone = set(session.scalars(_GONE, {"id": order.id, "carrier": carrier, "tracking": tracking_number}))
+    if gone and (set(lines) <= gone if lines is not None else not parcels):
+        return 0
     if order.state is not OrderState.PAID:
         raise errors.OrderNotPaid(state=order.state.value)
-    parcels = waiting(session, number=number)
     left = {line for lines_of in parcels.values() for line in lines_of}
     wanted = left if lines is None else set(lines)
     if not wanted or not wanted <= left:
@@ -70,7 +74,8 @@ def ship(
         facts.publish(
             session, events.ORDER_SHIPPED, key=f"{number}/{no}", values={"order": number, "consignment_no": no}
         )
-    return orders.mark_shipped(session, order_id=order.id, now=now)
+    orders.mark_shipped(session, order_id=order.id, now=now)
+    return len(sent)
 
 
 def correct(
@@ -121,6 +126,11 @@ def parcels(session: Session, *, number: str) -> tuple[list[Parcel], bool]:
     return left, bool(rows) and rows[0].state != OrderState.PAID
 
 
+_GONE = text("""
+    SELECT l.line_no FROM order_lines l
+    JOIN consignments c ON c.order_id = l.order_id AND c.consignment_no = l.consignment_no
+    WHERE c.order_id = :id AND c.carrier = :carrier AND c.tracking_number = :tracking
+""")
 _SENT = text("""
     SELECT carrier, tracking_number FROM consignments
     WHERE order_id = :id AND consignment_no = :no AND shipped_at IS NOT NULL

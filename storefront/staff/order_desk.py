@@ -79,19 +79,21 @@ def ship(
     lines: Sequence[int] | None = None,
     consignment: int | None = None,
     now: datetime,
-) -> dict[str, Any]:
-    """Send one `consignment`, or those that hold `lines` (None: all that are left and in sight); return the order.
+) -> tuple[dict[str, Any], bool]:
+    """Send one `consignment`, or those that hold `lines` (None: all that are left and in sight).
 
-    Raises `OrderNotFound`, `NotPermitted` when a consignment holds goods out of sight, and what `shipping.ship` does.
+    Returns the order, and whether anything left now and not before under the same tracking number. Raises
+    `OrderNotFound`, `NotPermitted` when a consignment holds goods out of sight, and what `shipping.ship` does.
     """
     order, seen = _seen(session, actor, number, Permission.SHIP_ORDERS)
     if consignment is not None:
         lines = [line["line"] for line in order["lines"] if line["consignment"] == consignment]
     sent = _sent(session, order, seen, lines)
-    shipping.ship(session, number=number, carrier=carrier, tracking_number=tracking_number, lines=sent, now=now)
-    details = {"carrier": carrier, "tracking_number": tracking_number, "lines": sent}
-    audit.record(session, actor, "order.shipped", number, details, now=now)
-    return _in_sight(session, actor, number, Permission.SHIP_ORDERS, now)
+    left = shipping.ship(session, number=number, carrier=carrier, tracking_number=tracking_number, lines=sent, now=now)
+    if left:
+        details = {"carrier": carrier, "tracking_number": tracking_number, "lines": sent}
+        audit.record(session, actor, "order.shipped", number, details, now=now)
+    return _in_sight(session, actor, number, Permission.SHIP_ORDERS, now), left > 0
 
 
 def correct(

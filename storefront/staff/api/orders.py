@@ -335,11 +335,15 @@ def refund(header: dict[str, Any], given: dict[str, Any], number: str) -> Respon
 @guard.staff(Permission.SHIP_ORDERS)
 @blueprint.arguments(ShipmentWanted, example={"carrier": "中通快递", "tracking_number": "73111222333444"})
 @blueprint.alt_response(201, schema=StaffOrder, example=_EXAMPLE, success=True)
+@blueprint.alt_response(
+    200, schema=StaffOrder, example=_EXAMPLE, description="It left under this tracking number before.", success=True
+)
 @blueprint.refuses(errors.OrderNotFound, errors.OrderNotPaid, errors.LinesInvalid)
 def ship(given: dict[str, Any], number: str) -> Response:
     """Send consignments of a paid order."""
     with database.transaction() as session:
-        return said(order_desk.ship(session, guard.actor(), number=number, now=clock.now(), **given), 201)
+        order, is_new = order_desk.ship(session, guard.actor(), number=number, now=clock.now(), **given)
+    return said(order, 201 if is_new else 200)
 
 
 @blueprint.put("/orders/<number:number>/shipments")

@@ -55,10 +55,14 @@ def test_goods_leave_once(counter: Counter) -> None:
     assert first["state"] == "paid"
     assert sum(bool(one["shipped_at"]) for one in first["consignments"]) == 1
     again = packer.post(f"/orders/{number}/shipments", {**parcel, "lines": [1]})
-    assert code_of(again) == (422, "order.lines_invalid")
+    assert (again.status_code, again.get_json()) == (200, first), "whoever heard no answer asks again"
+    another = packer.post(f"/orders/{number}/shipments", {**parcel, "tracking_number": "73999", "lines": [1]})
+    assert code_of(another) == (422, "order.lines_invalid")
     second = packer.post(f"/orders/{number}/shipments", parcel)
     assert (second.status_code, second.get_json()["state"]) == (201, "shipped")
-    assert code_of(packer.post(f"/orders/{number}/shipments", parcel)) == (409, "order.not_paid")
+    assert packer.post(f"/orders/{number}/shipments", parcel).status_code == 200
+    another = packer.post(f"/orders/{number}/shipments", {**parcel, "tracking_number": "73999"})
+    assert code_of(another) == (409, "order.not_paid")
     assert audited() == [("order.shipped", number)] * 2
 
 
