@@ -19,6 +19,8 @@ Answer = TypeVar("Answer")
 TTL_SECONDS = 0.5
 # Where a scan leads may lag further: whoever lands on a page that has just gone is led on from there.
 LANDING_TTL_SECONDS = 2.0
+# Counts beside a list help to choose; nobody buys by them.
+COUNTS_TTL_SECONDS = 10.0
 # Queries come from people, so keys are unbounded; the pages that matter under load are few.
 MAX_ENTRIES = 256
 

@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
-from catalog import errors, identifiers, pricing, shelf, stock
-from catalog.cache import LANDING_TTL_SECONDS, Cache
+from catalog import errors, finding, identifiers, pricing, shelf, stock
+from catalog.cache import COUNTS_TTL_SECONDS, LANDING_TTL_SECONDS, Cache
+from catalog.narrowing import Narrowing
 from catalog.pricing import PricedLine
 from config import database
 
@@ -49,6 +50,7 @@ SELECT p.is_on_sale, h.slug FROM products p JOIN halls h ON h.id = p.hall_id WHE
 
 _pages: Cache[bytes] = Cache()
 _bodies: Cache[bytes] = Cache()
+_counts: Cache[bytes] = Cache(COUNTS_TTL_SECONDS)
 _standings: Cache[tuple[bool, str]] = Cache(LANDING_TTL_SECONDS)
 
 
@@ -88,14 +90,29 @@ def page(
     sort: str | None = None,
     cursor: str | None = None,
     limit: int = 20,
+    county: str | None = None,
+    certificate: str | None = None,
+    price_from: int | None = None,
+    price_to: int | None = None,
+    month: int | None = None,
 ) -> bytes:
     """Return one page of the list as JSON bytes, `{"items": [...], "next_cursor"}`, at most half a second old.
 
-    Without `sort` what was searched for comes in the order of its rank, all else in the shelf's order. An unknown hall
-    or category gives an empty page. Raises `FilterInvalid`, `CursorInvalid`.
+    Without `sort` what was searched for comes in the order of its rank, all else in the shelf's order. An unknown hall,
+    category, county or certificate gives an empty page. With `q` the answer also says how the words were taken, in
+    `search`. Prices are fen, `month` is the one whose goods are in season. Raises `FilterInvalid`, `CursorInvalid`.
     """
-    key = (q, hall, category, sort, cursor, limit)
-    return _pages.get(key, lambda: shelf.page(q=q, hall=hall, category=category, sort=sort, cursor=cursor, limit=limit))
+    chosen = Narrowing(hall, category, county, certificate, price_from, price_to, month)
+    key = (q, chosen, sort, cursor, limit)
+    return _pages.get(key, lambda: finding.page(q=q, chosen=chosen, sort=sort, cursor=cursor, limit=limit))
+
+
+def counts(*, q: str | None = None, chosen: Narrowing, month: int) -> bytes:
+    """Return as JSON bytes how many goods each further choice would leave, at most ten seconds old.
+
+    `month` says what is in season. Raises `FilterInvalid`.
+    """
+    return _counts.get((q, chosen, month), lambda: finding.counts(q=q, chosen=chosen, month=month))
 
 
 def body(slug: str) -> bytes:

@@ -8,31 +8,60 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+
+from catalog import sounds, words
 
 # Longer than any product name; what lies beyond is cut off rather than refused, as people paste whole sentences.
 MAX_QUERY_LENGTH = 64
 MAX_TERMS = 8
-# Two characters of which one is wrong would find everything that shares the other.
-MIN_CLOSE = 3
+# Of more characters than this the combinations that may be right are too many to ask for.
+MAX_CLOSE = 8
+# Longer pinyin is compared by its trigrams: it has too many neighbours, and enough trigrams.
+MAX_SLIPS = 10
+# Two slips in pinyin shorter than this could mean anything.
+MIN_LOOSE = 8
 
 _RUNS = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|[0-9a-z]+")
+_LATIN_MARKS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
 _APOSTROPHES = re.compile(r"(?<=[a-z])['\u2019\u02bc](?=[a-z])")
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A search as SQL wants it: `grams` for a tsquery, `phrases` that must occur as they stand, `text` to rank by.
-
-    When nothing is found, `close_grams` is the tsquery for any of the Chinese `characters`, of which `enough` must be
-    in the name; with fewer than three there is nothing to be close to, and `characters` is empty.
-    """
+class Wanted:
+    """What to look for: `grams` for a tsquery, `phrases` of which each must match the text, `text` to rank by."""
 
     grams: str
     phrases: list[str]
     text: str
-    close_grams: str
-    characters: list[str]
-    enough: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search as SQL wants it, in the order in which to try.
+
+    `typed` is as it stands, with other names of the same goods beside it; `meant` is cut into places and words, with
+    the empty words left out, and None when that changes nothing. `runs` and `told` are the words of both.
+    """
+
+    typed: Wanted
+    meant: Wanted | None
+    runs: list[str]
+    told: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What a name may be like: the characters and pinyin that were `typed`, and which `places` it must be from.
+
+    `near` is a tsquery for names worth comparing, and `sound` the pinyin to compare by trigrams, or None when it is
+    too short for that.
+    """
+
+    typed: str
+    places: list[tuple[str, ...]]
+    near: str
+    sound: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +76,14 @@ class Entry:
 
 
 def normalise(text: str) -> str:
-    """Return `text` as runs of letters, digits and Chinese characters, lower case, half width, one space between."""
-    plain = unicodedata.normalize("NFKC", text).lower().replace("ü", "v")
-    return " ".join(_RUNS.findall(_APOSTROPHES.sub("", plain)))
+    """Return `text` as runs of letters, digits and Chinese characters with one space between.
+
+    Lower case, half width, simplified characters, pinyin without tones and with v for ü.
+    """
+    spread = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).lower()).replace("u\u0308", "v")
+    plain = unicodedata.normalize("NFC", _LATIN_MARKS.sub("", spread.replace("ü", "v")))
+    runs = _RUNS.findall(_APOSTROPHES.sub("", sounds.simplify(plain)))
+    return " ".join(map(sounds.untoned, runs))
 
 
 def grams(run: str) -> list[str]:
@@ -83,17 +117,63 @@ def entry(*, name: str, sounds: Sequence[Sequence[str]], texts: Sequence[str]) -
 
 def query(text: str) -> Query | None:
     """Return what to look for when somebody typed `text`, or None when nothing in it can be searched for."""
-    runs = normalise(text[:MAX_QUERY_LENGTH]).split()[:MAX_TERMS]
+    runs = normalise(text[:MAX_QUERY_LENGTH])[:MAX_QUERY_LENGTH].split()[:MAX_TERMS]
     if not runs:
         return None
-    wanted = [f"'{run}':*" if run.isascii() else " & ".join(f"'{gram}'" for gram in grams(run)) for run in runs]
-    characters = sorted({character for run in runs if not run.isascii() for character in run})
-    characters = characters if len(characters) >= MIN_CLOSE else []
-    return Query(
-        grams=" & ".join(wanted),
-        phrases=[run for run in runs if not run.isascii() and len(run) > 2],
+    cut = [part for run in runs for part in words.parts(run)][: 2 * MAX_TERMS]
+    told = [part for part in cut if part not in words.fillers()]
+    return Query(typed=_wanted(runs), meant=_wanted(told) if told and told != runs else None, runs=runs, told=told)
+
+
+def _wanted(runs: Sequence[str]) -> Wanted:
+    return Wanted(
+        grams=" & ".join(map(_any, runs)),
+        phrases=["|".join(_names(run)) for run in runs if not run.isascii() and max(map(len, _names(run))) > 2],
         text="".join(runs),
-        close_grams=" | ".join(f"'{character}'" for character in characters),
-        characters=characters,
-        enough=-(-len(characters) * 3 // 4),
     )
+
+
+def _names(run: str) -> tuple[str, ...]:
+    return words.same().get(run) or (words.places().get(run, (run,)) if run.isascii() else (run,))
+
+
+def _any(run: str) -> str:
+    """Return the tsquery for a run or any other name of the same."""
+    wanted = [f"'{run}':*"] if run.isascii() else []
+    wanted += [
+        "(" + " & ".join(f"'{gram}'" for gram in grams(name)) + ")" for name in _names(run) if not name.isascii()
+    ]
+    return "(" + " | ".join(wanted) + ")"
+
+
+def guesses(query: Query) -> list[Guess]:
+    """Return what a name may be like when a query finds nothing: the whole, and the rest without the places in it."""
+    places = [words.places()[part] for part in query.told if part in words.places()]
+    rest = "".join(part for part in query.told if part not in words.places())
+    wanted: dict[str, list[tuple[str, ...]]] = {"".join(query.runs): [], "".join(query.told): []}
+    if places and rest:
+        wanted[rest] = places
+    return [guess for typed, must in wanted.items() if (guess := _guess(typed, must)) is not None]
+
+
+def _guess(typed: str, places: list[tuple[str, ...]]) -> Guess | None:
+    heard = sounds.heard(typed)
+    if not heard.isascii() or heard.isdigit() or len(heard) < 3:
+        return None
+    near = []
+    if heard.isalpha():
+        slips = sounds.mistyped(heard) if typed.isascii() and len(heard) <= MAX_SLIPS else set()
+        near = [f"'{each}':*" for each in sorted({heard, *sounds.misheard(heard), *slips, *_halves(heard)})]
+    characters = sorted({character for character in typed if not character.isascii()})[:MAX_CLOSE]
+    if len(characters) > 2:
+        fewest = len(characters) - (1 if len(characters) < 6 else 2)
+        near += ["(" + " & ".join(f"'{one}'" for one in some) + ")" for some in combinations(characters, fewest)]
+    if not near:
+        return None
+    return Guess(typed, places, " | ".join(near), heard if len(heard) >= MIN_LOOSE else None)
+
+
+def _halves(heard: str) -> set[str]:
+    """Return what is right of long pinyin when the other half is not: its beginning, or what some syllable begins."""
+    middle = len(heard) // 2
+    return {heard[:middle], *(heard[at:] for at in range(3, middle + 3))} if len(heard) >= MIN_LOOSE else set()

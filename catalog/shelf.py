@@ -4,12 +4,12 @@ Invariant: what people send is only ever a parameter; every list is walked by (s
 page costs the same however deep it lies. A certificate is shown only with number and date and while it is valid.
 """
 
+from collections.abc import Mapping, Sequence
+
 import orjson
 
-from catalog import categories, cursors, errors, freight, identifiers, search
+from catalog import categories, cursors, errors, freight
 from config import database
-
-MAX_LIMIT = 100
 
 # Sort keys are integers and all ascend; the slug makes each unique.
 _SORTS = {
@@ -18,12 +18,14 @@ _SORTS = {
     "-price": "-f.price_fen",
     "new": "-p.id",
     "rank": """CASE
-        WHEN p.name_key = %(text)s OR p.pinyin = %(text)s OR p.initials = %(text)s THEN 0
-        WHEN starts_with(p.name_key, %(text)s) OR starts_with(p.pinyin, %(text)s) THEN 1
-        WHEN strpos(p.name_key, %(text)s) > 0 OR strpos(p.pinyin, %(text)s) > 0 THEN 2
-        WHEN starts_with(p.initials, %(text)s) THEN 3 ELSE 4 END::bigint""",
-    "close": "-(SELECT count(*) FROM unnest(%(characters)s::text[]) x WHERE strpos(p.name_key, x) > 0)",
+        WHEN p.name_key = %(text)s OR p.pinyin = %(said)s OR p.initials = %(text)s THEN 0
+        WHEN starts_with(p.name_key, %(text)s) OR starts_with(p.pinyin, %(said)s) THEN 1
+        WHEN strpos(p.name_key, %(text)s) > 0 OR strpos(p.pinyin, %(said)s) > 0 THEN 2
+        WHEN starts_with(p.initials, %(text)s) THEN 3 ELSE 4 END::bigint * 100 + least(length(p.name_key), 99)""",
 }
+
+# The same order of what was found in another way; the cursors of the two are not mixed up.
+_SORTS["meant"] = _SORTS["rank"]
 
 # Where a sort key is an expression, the order and the bound are also said in terms of the column under it, so that an
 # index of that column leads straight to the page.
@@ -33,19 +35,6 @@ _BOUNDS = {
     "price": "f.price_fen >= %(after_key)s AND ",
     "-price": "f.price_fen <= -%(after_key)s AND ",
 }
-
-_IN_HALL = """ AND p.hall_id = ANY (ARRAY(
-    SELECT c.id FROM halls m JOIN halls c ON c.id = m.id OR c.parent_id = m.id
-    WHERE m.slug = %(hall)s AND m.is_open AND c.is_open
-))"""
-_IN_CATEGORY = " AND p.category = %(category)s"
-_FOUND = " AND p.search_vector @@ %(grams)s::tsquery"
-# Neighbouring pairs may all occur without the whole: a phrase must stand in the text as it was typed.
-_FOUND_EXACTLY = (
-    _FOUND + " AND NOT EXISTS (SELECT FROM unnest(%(phrases)s::text[]) x WHERE strpos(p.search_text, x) = 0)"
-)
-# When nothing is found: a name that holds most of the characters, as 砀山酥梨 does those of 砀山梨 and of 砀山苏梨.
-_CLOSE = f" AND p.search_vector @@ %(close_grams)s::tsquery AND {_SORTS['close']} <= -%(enough)s"
 
 _CERTIFICATE = """(
     SELECT json_build_object('number', c.number, 'issuer', c.issuer, 'issued_on', c.issued_on,
@@ -71,7 +60,7 @@ _SHARED = f"""
 # plan fits it; nothing else that anybody sends becomes part of the text.
 _PAGE = (
     """
-WITH page AS MATERIALIZED (
+WITH {before}page AS MATERIALIZED (
     SELECT p.id, {key} AS sort_key, p.slug, f.price_fen
     FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
     WHERE p.is_on_sale {filters}
@@ -111,46 +100,37 @@ JOIN suppliers u ON u.id = p.supplier_id JOIN warehouses w ON w.id = p.warehouse
 WHERE p.slug = %(slug)s AND p.is_on_sale
 """
 
-_EMPTY = b'{"items":[],"next_cursor":null}'
+_NAMED = (
+    """
+SELECT coalesce(json_agg(json_build_object("""
+    + _SHARED
+    + """) ORDER BY w.place), '[]')::text
+FROM unnest(%(slugs)s::text[]) WITH ORDINALITY AS w (slug, place) JOIN products p ON p.slug = w.slug
+JOIN skus f ON f.product_id = p.id AND f.position = 1
+JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
+"""
+)
 
 
-def page(
-    *, q: str | None, hall: str | None, category: str | None, sort: str | None, cursor: str | None, limit: int
-) -> bytes:
-    """Return one page of the list; `products.page` says what it refuses."""
-    if sort not in (None, "shelf", "price", "-price", "new") or not 1 <= limit <= MAX_LIMIT:
-        raise errors.FilterInvalid
-    if category not in (None, *categories.NAMES) or (hall is not None and not identifiers.is_slug(hall)):
-        return _EMPTY
-    params: dict[str, object] = {"hall": hall, "category": category}
-    filters = (_IN_HALL if hall is not None else "") + (_IN_CATEGORY if category is not None else "")
-    if q is None or not q.strip():
-        return _walk(sort or "shelf", filters, params, cursor, limit)
-    wanted = search.query(q)
-    if wanted is None:
-        return _EMPTY
-    params |= {"text": wanted.text, "grams": wanted.grams, "phrases": wanted.phrases, "close_grams": wanted.close_grams}
-    params |= {"characters": wanted.characters, "enough": wanted.enough}
-    order, filters_close = sort or "rank", filters + _CLOSE
-    if cursor is not None and cursors.sort_of(cursor) == "close":
-        return _walk("close", filters_close, params, cursor, limit)
-    found = _walk(order, filters + (_FOUND_EXACTLY if wanted.phrases else _FOUND), params, cursor, limit)
-    if found == _EMPTY and cursor is None and wanted.characters:
-        return _walk("close", filters_close, params, None, limit)
-    return found
-
-
-def _walk(sort: str, filters: str, params: dict[str, object], cursor: str | None, limit: int) -> bytes:
-    """Fetch one page of what passes `filters`, from `cursor` on."""
+def walk(
+    *, sort: str, filters: str, params: Mapping[str, object], cursor: str | None, limit: int, before: str = ""
+) -> tuple[bytes, str | None]:
+    """Return one page of what passes `filters`, from `cursor` on, and the cursor of the next; `before` are CTEs."""
     key = _SORTS[sort]
     if cursor is not None:
         after_key, after_slug = cursors.read(cursor, sort=sort)
-        params = params | {"after_key": after_key, "after_slug": after_slug}
+        params = {**params, "after_key": after_key, "after_slug": after_slug}
         filters += f" AND {_BOUNDS.get(sort, '')}({key}, p.slug) > (%(after_key)s, %(after_slug)s)"
-    sql = _PAGE.format(key=key, filters=filters, order=_ORDERS.get(sort, "2, 3"), limit=limit)
+    sql = _PAGE.format(before=before, key=key, filters=filters, order=_ORDERS.get(sort, "2, 3"), limit=limit)
     [(items, last_key, last_slug, has_more)] = database.statement(sql, params)
     following = cursors.write(sort=sort, key=last_key, slug=last_slug) if has_more else None
-    return b'{"items":%b,"next_cursor":%b}' % (str(items).encode(), orjson.dumps(following))
+    return str(items).encode(), following
+
+
+def named(slugs: Sequence[str]) -> bytes:
+    """Return the products of these slugs as they stand in a list, in this order."""
+    [(items,)] = database.statement(_NAMED, {"slugs": list(slugs)})
+    return str(items).encode()
 
 
 def body(slug: str) -> bytes:

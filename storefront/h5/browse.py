@@ -11,12 +11,11 @@ from flask import Blueprint, Response, abort, request
 from catalog import halls, products, regions
 from config import clock, http
 from storefront import guard
-from storefront.h5 import documents, pages, shelves, viewmodels
+from storefront.h5 import documents, pages, searching, shelves, viewmodels
 from subway_campaign import visits
 
 PICKS = 6
 PAGE = 20
-MAX_QUERY = 40
 
 blueprint = Blueprint("h5_browse", __name__, template_folder="templates")
 
@@ -68,17 +67,8 @@ def hall(slug: str) -> Response:
 @blueprint.get("/search")
 @guard.public
 def search() -> Response:
-    """Show what a word, a pinyin or initials find among all goods."""
-    query = " ".join(request.args.get("q", "")[:MAX_QUERY].split())
-    page = viewmodels.SearchPage(query=query, products=(), next_url=None)
-    if query:
-        found = orjson.loads(products.page(q=query, cursor=request.args.get("cursor"), limit=PAGE))
-        page = viewmodels.SearchPage(
-            query=query,
-            products=tuple(map(shelves.card, found["items"])),
-            next_url=_next(found["next_cursor"], q=query),
-        )
-    return pages.render("h5/search.html", page=page)
+    """Show what a word, a pinyin or initials find among all goods, and by what it can be narrowed."""
+    return pages.render("h5/search.html", page=searching.page(request.args))
 
 
 @blueprint.get("/regions")

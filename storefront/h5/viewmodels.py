@@ -81,12 +81,26 @@ class HallPage:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One way to narrow a search, or to widen it again when it is chosen: a link."""
+
+    name: str
+    count: int
+    url: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
 class SearchPage:
-    """What was searched for and what was found."""
+    """What was searched for, what was found, by what it can be narrowed, and what there is instead of nothing."""
 
     query: str
     products: tuple[ProductCard, ...]
     next_url: str | None
+    choices: tuple[Choice, ...] = ()
+    meant: str = ""
+    popular: tuple[ProductCard, ...] = ()
+    chosen: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

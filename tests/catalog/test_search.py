@@ -9,7 +9,7 @@ from config import database
 
 
 def test_text_is_normalised_to_runs() -> None:
-    assert search.normalise("  砀山酥梨（5斤装）,ＡＢＣ Lu'an lǜ ") == "砀山酥梨 5 斤装 abc luan l"
+    assert search.normalise("  砀山酥梨（5斤装）,ＡＢＣ Lu'an lǜ ") == "砀山酥梨 5 斤装 abc luan lv"
     assert search.normalise("LÜ") == "lv"
     assert search.normalise("🍐!%_\\;--\x00") == ""
 
@@ -20,10 +20,30 @@ def test_grams_are_pairs_of_neighbours() -> None:
 
 
 def test_a_query_asks_for_all_that_was_typed() -> None:
-    wanted = search.query("砀山 suli 黄山毛峰")
+    wanted = search.query("砀山 sulu 黄山毛峰")
     assert wanted is not None
-    assert wanted.grams == "'砀山' & 'suli':* & '黄山' & '山毛' & '毛峰'"
-    assert wanted.phrases == ["黄山毛峰"]
+    assert wanted.typed.grams == "(('砀山')) & ('sulu':*) & (('黄山' & '山毛' & '毛峰'))"
+    assert wanted.typed.phrases == ["黄山毛峰"]
+
+
+def test_what_is_meant_is_cut_into_places_and_words() -> None:
+    wanted = search.query("买砀山县雪梨多少钱")
+    assert wanted is not None
+    assert wanted.told == ["砀山县", "雪梨"]
+    assert wanted.meant is not None
+    assert "'酥梨'" in wanted.meant.grams
+
+
+def test_tones_traditional_characters_and_accents_are_read() -> None:
+    assert search.normalise("dàngshān sūlí") == search.normalise("dang4shan1 su1li2") == "dangshan suli"
+    assert search.normalise("黃山毛峰") == "黄山毛峰"
+    assert search.normalise("lǜchá") == "lvcha"
+
+
+@given(st.text(max_size=80))
+def test_to_normalise_again_changes_nothing(text: str) -> None:
+    once = search.normalise(text)
+    assert search.normalise(once) == once
 
 
 @pytest.mark.parametrize("text", ["", "  ", "🍐", "'", "%", "\x00", "&|!():*"])
@@ -54,8 +74,9 @@ def test_local_names_are_read_as_locals_read_them(name: str, sound: str) -> None
 def test_no_text_is_too_hostile_for_a_query(text: str) -> None:
     wanted = search.query(text)
     if wanted is not None:
-        assert set(wanted.grams) <= set(wanted.text) | set("': &*")
-        assert len(wanted.text) <= 20 * search.MAX_QUERY_LENGTH
+        assert len(wanted.typed.text) <= search.MAX_QUERY_LENGTH
+        for each in (wanted.typed, wanted.meant):
+            assert each is None or not set(each.grams) & set("\\\x00%;!<")
 
 
 HOSTILE = [
@@ -78,6 +99,8 @@ HOSTILE = [
 def test_no_query_is_syntax_to_the_database(db: None, text: str) -> None:
     wanted = search.query(text)
     if wanted is not None:
-        database.statement(
-            "SELECT %(grams)s::tsquery, %(close)s::tsquery", {"grams": wanted.grams, "close": wanted.close_grams}
-        )
+        near = [guess.near for guess in search.guesses(wanted)]
+        for each in (wanted.typed, wanted.meant):
+            near += [each.grams] if each is not None else []
+        for tsquery in near:
+            database.statement("SELECT %s::tsquery", (tsquery,))

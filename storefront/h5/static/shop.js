@@ -348,9 +348,26 @@
       .catch(() => { if (tries > 0) setTimeout(() => confirmVisit(visit, tries - 1), 3000); });
   }
 
+  /* Words to choose from while typing; whoever has no script, or a weak signal, types on. */
+  function suggest(input) {
+    const list = one("#suggested");
+    let timer = 0;
+    input.addEventListener("input", () => {
+      clearTimeout(timer);
+      const typed = input.value.trim();
+      if (typed) timer = setTimeout(() => {
+        call("GET", "/api/v1/search/suggestions?limit=6&q=" + encodeURIComponent(typed)).then((found) => {
+          if (input.value.trim() === typed) list.replaceChildren(...found.items.map((item) => new Option(item.text, item.text)));
+        }).catch(() => {});
+      }, 150);
+    });
+  }
+
   const visit = new URLSearchParams(location.search).get("tk");
   if (visit) confirmVisit(visit, 5);
   const form = one("form#order");
   if (form) product(form);
   if (one("#live")) order();
+  const find = one(".find input");
+  if (find) suggest(find);
 })();

@@ -1,0 +1,108 @@
+"""Words that people use beside those on the label: places, other names for the same goods, words that say nothing.
+
+Invariant: pure; read once from `data/words.csv` and `data/regions.csv`, of which `data/PROVENANCE.md` tells the source.
+"""
+
+import csv
+from functools import cache
+from importlib import resources
+
+from catalog import sounds
+
+_WORD_FOR_KIND = {"省": "sheng", "市": "shi", "县": "xian", "区": "qu"}
+# Shorter pinyin of a place is also the beginning of too many other words.
+MIN_PLACE_LETTERS = 4
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = (resources.files("catalog") / "data" / name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+@cache
+def _groups(kind: str) -> list[list[str]]:
+    return [row["words"].split() for row in _rows("words.csv") if row["kind"] == kind]
+
+
+@cache
+def same() -> dict[str, tuple[str, ...]]:
+    """Return each word, and its pinyin, that has other names → all of them, itself among them.
+
+    A single character is on too many labels to stand for a word, or a word for it.
+    """
+    meant: dict[str, dict[str, None]] = {}
+    for group in _groups("same"):
+        names = [word for word in group if len(word) > 1]
+        for word in names:
+            for key in (word, sounds.heard(word)):
+                meant.setdefault(key, {}).update(dict.fromkeys(names))
+    return {word: tuple(others) for word, others in meant.items()}
+
+
+@cache
+def fillers() -> frozenset[str]:
+    """Return the words that say nothing about what is looked for."""
+    return frozenset(word for group in _groups("filler") for word in group)
+
+
+@cache
+def places() -> dict[str, tuple[str, ...]]:
+    """Return each name of a place, long, short and in pinyin → the Chinese names that it may mean."""
+    found: dict[str, dict[str, None]] = {}
+    for row in _rows("regions.csv"):
+        name, kind = row["name"], row["name"][-1]
+        stem = row["pinyin"].removesuffix(_WORD_FOR_KIND[kind])
+        short, brief = (name[:-1], stem) if len(name) > 2 else (name, row["pinyin"])
+        for key, meant in ((name, name), (short, short), (row["pinyin"], name), (brief, short)):
+            if not key.isascii() or len(key) >= MIN_PLACE_LETTERS:
+                found.setdefault(key, {})[meant] = None
+    return {place: tuple(meant) for place, meant in found.items()}
+
+
+@cache
+def _alike() -> frozenset[frozenset[str]]:
+    pairs = (
+        {one, other}
+        for group in _groups("alike")
+        for twins in group
+        for one in twins
+        for other in twins
+        if one != other
+    )
+    return frozenset(map(frozenset, pairs))
+
+
+def look_alike(one: str, other: str) -> bool:
+    """Tell whether two characters are mistaken for each other by the eye."""
+    return frozenset((one, other)) in _alike()
+
+
+@cache
+def _longest() -> int:
+    return max(map(len, [*places(), *fillers(), *same()]))
+
+
+def parts(run: str) -> list[str]:
+    """Return a run cut where a place, another name or an empty word begins and ends; pinyin only around a place."""
+    if run.isascii():
+        return _cut_letters(run)
+    found, plain, at = [], "", 0
+    while at < len(run):
+        for end in range(min(len(run), at + _longest()), at, -1):
+            word = run[at:end]
+            if word in places() or word in fillers() or word in same():
+                found += [plain, word]
+                plain, at = "", end
+                break
+        else:
+            plain, at = plain + run[at], at + 1
+    return [part for part in [*found, plain] if part]
+
+
+def _cut_letters(run: str) -> list[str]:
+    for length in range(len(run) - 1, MIN_PLACE_LETTERS - 1, -1):
+        if run[:length] in places():
+            return [run[:length], run[length:]]
+        if run[-length:] in places():
+            return [run[:-length], run[-length:]]
+    return [run]

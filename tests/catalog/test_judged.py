@@ -1,0 +1,47 @@
+"""The judged set: what people type must find what they look for, and nothing where there is nothing.
+
+Every hundredth or so of the queries that `judging` makes is judged, 200 in all; `-s` shows the shares by kind.
+"""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import orjson
+
+from catalog import finding
+from catalog.narrowing import Narrowing
+from tests.catalog import judging
+
+LEAST_AMONG_FIVE = 0.97
+SET = Path(__file__).parent / "judged.csv"
+
+
+def judged() -> list[judging.Judged]:
+    """Return the frozen set."""
+    rows = csv.DictReader(SET.read_text(encoding="utf-8").splitlines())
+    return [judging.Judged(row["query"], row["kind"], frozenset(row["expected"].split())) for row in rows]
+
+
+def share(queries: list[judging.Judged], *, among: int) -> float:
+    """Return the share of queries answered rightly within the first `among` goods."""
+    return sum(_is_right(each, among) for each in queries) / len(queries)
+
+
+def _is_right(query: judging.Judged, among: int) -> bool:
+    answer = finding.page(q=query.query, chosen=Narrowing(), sort=None, cursor=None, limit=among)
+    found = [item["slug"] for item in orjson.loads(answer)["items"]]
+    return not query.expected.isdisjoint(found) if query.expected else not found
+
+
+def test_the_judged_set_is_found(seeded: None) -> None:
+    queries = judged()
+    assert len(queries) == 200
+    first, five = share(queries, among=1), share(queries, among=5)
+    print(f"success@1 {first:.3f}, success@5 {five:.3f}, {dict(Counter(each.kind for each in queries))}")  # noqa: T201
+    assert five >= LEAST_AMONG_FIVE
+
+
+def test_queries_that_nobody_chose_are_found_as_well(seeded: None) -> None:
+    """A twentieth of everything the rules make, of which the judged set is no part of the choice."""
+    assert share(list(judging.everything())[3::20], among=5) >= LEAST_AMONG_FIVE
