@@ -182,7 +182,7 @@ def test_a_slip_of_one_character_still_finds_what_was_meant(seeded: None) -> Non
 
 
 def test_a_search_walks_by_cursor_too(seeded: None) -> None:
-    for q in ("茶", "雪梨", "天珠山茶"):
+    for q, at_least in (("茶", 2), ("雪梨", 2), ("天珠山茶", 1)):
         seen: list[str] = []
         cursor = None
         while True:
@@ -192,7 +192,7 @@ def test_a_search_walks_by_cursor_too(seeded: None) -> None:
             if cursor is None:
                 break
         assert seen == [item["slug"] for item in listed(q=q, limit=100)]
-        assert len(seen) == len(set(seen)) >= 1
+        assert len(seen) == len(set(seen)) >= at_least
 
 
 def test_a_search_in_a_hall_and_by_price(seeded: None) -> None:
