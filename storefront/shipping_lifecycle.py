@@ -78,7 +78,6 @@ class Known:
 
     state: FundState
     openid: str
-    mode: int = 0
     is_complete: bool = False
     completions: int = 0
     parcels: frozenset[tuple[str, str]] = frozenset()

@@ -188,7 +188,7 @@ def _form(number: str, form: ClaimForm, *, notice: str = "", status: int = 200) 
         causes=tuple((cause.value, word) for cause, word in CAUSES.items()),
         notice=notice,
     )
-    return _private(pages.render("h5/claim_form.html", status=status, page=page))
+    return pages.private(pages.render("h5/claim_form.html", status=status, page=page))
 
 
 def _page(number: str, claim: str, *, notice: str = "", status: int = 200) -> Response:
@@ -218,7 +218,7 @@ def _page(number: str, claim: str, *, notice: str = "", status: int = 200) -> Re
         carriers=CARRIERS,
         notice=notice,
     )
-    return _private(pages.render("h5/claim.html", status=status, page=page))
+    return pages.private(pages.render("h5/claim.html", status=status, page=page))
 
 
 def _line(found: Mapping[str, Any]) -> ClaimLine:
@@ -229,8 +229,3 @@ def _line(found: Mapping[str, Any]) -> ClaimLine:
         image=found["image"],
         quantity=found["quantity"],
     )
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "private, no-store"
-    return response

@@ -50,7 +50,7 @@ def listing() -> AnyResponse:
         orders=tuple(_card(order) for order in found["items"]),
         next_url="?" + urlencode({"cursor": cursor}) if cursor else None,
     )
-    return _private(pages.render("h5/orders.html", page=page))
+    return pages.private(pages.render("h5/orders.html", page=page))
 
 
 @blueprint.get("/orders/<number:number>")
@@ -71,7 +71,7 @@ def by_link(link: str) -> Response:
     with database.transaction() as session:
         number = order_links.resolve(session, link=link)
         found = order_views.staff_find(session, number=number)
-    return _private(pages.render("h5/order.html", page=_for_strangers(_shown(found))))
+    return pages.private(pages.render("h5/order.html", page=_for_strangers(_shown(found))))
 
 
 @blueprint.post("/orders/<number:number>/link")
@@ -104,7 +104,7 @@ def pay(number: str) -> Response:
     except AppError as error:
         return _page(number, notice=error.text, status=error.status)
     back = urlencode({"redirect_url": f"{settings.current().public_base_url}/orders/{number}"})
-    return _private(pages.render("h5/leaving.html", number=number, h5_url=f"{opened.client['h5_url']}&{back}"))
+    return pages.private(pages.render("h5/leaving.html", number=number, h5_url=f"{opened.client['h5_url']}&{back}"))
 
 
 @blueprint.post("/orders/<number:number>/check")
@@ -144,7 +144,7 @@ def _page(number: str, *, notice: str = "", link_url: str = "", status: int = 20
         claims=aftersales.cards(claimed),
         can_claim=bool(aftersales.free(found, claimed)),
     )
-    return _private(pages.render("h5/order.html", status=status, page=page))
+    return pages.private(pages.render("h5/order.html", status=status, page=page))
 
 
 def _shown(found: Mapping[str, Any]) -> OrderPage:
@@ -227,8 +227,3 @@ def _line(found: Mapping[str, Any]) -> OrderLine:
         quantity=found["quantity"],
         price_fen=found["price_fen"],
     )
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "private, no-store"
-    return response

@@ -153,3 +153,9 @@ def _policy(nonce: str) -> str:
         f"connect-src 'self'; frame-src weixin:{desk}; form-action 'self' {wechat}; base-uri 'none'; "
         "frame-ancestors 'none'"
     )
+
+
+def private(response: Response) -> Response:
+    """Let nobody keep a page that is one shopper's own."""
+    response.headers["Cache-Control"] = "private, no-store"
+    return response

@@ -104,7 +104,6 @@ def _known(order: dict[str, Any]) -> Known:
     return Known(
         state=STATES[int(order["order_state"])],
         openid=str(order["openid"]),
-        mode=int(shipping.get("delivery_mode") or 0),
         is_complete=bool(shipping.get("finish_shipping")),
         completions=int(shipping.get("finish_shipping_count") or 0),
         parcels=frozenset((str(one["express_company"]), str(one["tracking_no"])) for one in told),

@@ -33,7 +33,6 @@ def known(*numbers: str, state: FundState = FundState.UNSHIPPED, **more: int) ->
     return Known(
         state=state,
         openid="o",
-        mode=int(bool(numbers)),
         is_complete=bool(more.get("completions")),
         completions=more.get("completions", 0),
         parcels=frozenset(("ZTO", number) for number in numbers),
