@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SHELF := storefront/staff/static/vendor
 N ?= 200
 
 help: ## List the targets
@@ -20,7 +21,16 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
-run: $(VENV)/.run ## Run the whole shop on this desk and say which page to open
+$(SHELF)/.made: clients/console/package-lock.json clients/console/install.sh $(VENV)/.run
+	@echo "Fetching the console's charts from npm …"
+	@clients/console/install.sh $(VENV)
+	@touch $@
+
+# Whatever hinders it, the console works without them: pages then show their tables only.
+console: $(VENV)/.run ## Fetch what the staff console's pictures are drawn with
+	@$(MAKE) --no-print-directory $(SHELF)/.made || echo "Not fetched: the console shows tables instead of pictures until 'make console' succeeds"
+
+run: $(VENV)/.run console ## Run the whole shop on this desk and say which page to open
 	@$(BIN)/python -m config.desk
 
 simulate: $(VENV)/.run ## Send N commuters (N=200) through a running shop and compare the report with what happened
@@ -29,11 +39,11 @@ simulate: $(VENV)/.run ## Send N commuters (N=200) through a running shop and co
 staff-code: $(VENV)/.run ## Print the one-time code of this desk's staff account
 	@$(BIN)/python -m config.desk staff code
 
-test: $(VENV)/.dev chromium ## Run everything that guards main (about five minutes)
+test: $(VENV)/.dev chromium console ## Run everything that guards main (about five minutes)
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: $(VENV)/.dev chromium ## The same and the long runs
+test-all: $(VENV)/.dev chromium console ## The same and the long runs
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
@@ -68,4 +78,4 @@ clean: ## Forget the data of this desk
 	@rm -rf .data
 
 
-.PHONY: help run simulate staff-code test test-all lint crash soak bench chromium lock clean
+.PHONY: help console run simulate staff-code test test-all lint crash soak bench chromium lock clean

@@ -1,4 +1,4 @@
-"""The way in and out: login, logout, and the two files that every page loads."""
+"""The way in and out: login, logout, and the files that pages load."""
 
 from flask import Blueprint, Response, redirect, request
 
@@ -68,10 +68,10 @@ def leave() -> Response:
     return left
 
 
-@blueprint.get("/<any('staff.css', 'staff.js'):name>")
+@blueprint.get(f"/<any({', '.join(map(repr, (*frame.ASSETS, *frame.VENDOR)))}):name>")
 @guard.public
 def asset(name: str) -> Response:
-    """Return the style or the script."""
+    """Return a style or a script."""
     return frame.asset(name)
 
 

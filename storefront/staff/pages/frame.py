@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from flask import Flask, Response, g, redirect, render_template, request
+from flask import Flask, Response, abort, g, redirect, render_template, request, send_file
 
 from catalog import regions
 from catalog.errors import RegionInvalid
@@ -25,12 +25,19 @@ ROOT = "/staff"
 _FOLDER = Path(__file__).parent.parent / "static"
 ASSETS = {
     name: ((_FOLDER / name).read_bytes(), kind)
-    for name, kind in {"staff.css": "text/css", "staff.js": "text/javascript"}.items()
+    for name, kind in {
+        "staff.css": "text/css",
+        "staff.js": "text/javascript",
+        "charts.js": "text/javascript",
+    }.items()
 }
+# What `make console` fetches; a shop whose machine could not reach npm serves its pages without.
+SHELF = _FOLDER / "vendor"
+ECHARTS, HTMX = VENDOR = ("echarts.min.js", "htmx.min.js")
 
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 DONE = {
@@ -128,9 +135,12 @@ def render(template: str, *, here: str = "", status: int = 200, **context: objec
 
 
 def asset(name: str) -> Response:
-    """Return the style or the script, to be kept for ever under an address that changes with it."""
-    body, kind = ASSETS[name]
-    response = Response(body, mimetype=kind)
+    """Return a style or script, to be kept for ever under an address that changes with it; 404 when not fetched."""
+    if name in VENDOR:
+        response = _from_shelf(name)
+    else:
+        body, kind = ASSETS[name]
+        response = Response(body, mimetype=kind)
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 
@@ -166,6 +176,9 @@ def _markup(template: str, *, here: str, **context: object) -> str:
         csrf_token=guard.csrf_token(of_staff=True),
         style_url=_url("staff.css"),
         script_url=_url("staff.js"),
+        charts_url=_url("charts.js"),
+        echarts_url=_shelf_url(ECHARTS),
+        htmx_url=_shelf_url(HTMX),
         done=DONE.get(request.args.get("done", "")),
         fault=FAULTS.get(fault) or (known.message if known else None),
         **context,
@@ -219,6 +232,27 @@ def _sorry(status: int, message: str) -> str:
     return _markup(
         "staff/sorry.html", here="", title=title, detail=detail, request_id=http.request_id() if status >= 500 else ""
     )
+
+
+def _from_shelf(name: str) -> Response:
+    """Return a fetched script from its file, compressed beforehand: a worker should not hold a megabyte for it."""
+    if not (SHELF / name).is_file():
+        abort(404)
+    is_small = request.accept_encodings["gzip"] > 0 and (SHELF / f"{name}.gz").is_file()
+    response = send_file(SHELF / (f"{name}.gz" if is_small else name), mimetype="text/javascript")
+    if is_small:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+def _shelf_url(name: str) -> str:
+    """Return the address of a fetched script, nothing when it was not fetched."""
+    try:
+        made = (SHELF / name).stat().st_mtime_ns
+    except FileNotFoundError:
+        return ""
+    return f"{ROOT}/{name}?v={made:x}"
 
 
 def _url(name: str) -> str:

@@ -1,7 +1,10 @@
-"""What every staff page has in common: its policy, its errors, its messages, its two files."""
+"""What every staff page has in common: its policy, its errors, its messages, its files."""
 
+import gzip
+import json
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -75,3 +78,36 @@ def test_every_field_has_a_label_and_every_page_a_heading(clerk: Callable[..., C
     labels.feed(markup)
     assert labels.fields <= labels.named
     assert markup.count("<h1") == 1
+
+
+def test_a_fetched_script_is_served_compressed_and_kept_for_ever(
+    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame, "SHELF", tmp_path)
+    (tmp_path / frame.ECHARTS).write_bytes(b"draw()")
+    (tmp_path / f"{frame.ECHARTS}.gz").write_bytes(gzip.compress(b"draw()"))
+    plain = client.get(f"/staff/{frame.ECHARTS}", headers={"Accept-Encoding": "identity"})
+    assert (plain.get_data(), plain.headers.get("Content-Encoding")) == (b"draw()", None)
+    small = client.get(f"/staff/{frame.ECHARTS}", headers={"Accept-Encoding": "gzip, br"})
+    assert gzip.decompress(small.get_data()) == b"draw()"
+    assert small.headers["Content-Encoding"] == "gzip"
+    assert "immutable" in small.headers["Cache-Control"]
+    plain.close()
+    small.close()
+
+
+def test_a_shop_that_could_not_reach_npm_has_no_script_and_says_404(
+    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame, "SHELF", tmp_path)
+    assert client.get(f"/staff/{frame.HTMX}").status_code == 404
+
+
+def test_what_npm_brings_is_pinned_by_hash_and_names_no_host() -> None:
+    folder = Path(__file__).parents[4] / "clients" / "console"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    text = (folder / "package-lock.json").read_text()
+    locked = {name: package for name, package in json.loads(text)["packages"].items() if name}
+    assert {name: locked[f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    assert all(package["integrity"].startswith("sha512-") for package in locked.values())
+    assert "://" not in text + (folder / "node.lock").read_text()
