@@ -2,8 +2,8 @@
 # Copies what the staff console loads from npm into the folder that it is served from, each file beside its compressed
 # self. Node 20.19 or newer from the PATH does it, or else one from PyPI that is put into the project's venv.
 set -eu
+venv=$(cd "${1:-.venv}" && pwd)
 cd "$(dirname "$0")"
-venv=$(cd "${1:-../../.venv}" && pwd)
 shelf=../../storefront/staff/static/vendor
 
 if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
