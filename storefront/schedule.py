@@ -6,7 +6,7 @@ Invariant: an entry may run twice at once and any number of times.
 from config import facts, jobs
 from payments import collect, reconcile, refunds
 from storefront import audit, books, claims, deadlines, purging, shipping_reports
-from subway_campaign import packs, partitions, rollups
+from subway_campaign import influence, packs, partitions, rollups
 
 jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.WIRE)(collect.check_due)
 jobs.every("* * * * * */10", name="refunds.check_due", queue=jobs.WIRE)(refunds.check_due)
@@ -19,6 +19,8 @@ jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)
 # A report counts by itself what is not rolled up: the more often, the less.
 jobs.every("* * * * * */10", name="campaign.roll_up")(rollups.roll_up)
+# The first hour of a day studies the day before; later ones find nothing to do, unless that hour was missed.
+jobs.every("47 * * * *", name="campaign.study_paths")(influence.study_due)
 # Minutes of work at a time, in a slot of its own.
 jobs.every("* * * * * */5", name="press.build_due", queue=jobs.PRESS)(packs.build_due)
 jobs.every("23 * * * *", name="ledger.check")(books.check)

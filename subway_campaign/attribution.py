@@ -22,7 +22,7 @@ POSITION_ENDS = Fraction(2, 5)
 # 2^-x is irrational; 32 binary places keep every machine's weights equal and every fen right.
 _DECAY_UNIT = 2**32
 
-_ELIGIBLE_KINDS = (TouchKind.SCAN, TouchKind.SCAN_ALBUM, TouchKind.TYPED)
+ELIGIBLE_KINDS = (TouchKind.SCAN, TouchKind.SCAN_ALBUM, TouchKind.TYPED)
 # When nothing is eligible the order's reason is the one that came nearest to earning it (R28).
 _REASONS = ("orphan_code", "expired_window", "shared_only", "late_touch_only")
 _REASON_OF_VERDICT = {
@@ -110,7 +110,7 @@ def verdict(candidate: Candidate, *, placed_at: datetime, window: timedelta) -> 
         return candidate.excluded
     if candidate.occurred_at > placed_at:
         return "after_order"
-    if candidate.kind not in _ELIGIBLE_KINDS:
+    if candidate.kind not in ELIGIBLE_KINDS:
         return candidate.kind.value
     if not candidate.confirmed:
         return "unconfirmed"
@@ -135,7 +135,7 @@ def journey_start(candidates: Sequence[Candidate], last: Candidate) -> Candidate
     """Return the scan with which the journey of `last` began: the first of its code's scans without a 30-minute gap."""
     start = last
     for candidate in sorted((c for c in candidates if c.code == last.code), key=_moment, reverse=True):
-        countable = candidate.kind in _ELIGIBLE_KINDS and candidate.confirmed and not candidate.dropped
+        countable = candidate.kind in ELIGIBLE_KINDS and candidate.confirmed and not candidate.dropped
         if not countable or _moment(candidate) >= _moment(start):
             continue
         if start.occurred_at - candidate.occurred_at >= SAME_SCAN:
