@@ -92,3 +92,24 @@ class NotPrintable(errors.Conflict):
 
     code = "campaign.not_printable"
     message = "这个二维码没有通过印前检验，不能印刷"
+
+
+class UnknownCost(errors.NotFound):
+    """There is no such cost entry."""
+
+    code = "campaign.unknown_cost"
+    message = "没有这笔成本"
+
+
+class CostImplausible(errors.Invalid):
+    """The amount is not positive or beyond any contract, or the period is longer than ten years."""
+
+    code = "campaign.cost_implausible"
+    message = "金额须大于零且不超过 10 亿元，时间不超过十年"
+
+
+class CostIsReversal(errors.Conflict):
+    """This entry takes another back, and cannot be taken back itself; enter the cost again."""
+
+    code = "campaign.cost_is_reversal"
+    message = "冲销记录不能再冲销，请重新登记"

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from subway_campaign import counting, earnings, errors, intervals, rollups
+from subway_campaign import costs, counting, earnings, errors, intervals, rollups
 from subway_campaign.lifecycle import Level, Model, Outcome, View
 
 MONEY = ("gross_fen", "refunded_fen", "net_fen")
-ADDITIVE = ("scans", "album_scans", "carts", "orders", "paid_orders", *MONEY)
+ADDITIVE = ("scans", "album_scans", "carts", "orders", "paid_orders", *MONEY, "cost_fen", "allocated_cost_fen")
 _OF_OTHERS = ("scans", "orders", "paid_orders", *MONEY)
 
 
@@ -118,8 +118,9 @@ def placements(
 
     Money follows `model`, counts follow the last touch. The cohort view shows a refund on its sale's day, the cash
     view on its own (R24). A rate is journeys begun in the period with a paid order to date / journeys begun in it, with
-    Jeffreys' 95 % interval. `cost_fen` is null until costs are kept. Must be the first thing in its transaction, or
-    follow another report. Raises `ImpossiblePeriod`.
+    Jeffreys' 95 % interval. `cost_fen` is what was booked for the row's placements, `allocated_cost_fen` has what was
+    booked above them as well, in even shares; both sum to all costs of the period. Must be the first thing in its
+    transaction, or follow another report. Raises `ImpossiblePeriod`.
     """
     if to_day <= from_day:
         raise errors.ImpossiblePeriod
@@ -134,6 +135,7 @@ def placements(
         found.add(table, placement, outcome, reason, values)
     _add_waiting(session, found, known, period, level)
     _add_marked(session, found, known, period, level, model)
+    _add_costs(found, names, costs.of_period(session, since=from_day, until=to_day))
     total = _Figures()
     for figures in (*found.nodes.values(), *found.others.values()):
         total.add(**figures.pick(ADDITIVE))
@@ -171,6 +173,13 @@ def _add_marked(
     found.add_rows(rollups.order_rows(earnings.of(session, days=asked(known.order_days), models=[model])))
 
 
+def _add_costs(found: _Gathered, names: Iterable[Any], spent: costs.PeriodCosts) -> None:
+    for placement in names:
+        booked, allocated = (fens.get(placement.number, 0) for fens in (spent.booked, spent.allocated))
+        if booked or allocated:
+            found.nodes[placement.node].add(cost_fen=booked, allocated_cost_fen=allocated)
+
+
 def _rows(names: Iterable[Any], nodes: dict[int, _Figures]) -> list[dict[str, Any]]:
     return [
         {
@@ -179,7 +188,7 @@ def _rows(names: Iterable[Any], nodes: dict[int, _Figures]) -> list[dict[str, An
             "level": placement.level,
             **figures.pick(("scans", "visitors", "album_scans", "carts", "orders", "paid_orders", *MONEY)),
             "earned_fen": figures.counts["earned_fen"],
-            "cost_fen": None,
+            **figures.pick(("cost_fen", "allocated_cost_fen")),
             "conversion": _conversion(figures.counts["paid_journeys"], figures.counts["journeys"]),
         }
         for placement in names

@@ -50,7 +50,10 @@ class Conversion(Answer):
 
 
 class ReportRow(Money):
-    """A placement; `visitors` do not add up over a tree. `earned_fen` came by shares, `cost_fen` is null until kept."""
+    """A placement; `visitors` do not add up over a tree. `earned_fen` came by shares.
+
+    `cost_fen` was booked for it and what is below it, `allocated_cost_fen` has its even share of what was booked above.
+    """
 
     placement = fields.String()
     name = fields.String()
@@ -62,7 +65,8 @@ class ReportRow(Money):
     orders = fields.Integer()
     paid_orders = fields.Integer()
     earned_fen = fields.Integer()
-    cost_fen = fields.Integer(allow_none=True)
+    cost_fen = fields.Integer()
+    allocated_cost_fen = fields.Integer()
     conversion = fields.Nested(Conversion)
 
 
@@ -89,13 +93,15 @@ class Undecided(Money):
 
 
 class ReportTotal(Money):
-    """The sum of rows, unattributed and excluded."""
+    """The sum of rows, unattributed and excluded; both costs are the same here."""
 
     scans = fields.Integer()
     album_scans = fields.Integer()
     carts = fields.Integer()
     orders = fields.Integer()
     paid_orders = fields.Integer()
+    cost_fen = fields.Integer()
+    allocated_cost_fen = fields.Integer()
 
 
 class Sales(Money):
@@ -130,6 +136,7 @@ class PlacementReport(Answer):
 
 
 _MONEY = {"gross_fen": 5980, "refunded_fen": 0, "net_fen": 5980}
+_COST = {"cost_fen": 12000, "allocated_cost_fen": 12000}
 _NOTHING = {"gross_fen": 0, "refunded_fen": 0, "net_fen": 0}
 _EXAMPLE = {
     "rows": [
@@ -145,7 +152,7 @@ _EXAMPLE = {
             "paid_orders": 1,
             **_MONEY,
             "earned_fen": 0,
-            "cost_fen": None,
+            **_COST,
             "conversion": {"rate": 0.025, "low": 0.003, "high": 0.111, "journeys": 40, "paid": 1},
         }
     ],
@@ -153,7 +160,7 @@ _EXAMPLE = {
     "excluded": [{"reason": "excluded_staff", "scans": 2, "orders": 0, "paid_orders": 0, **_NOTHING}],
     "undecided": {"orders": 0, "freight_fen": 0, "refunded_freight_fen": 0, **_NOTHING},
     "freight_fen": 800,
-    "total": {"scans": 42, "album_scans": 1, "carts": 3, "orders": 1, "paid_orders": 1, **_MONEY},
+    "total": {"scans": 42, "album_scans": 1, "carts": 3, "orders": 1, "paid_orders": 1, **_MONEY, **_COST},
     "sales": {
         "orders": 1,
         "goods_fen": 5980,
