@@ -28,6 +28,10 @@ class CaseKind(StrEnum):
     MISMATCH = "mismatch"
     REFUND_MISMATCH = "refund_mismatch"
     REFUND_ABNORMAL = "refund_abnormal"
+    # WeChat will not take it, closed it without paying, or no longer knows of it.
+    REFUND_REFUSED = "refund_refused"
+    REFUND_CLOSED = "refund_closed"
+    REFUND_VANISHED = "refund_vanished"
     # A notification names what is not ours.
     UNMATCHED = "unmatched"
     # The ledger is not what it was posted from.
@@ -41,6 +45,8 @@ class CaseKind(StrEnum):
     BILL_DOUBLED = "bill_doubled"
     # WeChat moved money for a reason of its own.
     BILL_UNEXPLAINED = "bill_unexplained"
+    # A day's bill cannot be believed, so the day is not reconciled.
+    BILL_BROKEN = "bill_broken"
     # WeChat keeps the money of a payment longer than it should.
     FROZEN = "frozen"
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from config import clock, database, logs, settings
 from config.errors import AppError
-from payments import books, comparing
+from payments import books, cases, comparing
 from payments.errors import BillBroken, BillNotReady
 from payments.models import CaseKind
 from payments.wechatpay import bills, statements
@@ -95,9 +95,21 @@ def reconcile_due(*, now: datetime) -> int:
             done += 1
         except BillBroken as error:
             logs.alarm("payments.bill_broken", day=day.isoformat(), reason=error.details.get("reason"))
+            _open_broken(day, error, now)
         except AppError as error:
             log.warning("bill.not_reconciled", day=day.isoformat(), code=error.code)
     return done
+
+
+def _open_broken(day: date, error: BillBroken, now: datetime) -> None:
+    evidence = {"day": day, "reason": error.details.get("reason")}
+    with database.transaction() as session:
+        cases.open(session, kind=CaseKind.BILL_BROKEN, number=_bill(day), evidence=evidence, now=now)
+
+
+def _bill(day: date) -> str:
+    """Return the number under which a day's bill is a case."""
+    return f"bill/{settings.current().wechatpay_mchid}/{day}"
 
 
 def listing(session: Session, *, first: date, last: date) -> list[DayView]:
@@ -138,6 +150,7 @@ def _reconcile(session: Session, day: date, trade: Bill | None, flow: Bill | Non
     _post(session, mchid, day, summed["fees_fen"])
     differences = comparing.find(session, **told, now=now)
     opened = comparing.open_cases(session, now=now)
+    cases.repaired(session, kind=CaseKind.BILL_BROKEN, number=_bill(day), reason="账单已可核对", by="微信支付", now=now)
     session.execute(
         _KEEP,
         {
@@ -166,7 +179,7 @@ def _post(session: Session, mchid: str, day: date, fees_fen: int) -> None:
         comparing.note(
             session,
             kind=CaseKind.BILL_FEE,
-            number=f"bill/{mchid}/{day}",
+            number=_bill(day),
             difference_fen=posted_fen - fees_fen,
             evidence={"day": day, "fees_fen": fees_fen, "posted_fen": posted_fen},
         )

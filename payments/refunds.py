@@ -4,7 +4,7 @@ What is promised back never exceeds what was paid, and one key of the caller's i
 Refunds of one payment go to WeChat one at a time and apart, as WeChat demands: each waits its turn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -29,6 +29,8 @@ _STATES: Mapping[str | None, RefundState] = {
 }
 # What WeChat may still change by itself or by hand.
 _UNDECIDED = frozenset({RefundState.PROCESSING, RefundState.ABNORMAL})
+# What a person need not look at any longer once WeChat speaks of the refund.
+_KNOWN_AGAIN = (CaseKind.REFUND_REFUSED, CaseKind.REFUND_VANISHED)
 
 log = logs.get(__name__)
 
@@ -107,7 +109,21 @@ def _send(number: str, now: datetime) -> bool:
         record_answer(found, number, now)
     elif isinstance(sent, answers.Refused) and isinstance(found, answers.Missing):
         logs.alarm("payments.refund_refused", refund=number, code=sent.code)
+        _hand_over(number, CaseKind.REFUND_REFUSED, {"code": sent.code}, now)
     return not isinstance(found, answers.Unknown)
+
+
+def _hand_over(number: str, kind: CaseKind, evidence: Mapping[str, Any], now: datetime) -> None:
+    """Open a case about a refund that WeChat says it does not know, unless it said more of it meanwhile."""
+    before = {RefundState.REQUESTED} if kind is CaseKind.REFUND_REFUSED else _UNDECIDED
+    with database.transaction() as session:
+        refund = _lock(session, number)
+        if refund is not None and refund.state in before:
+            _open_case(session, refund, kind, evidence, now)
+
+
+def _open_case(session: Session, refund: Refund, kind: CaseKind, evidence: Mapping[str, Any], now: datetime) -> None:
+    cases.open(session, kind=kind, payment_id=refund.payment_id, number=refund.number, evidence=dict(evidence), now=now)
 
 
 def _take_turn(number: str, now: datetime) -> Mapping[str, Any] | None:
@@ -180,6 +196,7 @@ def record(session: Session, *, report: answers.RefundReport, now: datetime) -> 
     target = _STATES.get(report.status)
     if target is None or _differences(refund, payment, report):
         return Verdict.MISMATCHED
+    _end_cases(session, refund.number, _KNOWN_AGAIN, "微信支付已受理该退款", now)
     if target not in lifecycle.REFUND_MOVES[refund.state]:
         is_old_news = target in (refund.state, RefundState.PROCESSING, RefundState.ABNORMAL)
         return Verdict.KNOWN if is_old_news else Verdict.MISMATCHED
@@ -203,29 +220,26 @@ def _tell(session: Session, refund: Refund, now: datetime) -> None:
         values["refunded_at"] = refund.succeeded_at.astimezone(UTC).isoformat()
         books.paid_back(session, refund=refund.number, amount_fen=refund.amount_fen, at=refund.succeeded_at)
         # It may have waited for a person who sent it on to a card, or who repaired it at the merchant platform.
-        cases.repaired(
-            session,
-            kind=CaseKind.REFUND_ABNORMAL,
-            number=refund.number,
-            reason="微信支付已退款成功",
-            by="微信支付",
-            now=now,
-        )
+        _end_cases(session, refund.number, (CaseKind.REFUND_ABNORMAL,), "微信支付已退款成功", now)
         facts.publish(session, REFUND_SUCCEEDED, key=refund.number, values=values)
     if refund.state is RefundState.CLOSED:
         logs.alarm("payments.refund_closed", refund=refund.number)
         books.kept_after_all(session, refund=refund.number, amount_fen=refund.amount_fen, at=now)
+        _end_cases(session, refund.number, (CaseKind.REFUND_ABNORMAL,), "微信支付已关闭该退款", now)
+        _open_case(session, refund, CaseKind.REFUND_CLOSED, _evidence(refund), now)
         facts.publish(session, REFUND_FAILED, key=refund.number, values=values)
     if refund.state is RefundState.ABNORMAL:
-        cases.open(
-            session,
-            kind=CaseKind.REFUND_ABNORMAL,
-            payment_id=refund.payment_id,
-            number=refund.number,
-            evidence={"refund_id": refund.refund_id, "amount_fen": refund.amount_fen},
-            now=now,
-        )
+        _open_case(session, refund, CaseKind.REFUND_ABNORMAL, _evidence(refund), now)
     log.info("refund.moved", refund=refund.number, state=refund.state)
+
+
+def _evidence(refund: Refund) -> dict[str, Any]:
+    return {"refund_id": refund.refund_id, "our_amount_fen": refund.amount_fen}
+
+
+def _end_cases(session: Session, number: str, kinds: Iterable[CaseKind], reason: str, now: datetime) -> None:
+    for kind in kinds:
+        cases.repaired(session, kind=kind, number=number, reason=reason, by="微信支付", now=now)
 
 
 def _lock_paid(session: Session, reference: str) -> Sequence[Payment]:
@@ -310,6 +324,7 @@ def _ask(number: str, now: datetime) -> bool:
         record_answer(found, number, now)
     elif isinstance(found, answers.Missing):
         logs.alarm("payments.refund_vanished", refund=number)
+        _hand_over(number, CaseKind.REFUND_VANISHED, {}, now)
     return not isinstance(found, answers.Unknown)
 
 
@@ -320,14 +335,7 @@ def record_answer(found: answers.RefundReport, number: str, now: datetime) -> No
         if verdict in (Verdict.MISMATCHED, Verdict.UNMATCHED):
             refund = session.scalars(select(Refund).where(Refund.number == number)).one()
             refund.next_check_at = None
-            cases.open(
-                session,
-                kind=CaseKind.REFUND_MISMATCH,
-                payment_id=refund.payment_id,
-                number=number,
-                evidence={"found": found},
-                now=now,
-            )
+            _open_case(session, refund, CaseKind.REFUND_MISMATCH, {"found": found}, now)
 
 
 def _take_due(now: datetime) -> tuple[str, RefundState] | None:

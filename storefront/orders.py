@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 from catalog import stock
 from catalog.errors import OutOfStock
 from config import database, facts, logs
-from payments import collect, refunds
+from payments import cases, collect, refunds
 from payments.errors import PaymentUnavailable
 from payments.lifecycle import PaymentState
+from payments.models import CaseKind
 from storefront import books, errors, events
 from storefront.order_lifecycle import CancelledBy, OrderState, may_follow
 
@@ -166,7 +167,8 @@ def _take_stock(session: Session, order: Standing, now: datetime) -> str | None:
 def give_back_again(session: Session, *, number: str, refund: str, now: datetime) -> None:
     """Ask once more for the refund of money that could not be honoured, after WeChat closed the one before.
 
-    After `_TRIES_TO_GIVE_BACK` it raises an alarm instead: then only a person can return the money.
+    After `_TRIES_TO_GIVE_BACK` it raises an alarm instead, and the case of the last refund stays open: then only a
+    person can return the money.
     """
     asked = refunds.listing(session, reference=number)
     declined = next(each for each in asked if each.number == refund)
@@ -182,6 +184,7 @@ def give_back_again(session: Session, *, number: str, refund: str, now: datetime
         payment=declined.payment,
         now=now,
     )
+    cases.repaired(session, kind=CaseKind.REFUND_CLOSED, number=refund, reason="已自动再次申请退款", by="系统", now=now)
 
 
 def lines_of(session: Session, order_id: int) -> dict[str, int]:

@@ -72,6 +72,11 @@ class BillAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file came, whole as far as the connection tells; whether it is the right one only its hash does."""
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """WeChat accepted the close. Whether the payment is closed only a query tells."""
 

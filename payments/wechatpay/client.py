@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import orjson
 from wechatpayv3 import WeChatPay, WeChatPayType
@@ -150,6 +150,15 @@ class SafeCore(Core):
             raise ValueError("unsigned answer")
         return answer.status, text
 
+    def download(self, target: str, file: BinaryIO) -> tuple[int, str]:
+        """Write the file that lies at a path of WeChat Pay's into `file`, and return (status, text of a refusal).
+
+        What comes is not signed: only its hash, which came signed, tells whether it is what it should be.
+        """
+        answer = self._transport.exchange(Request("GET", target, b"", is_repeatable=True, accept="*/*"), into=file)
+        self._compare_clocks(answer.headers)
+        return answer.status, answer.content.decode()
+
     def _compare_clocks(self, headers: Headers) -> None:
         try:
             theirs = parsedate_to_datetime(headers.get("Date", ""))
@@ -162,7 +171,7 @@ class SafeCore(Core):
     def _headers(self, request: Request) -> dict[str, str]:
         body = request.body.decode()
         headers = {
-            "Accept": "application/json",
+            "Accept": request.accept,
             "User-Agent": _USER_AGENT,
             "Wechatpay-Serial": self._public_key_id,
             "Authorization": self.authorization(request.method, request.path, body),
@@ -263,13 +272,12 @@ class Client:
         is_complete = isinstance(url, str) and isinstance(sha1, str) and found.get("hash_type") == "SHA1"
         return answers.BillAddress(str(url), str(sha1).lower()) if is_complete else answers.Unknown("no address")
 
-    def download_headers(self, target: str) -> dict[str, str]:
-        """Sign the download of a bill by its path with the query."""
-        return {
-            "Accept": "*/*",
-            "User-Agent": _USER_AGENT,
-            "Authorization": self._core.authorization("GET", target, ""),
-        }
+    def download(
+        self, day: date, target: str, file: BinaryIO
+    ) -> answers.Downloaded | answers.Refused | answers.Unknown:
+        """Write the bill of `day` that lies at a path of WeChat Pay's into `file`, as it is on the wire."""
+        found = _ask("bill_download", day.isoformat(), lambda: self._core.download(target, file))
+        return answers.Downloaded() if isinstance(found, dict) else found
 
     def page_parameters(self, *, appid: str, prepay_id: str, now: datetime) -> dict[str, str]:
         """Sign the parameters with which a page inside WeChat opens the cashier; fresh for every tap."""

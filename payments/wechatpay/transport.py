@@ -8,7 +8,7 @@ certainly nobody heard the first.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -19,13 +19,18 @@ from config import logs
 
 # All attempts of one call together; a job slot and a shopper wait no longer.
 DEADLINE_S = 12.0
+# A day's bill is some 25 MB and comes as fast as WeChat gives it.
+DOWNLOAD_DEADLINE_S = 300.0
 _CONNECT_S = 3.0
+# Of a long download: so long may nothing come.
+_SILENCE_S = 30.0
 # Less than this is not worth a second attempt.
 _SHORTEST_S = 0.2
 # How long the other host is asked first after it answered in place of one that did not.
 _BACKUP_FOR_S = 60.0
-# Answers are a few KiB.
+# Answers are a few KiB. A day of a hundred thousand payments is some 25 MB; what is larger than this is no bill.
 _LONGEST_ANSWER = 1024 * 1024
+_LONGEST_DOWNLOAD = 1 << 30
 # More threads than this never wait for WeChat at once in one process.
 _POOL_SIZE = 16
 
@@ -49,6 +54,7 @@ class Request:
     path: str
     body: bytes
     is_repeatable: bool
+    accept: str = "application/json"
 
 
 class Transport:
@@ -63,27 +69,28 @@ class Transport:
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=_POOL_SIZE))
 
-    def exchange(self, request: Request) -> Answer:
-        """Send a request, at most twice, and return the answer that counts.
+    def exchange(self, request: Request, *, into: BinaryIO | None = None) -> Answer:
+        """Send a request, at most twice, and return the answer that counts; the content of a 200 goes `into` a file.
 
         A host that cannot be reached, breaks off, stays silent or answers 5xx is replaced by the other one; without
         another, only a broken connection is replaced. Raises `requests.RequestException` when nobody answered.
         """
-        ends_at = time.monotonic() + DEADLINE_S
+        deadline_s = DEADLINE_S if into is None else DOWNLOAD_DEADLINE_S
+        ends_at = time.monotonic() + deadline_s
         first, second = self._order()
         failure: requests.RequestException | None = None
         answer: Answer | None = None
         try:
             # Half of the time is kept for the other host, where that may be asked after a silence.
             is_halved = first != second and request.is_repeatable
-            answer = self._send(first, request, within_s=DEADLINE_S / 2 if is_halved else DEADLINE_S)
+            answer = self._send(first, request, into, within_s=deadline_s / 2 if is_halved else deadline_s)
         except requests.RequestException as error:
             failure = error
         left_s = ends_at - time.monotonic()
         if left_s < _SHORTEST_S or not self._may_repeat(request, answer, failure, has_other=first != second):
             return _outcome(answer, failure)
         log.warning("wechatpay.sent_again", path=request.path, other_host=first != second)
-        answer = self._send(second, request, within_s=left_s)
+        answer = self._send(second, request, into, within_s=left_s)
         if first != second and answer.status < 500:
             self._backup_until = time.monotonic() + _BACKUP_FOR_S if second == self._hosts[-1] else 0.0
         return answer
@@ -101,29 +108,50 @@ class Transport:
             return _was_never_heard(failure) or (request.is_repeatable and (has_other or is_broken))
         return answer is not None and answer.status >= 500 and request.is_repeatable and has_other
 
-    def _send(self, host: str, request: Request, *, within_s: float) -> Answer:
+    def _send(self, host: str, request: Request, into: BinaryIO | None = None, *, within_s: float) -> Answer:
         ends_at = time.monotonic() + within_s
-        timeout: Any = Timeout(total=within_s, connect=min(_CONNECT_S, within_s))
+        timeout: Any = Timeout(total=within_s, connect=min(_CONNECT_S, within_s), read=min(_SILENCE_S, within_s))
         with self._session.request(
             request.method,
-            host + request.path,
+            _url(host, request.path),
             data=request.body,
             headers=self._sign(request),
             auth=as_signed,
             timeout=timeout,
+            # Wherever a redirect leads, it is not WeChat Pay.
             allow_redirects=False,
             stream=True,
         ) as response:
-            return Answer(response.status_code, response.headers, b"".join(_read(response, ends_at)))
+            if into is None or response.status_code != 200:
+                return Answer(response.status_code, response.headers, b"".join(_read(response, ends_at)))
+            _write(response, into, ends_at)
+            return Answer(response.status_code, response.headers, b"")
 
 
-def _read(response: requests.Response, ends_at: float) -> Iterator[bytes]:
+def _url(host: str, path: str) -> str:
+    """Join one of our hosts and a path, which cannot lead to another host."""
+    if not path.startswith("/"):
+        raise ValueError("the path could change the host of the call")
+    return host + path
+
+
+def _write(response: requests.Response, into: BinaryIO, ends_at: float) -> None:
+    """Write an answer as it is on the wire, from the beginning; a packed file is not unpacked on the way."""
+    into.seek(0)
+    into.truncate()
+    for piece in _read(response, ends_at, longest=_LONGEST_DOWNLOAD, is_decoded=False):
+        into.write(piece)
+
+
+def _read(
+    response: requests.Response, ends_at: float, *, longest: int = _LONGEST_ANSWER, is_decoded: bool = True
+) -> Iterator[bytes]:
     """Read an answer piece by piece: a server that drips is given up at the deadline, and one that floods at once."""
     length = 0
     try:
-        while piece := response.raw.read1(64 * 1024, decode_content=True):
+        while piece := response.raw.read1(64 * 1024, decode_content=is_decoded):
             length += len(piece)
-            if length > _LONGEST_ANSWER:
+            if length > longest:
                 raise requests.ConnectionError("the answer is too long")
             if time.monotonic() > ends_at:
                 raise requests.ReadTimeout("the answer did not end in time")

@@ -112,6 +112,9 @@ CASES = {
     "mismatch": "付款与微信不符",
     "refund_mismatch": "退款与微信不符",
     "refund_abnormal": "退款异常",
+    "refund_refused": "微信拒绝退款",
+    "refund_closed": "退款被微信关闭",
+    "refund_vanished": "微信查不到退款",
     "unmatched": "通知找不到单号",
     "ledger": "总账不符",
     "bill_missing_here": "账单有，本店无",
@@ -122,6 +125,7 @@ CASES = {
     "bill_fee": "手续费不符",
     "bill_doubled": "账单重复",
     "bill_unexplained": "来历不明的变动",
+    "bill_broken": "账单无法核对",
     "frozen": "资金被微信冻结",
 }
 # Where the money of a mini-program payment stands.
@@ -186,6 +190,8 @@ EVIDENCE = {
     "found": "微信的说法",
     "differences": "不符的合计",
     "name": "项目",
+    "code": "微信的答复",
+    "reason": "原因",
 }
 DETAILS = {
     "amount_fen": "金额",

@@ -276,11 +276,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], 
         send, sent = transport.Transport._send, []
 
         def give_up_once(
-            self: transport.Transport, host: str, request: transport.Request, *, within_s: float
+            self: transport.Transport, host: str, request: transport.Request, into: Any = None, *, within_s: float
         ) -> transport.Answer:
             sent.append(request)
             try:
-                return send(self, host, request, within_s=1 if len(sent) == 1 else 60)
+                return send(self, host, request, into, within_s=1 if len(sent) == 1 else 60)
             except requests.ReadTimeout:
                 wait_until(has_effect, what="the effect of the call without an answer")
                 raise

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from config import clock, database, logs
-from config import settings as process_settings
 from payments import cases, collect, comparing, ledger, reconcile, refunds
-from payments.errors import BillBroken, BillNotReady, BillUnavailable
+from payments.errors import BillBroken, BillNotReady
 from payments.models import Resolution
-from payments.wechatpay import bills
 from payments.wechatpay.bills import Bill, BillKind
 from tests.payments.conftest import Buyer, Wechat, change, rows, wait_until
 from tests.payments.wechatpay.test_statements import FLOW, FLOW_SUMS, SUMS, TRADE
@@ -278,53 +276,6 @@ def test_a_bill_that_cannot_be_believed_changes_nothing(
     assert calendar.reconcile() == 0
 
 
-def test_a_download_address_elsewhere_is_never_called(
-    calendar: Calendar, traded: Traded, wechat: Wechat, listener: tuple[str, Callable[[], int]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    alarms: list[str] = []
-    monkeypatch.setattr(logs, "alarm", lambda kind, **_: alarms.append(kind))
-    there, connections = listener
-    wechat.fault("foreign_url", on="tradebill", options={"url": f"{there}/v3/billdownload/file?token=x"}, times=None)
-    with pytest.raises(BillBroken):
-        calendar.reconcile()
-    assert (connections(), alarms) == (0, ["payments.bill_foreign_address"])
-    # What the guard is there for: without it our signature would be sent there.
-    monkeypatch.setattr(bills, "_ours", lambda url: (there, "/v3/billdownload/file?token=x"))
-    monkeypatch.setattr(bills, "_TIMEOUT_S", (1.0, 0.2))
-    with pytest.raises(BillUnavailable):
-        calendar.reconcile()
-    assert connections() == 1
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://api.mch.weixin.qq.com@169.254.169.254/v3/billdownload/file?token=x",
-        "http://api.mch.weixin.qq.com/v3/billdownload/file",
-        "https://api.mch.weixin.qq.com.evil.example/v3",
-        "https://api.mch.weixin.qq.com:444/v3",
-        "https://evil.example/https://api.mch.weixin.qq.com/v3",
-        "https://api.mch.weixin.qq.com\\@evil.example/v3",
-        "https://api.mch.weixin.qq.com/v3 HTTP/1.1",
-        "https://api.mch.weixin.qq.com/v3\r\nHost: evil.example",
-        "https://api.mch.weixin.qq.com",
-        "//api.mch.weixin.qq.com/v3",
-        "file:///etc/passwd",
-        "https://ａpi.mch.weixin.qq.com/v3",
-        "",
-    ],
-)
-def test_only_wechat_pays_own_addresses_are_ours(db: None, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    base, backup = "https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"
-    config = replace(process_settings.current(), wechatpay_base_url=base, wechatpay_backup_base_url=backup)
-    monkeypatch.setattr(process_settings, "current", lambda: config)
-    assert bills._ours(f"{base}/v3/billdownload/file?token=x&y=1") == (base, "/v3/billdownload/file?token=x&y=1")
-    assert bills._ours(f"{backup}/v3/f") == (backup, "/v3/f")
-    with pytest.raises(BillBroken):
-        bills._ours(url)
-
-
 def test_two_runs_at_once_are_one(calendar: Calendar, traded: Traded) -> None:
     delete_payment(traded)
     now = calendar.turn(calendar.at(10, later=1))
@@ -367,7 +318,7 @@ def test_a_broken_bill_raises_an_alarm_and_stays_due(
     monkeypatch.setattr(logs, "alarm", lambda kind, **_: alarms.append(kind))
     wechat.fault("wrong_hash", on="tradebill")
     assert reconcile.reconcile_due(now=calendar.turn(calendar.at(10, later=1))) == 0
-    assert alarms == ["payments.bill_broken"]
+    assert alarms == ["payments.bill_broken", "payments.case"]
     assert reconcile.reconcile_due(now=calendar.turn(calendar.at(11, later=1))) == 1
 
 
