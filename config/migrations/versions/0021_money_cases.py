@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0019_money_cases"
-down_revision = "0018_search"
+revision = "0021_money_cases"
+down_revision = "0020_costs"
 branch_labels = None
 depends_on = None
 
