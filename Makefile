@@ -28,7 +28,7 @@ $(SHELF)/.made: clients/console/package-lock.json clients/console/install.sh $(V
 
 # Whatever hinders it, the console works without them: pages then show their tables only.
 console: $(VENV)/.run ## Fetch what the staff console's pictures are drawn with
-	@$(MAKE) --no-print-directory $(SHELF)/.made || echo "Not fetched: the console shows tables instead of pictures until 'make console' succeeds"
+	@$(MAKE) -s --no-print-directory $(SHELF)/.made || echo "Not fetched: the console shows tables instead of pictures until 'make console' succeeds"
 
 run: $(VENV)/.run console ## Run the whole shop on this desk and say which page to open
 	@$(BIN)/python -m config.desk

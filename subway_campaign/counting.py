@@ -1,4 +1,4 @@
-"""How many scans, scanners and journeys a day had (R15).
+"""How many scans, scanners and journeys a day had, and at which hour (R15).
 
 Invariant: a scan less than 30 minutes after its visitor's last counted scan of the same code is the same scan; a
 journey is a run of such scans without a 30-minute gap, so no journey can be paid twice in a rate. What a visitor does
@@ -37,9 +37,13 @@ NOTHING = Waiting()
 
 @dataclass
 class Counted:
-    """Figures to add up: scans by day, placement and binding, visitors by day, level and node, others by reason."""
+    """Figures to add up: scans by placement and binding, visitors by level and node, others by reason; all by day.
+
+    `hours` has the scans and journeys of a placement by hour, 0 to 23 by Beijing time.
+    """
 
     scans: dict[tuple[date, int, int | None], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
+    hours: dict[tuple[date, int, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     visitors: dict[tuple[date, str, int], int] = field(default_factory=lambda: defaultdict(int))
     kept_out: dict[tuple[date, str], int] = field(default_factory=lambda: defaultdict(int))
 
@@ -101,6 +105,7 @@ _FIGURES = """
         GROUP BY visitor_id
     ), judged AS MATERIALIZED (
         SELECT s.sign, s.day, s.visitor_id, s.code_id, s.placement_id, s.binding_id, s.occurred_at,
+               cast(extract(hour FROM s.occurred_at AT TIME ZONE 'Asia/Shanghai') AS int) AS hour,
                s.kind = 'scan_album' AS album,
                s.occurred_at >= cast(s.day AS timestamp) AT TIME ZONE 'Asia/Shanghai' AS today,
                CASE WHEN s.drop_reason IS NOT NULL THEN s.drop_reason
@@ -115,12 +120,12 @@ _FIGURES = """
         SELECT sign, day, visitor_id FROM judged WHERE bar IS NULL AND visitor_id IS NOT NULL
         GROUP BY sign, day, visitor_id HAVING count(*) > 1
     ), single AS (
-        SELECT sign, day, placement_id, binding_id, count(*) FILTER (WHERE NOT album) AS scans,
+        SELECT sign, day, hour, placement_id, binding_id, count(*) FILTER (WHERE NOT album) AS scans,
                count(*) FILTER (WHERE album) AS albums
         FROM judged WHERE bar IS NULL AND today
           AND NOT EXISTS (SELECT FROM regulars r WHERE r.visitor_id = judged.visitor_id AND r.sign = judged.sign
                           AND r.day = judged.day)
-        GROUP BY sign, day, placement_id, binding_id
+        GROUP BY sign, day, hour, placement_id, binding_id
     ), marked AS (
         SELECT judged.*, coalesce(occurred_at - lag(occurred_at) OVER stream >= :gap, true) AS opens
         FROM judged JOIN regulars USING (sign, day, visitor_id) WHERE bar IS NULL
@@ -130,14 +135,14 @@ _FIGURES = """
                    OVER (PARTITION BY sign, day, visitor_id, code_id, album ORDER BY occurred_at) AS began_at
         FROM marked
     ), counts AS (
-        SELECT day, placement_id, binding_id, sum(sign * scans) AS scans, sum(sign * albums) AS albums,
+        SELECT day, hour, placement_id, binding_id, sum(sign * scans) AS scans, sum(sign * albums) AS albums,
                sum(sign * journeys) AS journeys
-        FROM (SELECT sign, day, placement_id, binding_id, scans, albums, scans + albums AS journeys FROM single
+        FROM (SELECT sign, day, hour, placement_id, binding_id, scans, albums, scans + albums AS journeys FROM single
               UNION ALL
-              SELECT sign, day, placement_id, binding_id, count(*) FILTER (WHERE opens AND NOT album),
+              SELECT sign, day, hour, placement_id, binding_id, count(*) FILTER (WHERE opens AND NOT album),
                      count(*) FILTER (WHERE album), count(*) FILTER (WHERE opens)
-              FROM runs WHERE today GROUP BY sign, day, placement_id, binding_id) parts
-        GROUP BY day, placement_id, binding_id
+              FROM runs WHERE today GROUP BY sign, day, hour, placement_id, binding_id) parts
+        GROUP BY day, hour, placement_id, binding_id
     ), visitors AS (
         SELECT day, level, node, sum(sign * visitors) AS visitors
         FROM (SELECT sign, day, level, node, scans AS visitors FROM single JOIN tree ON tree.id = single.placement_id
@@ -149,14 +154,15 @@ _FIGURES = """
         GROUP BY day, level, node
     )
     SELECT
-        (SELECT json_agg(json_build_array(day, placement_id, binding_id, scans, albums, journeys)) FROM counts),
+        (SELECT json_agg(json_build_array(day, hour, placement_id, binding_id, scans, albums, journeys))
+         FROM counts),
         (SELECT json_agg(json_build_array(day, level, node, visitors)) FROM visitors WHERE visitors <> 0),
         (SELECT json_agg(json_build_array(day, bar, scans)) FROM (
             SELECT day, bar, sum(sign) AS scans FROM judged WHERE bar IS NOT NULL AND today
             GROUP BY day, bar HAVING sum(sign) <> 0) kept_out),
-        (SELECT json_agg(json_build_array(sign, day, visitor_id, code_id, began, at, today, placement_id, binding_id)
-                         ORDER BY sign, day, visitor_id, code_id, at) FROM (
-            SELECT sign, day, visitor_id, code_id, today, placement_id, binding_id,
+        (SELECT json_agg(json_build_array(sign, day, visitor_id, code_id, began, at, today, hour, placement_id,
+                                          binding_id) ORDER BY sign, day, visitor_id, code_id, at) FROM (
+            SELECT sign, day, visitor_id, code_id, today, hour, placement_id, binding_id,
                    cast(extract(epoch FROM began_at) * 1000000 AS bigint) AS began,
                    cast(extract(epoch FROM occurred_at) * 1000000 AS bigint) AS at
             FROM runs WHERE NOT album AND occurred_at - began_at >= :gap) late)
@@ -196,31 +202,42 @@ def _counted(session: Session, statement: Any, asked: dict[str, Any], levels: Se
     fixed = {"look_back": LOOK_BACK, "gap": SAME_SCAN, "levels": list(levels), "all_levels": LEVELS}
     counts, visitors, kept_out, late = session.execute(statement, asked | fixed).one()
     found = Counted()
-    for day, placement, binding, *figures in counts or ():
-        if any(figures):
-            found.scans[date.fromisoformat(day), placement, binding] = figures
+    for day, hour, placement, binding, *figures in counts or ():
+        _add(found, date.fromisoformat(day), hour, placement, binding, figures)
     for day, level, node, figure in visitors or ():
         found.visitors[date.fromisoformat(day), level, node] = figure
     for day, reason, figure in kept_out or ():
         found.kept_out[date.fromisoformat(day), reason] = figure
-    for sign, day, placement, binding in again(late or ()):
-        found.scans[date.fromisoformat(day), placement, binding][0] += sign
+    for sign, day, hour, placement, binding in again(late or ()):
+        _add(found, date.fromisoformat(day), hour, placement, binding, (sign, 0, 0))
     return found
 
 
-def again(late: Iterable[Sequence[Any]]) -> list[tuple[int, str, int, int | None]]:
-    """Return sign, day, placement and binding of every later scan of a run that counts again, 30 minutes on.
+def _add(found: Counted, day: date, hour: int, placement: int, binding: int | None, figures: Sequence[int]) -> None:
+    """Add scans, album scans and journeys to the day they belong to, and to its hour."""
+    if not any(figures):
+        return
+    scans, _albums, journeys = figures
+    for total, more in (
+        (found.scans[day, placement, binding], figures),
+        (found.hours[day, hour, placement], (scans, journeys)),
+    ):
+        total[:] = [known + added for known, added in zip(total, more, strict=True)]
 
-    `late` holds (sign, day, visitor, code, start of the run, instant, whether it is of the day itself, placement,
-    binding), ordered by the first four and the instant, in microseconds.
+
+def again(late: Iterable[Sequence[Any]]) -> list[tuple[int, str, int, int, int | None]]:
+    """Return sign, day, hour, placement and binding of every later scan of a run that counts again, 30 minutes on.
+
+    `late` holds (sign, day, visitor, code, start of the run, instant, whether it is of the day itself, hour,
+    placement, binding), ordered by the first four and the instant, in microseconds.
     """
-    counted: list[tuple[int, str, int, int | None]] = []
+    counted: list[tuple[int, str, int, int, int | None]] = []
     run, last_us = None, 0
-    for sign, day, visitor, code, began_us, occurred_us, today, placement, binding in late:
+    for sign, day, visitor, code, began_us, occurred_us, today, *where in late:
         if (sign, day, visitor, code, began_us) != run:
             run, last_us = (sign, day, visitor, code, began_us), began_us
         if occurred_us - last_us >= _GAP_US:
             last_us = occurred_us
             if today:
-                counted.append((sign, day, placement, binding))
+                counted.append((sign, day, *where))
     return counted

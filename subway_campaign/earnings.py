@@ -1,4 +1,4 @@
-"""What days brought in carts, orders and money: counted from stages, conversions, refunds and credits.
+"""What days brought in carts, orders and money, and the hours of their scans: counted from the log of orders.
 
 Invariant: a day's figures depend on rows dated on that day, and on how far the journeys that began on it came; so a
 change of the log touches the days of the changed rows and no others.
@@ -120,6 +120,48 @@ _TOTALS = text(
     GROUP BY day
 """
 )
+
+
+# Which hour earned it is the hour of the scan, the day is that of the sale: so hours add up to the cohort view of the
+# day (R24). Money without a touch that still says its hour counts for the hour of the sale.
+_HOUR = "cast(extract(hour FROM {at} AT TIME ZONE 'Asia/Shanghai') AS int)"
+_OF_TOUCH = "t.occurred_at >= c.placed_at - :horizon AND t.occurred_at <= c.placed_at"
+_HOURS = text(
+    _DAYS
+    + f"""
+    SELECT day, hour, placement_id, cast(sum(paid_orders) AS bigint), cast(sum(paid_journeys) AS bigint),
+           cast(sum(gross_fen) AS bigint), cast(sum(refunded_fen) AS bigint)
+    FROM (
+        SELECT day, {_HOUR.format(at="coalesce(t.occurred_at, c.paid_at)")} AS hour, c.placement_id,
+               1 AS paid_orders, 0 AS paid_journeys, 0 AS gross_fen, 0 AS refunded_fen
+        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+        LEFT JOIN touches t ON t.id = c.touch_id AND {_OF_TOUCH}
+        WHERE c.placement_id IS NOT NULL
+        UNION ALL
+        SELECT day, {_HOUR.format(at="t.occurred_at")}, t.placement_id, 0, count(DISTINCT c.journey), 0, 0
+        FROM days
+        JOIN conversions c ON c.placed_at >= since AND c.placed_at < until + :horizon AND c.paid_at IS NOT NULL
+        JOIN touches t ON t.id = c.journey AND t.occurred_at >= since AND t.occurred_at < until
+        WHERE t.placement_id IS NOT NULL GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT day, {_HOUR.format(at="coalesce(t.occurred_at, k.cohort_at)")}, k.placement_id, 0, 0,
+               CASE WHEN k.entry <> 'refund' THEN k.fen ELSE 0 END, CASE WHEN k.entry = 'refund' THEN -k.fen ELSE 0 END
+        FROM days
+        JOIN credits k ON k.model = :model AND k.cohort_at >= since AND k.cohort_at < until
+        JOIN attribution_decisions d ON d.id = k.decision_id
+        JOIN conversions c ON c.id = d.conversion_id
+        LEFT JOIN touches t ON t.id = k.touch_id AND {_OF_TOUCH}
+        WHERE k.placement_id IS NOT NULL
+    ) parts
+    GROUP BY day, hour, placement_id
+"""
+)
+
+
+def hours(session: Session, *, days: Iterable[date]) -> Sequence[Row[Any]]:
+    """Count what the scans of each hour earned in the sales of Shanghai `days`, as rows of `sale_hours`."""
+    asked = {"days": list(days), "horizon": HORIZON, "model": Model.LAST.value}
+    return session.execute(_HOURS, asked).all() if asked["days"] else ()
 
 
 def of(session: Session, *, days: Iterable[date], models: Iterable[Model]) -> Earned:

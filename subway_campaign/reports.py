@@ -64,6 +64,9 @@ class _Gathered:
     def add_rows(self, rows: rollups.Rows) -> None:
         """Add rows that were counted just now, named as the rollups name theirs."""
         for table, found in rows.items():
+            # The same scans again, by hour.
+            if table == rollups.SCAN_HOURS:
+                continue
             for key, values in found.items():
                 named = dict(zip(rollups.KEYS[table], key, strict=True))
                 outcome = Outcome.EXCLUDED.value if table == rollups.KEPT_OUT else named.get("outcome", "")

@@ -8,7 +8,7 @@ from datetime import date
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, SmallInteger, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from config import database
@@ -53,6 +53,34 @@ class ScanDay(database.Base):
     scans: Mapped[int] = mapped_column(BigInteger)
     album_scans: Mapped[int] = mapped_column(BigInteger)
     journeys: Mapped[int] = mapped_column(BigInteger)
+
+
+class ScanHour(database.Base):
+    """The scans of an hour of a Shanghai day at a placement, and the journeys that began in it."""
+
+    __tablename__ = "scan_hours"
+    __table_args__ = (CheckConstraint("hour BETWEEN 0 AND 23", name="of_a_day"),)
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"), primary_key=True)
+    hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    scans: Mapped[int] = mapped_column(BigInteger)
+    journeys: Mapped[int] = mapped_column(BigInteger)
+
+
+class SaleHour(database.Base):
+    """What a day's sales owe to the scans of an hour at a placement, by last touch and after refunds to date."""
+
+    __tablename__ = "sale_hours"
+    __table_args__ = (CheckConstraint("hour BETWEEN 0 AND 23", name="of_a_day"),)
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"), primary_key=True)
+    hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    paid_orders: Mapped[int] = mapped_column(BigInteger)
+    paid_journeys: Mapped[int] = mapped_column(BigInteger)
+    gross_fen: Mapped[database.Fen]
+    refunded_fen: Mapped[database.Fen]
 
 
 class VisitorDay(database.Base):

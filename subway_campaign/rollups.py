@@ -10,7 +10,7 @@ marks that it sees bring and deletes exactly those. Killed half-way it leaves th
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -29,13 +29,15 @@ Progress = Callable[[int, int], None]
 # Beyond this many it is cheaper to count whole days again than visitor by visitor.
 MARKS_AT_ONCE = 5_000
 # What tells a rollup's rows apart, and what they say.
-SCANS, VISITORS, KEPT_OUT, ORDERS, CREDITS, TOTALS = TABLES = (
+SCANS, VISITORS, KEPT_OUT, SCAN_HOURS, ORDERS, CREDITS, TOTALS, SALE_HOURS = TABLES = (
     "scan_days",
     "visitor_days",
     "kept_out_days",
+    "scan_hours",
     "order_days",
     "credit_days",
     "total_days",
+    "sale_hours",
 )
 KEYS = {
     SCANS: ("day", "placement_id", "binding_id"),
@@ -44,6 +46,8 @@ KEYS = {
     ORDERS: ("day", "placement_id", "outcome", "reason"),
     CREDITS: ("model", "day", "placement_id", "outcome", "reason"),
     TOTALS: ("day",),
+    SCAN_HOURS: ("day", "hour", "placement_id"),
+    SALE_HOURS: ("day", "hour", "placement_id"),
 }
 FIGURES = {
     SCANS: ("scans", "album_scans", "journeys"),
@@ -58,8 +62,10 @@ FIGURES = {
         "undecided_orders",
         "undecided_fen",
     ),
+    SCAN_HOURS: ("scans", "journeys"),
+    SALE_HOURS: ("paid_orders", "paid_journeys", "gross_fen", "refunded_fen"),
 }
-_OF_SCANS, _OF_ORDERS = (SCANS, VISITORS, KEPT_OUT), (ORDERS, CREDITS, TOTALS)
+_OF_SCANS, _OF_ORDERS = (SCANS, VISITORS, KEPT_OUT, SCAN_HOURS), (ORDERS, CREDITS, TOTALS, SALE_HOURS)
 Rows = dict[str, dict[tuple[Any, ...], tuple[int, ...]]]
 
 
@@ -164,6 +170,7 @@ def roll_up(*, now: datetime | None = None, progress: Progress | None = None) ->
 
 _ALL_DAYS = """
     SELECT day FROM scan_days UNION SELECT day FROM visitor_days UNION SELECT day FROM kept_out_days
+    UNION SELECT day FROM scan_hours UNION SELECT day FROM sale_hours
     UNION SELECT day FROM order_days UNION SELECT day FROM credit_days UNION SELECT day FROM total_days
     UNION SELECT shanghai_day(occurred_at) FROM touches
     UNION SELECT shanghai_day(reached_at) FROM journey_stages
@@ -274,15 +281,19 @@ def _count_scans(session: Session, day: date) -> Rows:
 
 
 def _count_orders(session: Session, day: date) -> Rows:
-    return order_rows(earnings.of(session, days=[day], models=Model))
+    hours = {SALE_HOURS: _named(SALE_HOURS, earnings.hours(session, days=[day]))}
+    return order_rows(earnings.of(session, days=[day], models=Model)) | hours
 
 
 def order_rows(earned: earnings.Earned) -> Rows:
     """Return what was counted as the rollups' own rows, by table and key."""
-    return {
-        table: {tuple(row[: len(KEYS[table])]): tuple(row[len(KEYS[table]) :]) for row in rows}
-        for table, rows in ((ORDERS, earned.orders), (CREDITS, earned.credits), (TOTALS, earned.totals))
-    }
+    counted = ((ORDERS, earned.orders), (CREDITS, earned.credits), (TOTALS, earned.totals))
+    return {table: _named(table, rows) for table, rows in counted}
+
+
+def _named(table: str, rows: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    keys = len(KEYS[table])
+    return {tuple(row[:keys]): tuple(row[keys:]) for row in rows}
 
 
 def scan_rows(counted: counting.Counted) -> Rows:
@@ -291,6 +302,7 @@ def scan_rows(counted: counting.Counted) -> Rows:
         SCANS: {key: tuple(figures) for key, figures in counted.scans.items()},
         VISITORS: {key: (figure,) for key, figure in counted.visitors.items()},
         KEPT_OUT: {key: (figure,) for key, figure in counted.kept_out.items()},
+        SCAN_HOURS: {key: tuple(figures) for key, figures in counted.hours.items()},
     }
 
 
@@ -312,7 +324,7 @@ def _insert(session: Session, table: str, rows: dict[tuple[Any, ...], tuple[int,
     )
 
 
-_TYPES = {"day": "date", "level": "text", "reason": "text", "outcome": "text", "model": "text"}
+_TYPES = {"day": "date", "hour": "smallint", "level": "text", "reason": "text", "outcome": "text", "model": "text"}
 
 
 def _compare(session: Session, day: date, known: Unrolled) -> list[Drift]:

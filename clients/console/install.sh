@@ -12,7 +12,7 @@ then
   PATH="$venv/bin:$PATH"
 fi
 
-npm ci --silent --fetch-retries 1 --fetch-timeout 30000
+npm ci --loglevel error --fetch-retries 1 --fetch-timeout 30000
 mkdir -p "$shelf"
 for file in echarts/dist/echarts.min.js htmx.org/dist/htmx.min.js
 do

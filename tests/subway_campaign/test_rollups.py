@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from config import database
-from subway_campaign import counting, erasure, exclusions, reports, retention, rollups, visitors, visits
+from subway_campaign import counting, erasure, exclusions, hours, reports, retention, rollups, visitors, visits
 from subway_campaign.lifecycle import Exclusion, Level, Model, View
 from tests.subway_campaign.conftest import World, beijing
-from tests.subway_campaign.recounting import recount, rows
+from tests.subway_campaign.recounting import recount, recount_hours, rows
 
 MARCH = (date(2026, 3, 1), date(2026, 4, 1))
 TABLES = (*rollups.TABLES, "rollup_marks")
@@ -62,17 +62,26 @@ def reported(first: date, last: date) -> dict[str, dict[str, int]]:
     }
 
 
+def by_hour(first: date, last: date) -> dict[tuple[str, int], dict[str, int]]:
+    with database.transaction() as session:
+        found = hours.of_period(session, from_day=first, to_day=last)
+    names = ("scans", "journeys", "paid_orders", "paid_journeys", "gross_fen", "refunded_fen")
+    return {(hour.placement, hour.hour): {name: n for name in names if (n := getattr(hour, name))} for hour in found}
+
+
 def assert_right() -> None:
     """The report equals the recount and the shop's money whatever is rolled up; rolled up, it says the same."""
     spans = [MARCH, *((date(2026, 3, day), date(2026, 3, day + 1)) for day in range(1, 5))]
-    before = every_report()
+    before, hours_before = every_report(), by_hour(*MARCH)
     for span in spans:
         assert reported(*span) == recount(*span)
+        assert by_hour(*span) == recount_hours(*span)
     assert rollups.verify()[0] == []
     rollups.roll_up()
     assert rows("SELECT * FROM rollup_marks") == []
     assert rollups.verify() == ([], 0)
     assert every_report() == before
+    assert by_hour(*MARCH) == hours_before
 
 
 @dataclass

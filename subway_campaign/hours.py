@@ -1,0 +1,105 @@
+"""At which hour of the day a placement is scanned, and what the scans of that hour earned after refunds.
+
+Invariant: an hour is that of the scan, by Beijing time; a sale counts for its own day and for the hour of the scan that
+earned it (last touch, cohort view), so the hours of a placement add up to its row of the report. Read from the rollups,
+and what these do not hold yet from the log, in one snapshot.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from subway_campaign import counting, earnings, errors, rollups
+from subway_campaign.lifecycle import Level
+
+HOURS = range(24)
+
+
+@dataclass(frozen=True)
+class Hour:
+    """What one hour of the day brought to one placement; money in fen, refunds to date taken off in `net_fen`."""
+
+    placement: str
+    name: str
+    hour: int
+    scans: int = 0
+    journeys: int = 0
+    paid_orders: int = 0
+    paid_journeys: int = 0
+    gross_fen: int = 0
+    refunded_fen: int = 0
+
+    @property
+    def net_fen(self) -> int:
+        """What is left after refunds."""
+        return self.gross_fen - self.refunded_fen
+
+
+_BELOW = text("""
+    SELECT id, number, name FROM placements
+    WHERE cast(:under AS text) IS NULL OR number = :under OR starts_with(number, :under || '.')
+""")
+_DAYS = "day >= :from_day AND day < :to_day AND placement_id = ANY(cast(:below AS bigint[]))"
+_STORED = text(f"""
+    SELECT placement_id, hour, sum(scans)::bigint, sum(journeys)::bigint, 0, 0, 0, 0
+    FROM scan_hours WHERE {_DAYS} AND day <> ALL(cast(:but_scans AS date[])) GROUP BY 1, 2
+    UNION ALL
+    SELECT placement_id, hour, 0, 0, sum(paid_orders)::bigint, sum(paid_journeys)::bigint, sum(gross_fen)::bigint,
+           sum(refunded_fen)::bigint
+    FROM sale_hours WHERE {_DAYS} AND day <> ALL(cast(:but_orders AS date[])) GROUP BY 1, 2
+""")
+# Visitors, which are the dear part of counting, are not asked for here; the lowest level is the cheapest.
+_LEVELS = (Level.MEDIUM.value,)
+
+
+def of_period(session: Session, *, from_day: date, to_day: date, under: str | None = None) -> list[Hour]:
+    """Return the hours with anything in them of each placement at or below `under`, by placement and hour.
+
+    Shanghai days from `from_day` up to, not including, `to_day`. Must be the first thing in its transaction, or follow
+    a report. Raises `ImpossiblePeriod`, and `UnknownPlacement` for an `under` that does not exist.
+    """
+    if to_day <= from_day:
+        raise errors.ImpossiblePeriod
+    rollups.one_snapshot(session)
+    known = rollups.unrolled(session)
+    below = {row.id: row for row in session.execute(_BELOW, {"under": under})}
+    if under is not None and not below:
+        raise errors.UnknownPlacement(placement=under)
+    found: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * 6)
+    period: dict[str, Any] = {"from_day": from_day, "to_day": to_day}
+    but = {"but_scans": list(known.scan_days), "but_orders": list(known.order_days)}
+    for placement, hour, *figures in session.execute(_STORED, period | but | {"below": list(below)}):
+        _add(found, placement, hour, figures)
+    for placement, hour, *figures in _waiting(session, known, period):
+        if placement in below:
+            _add(found, placement, hour, figures)
+    return [
+        Hour(below[placement].number, below[placement].name, hour, *figures)
+        for (placement, hour), figures in sorted(found.items(), key=lambda cell: (below[cell[0][0]].number, cell[0][1]))
+        if any(figures)
+    ]
+
+
+def _add(found: dict[tuple[int, int], list[int]], placement: int, hour: int, figures: Sequence[int]) -> None:
+    known = found[placement, hour]
+    known[:] = [more + had for more, had in zip(figures, known, strict=True)]
+
+
+def _waiting(session: Session, known: rollups.Unrolled, period: dict[str, Any]) -> Iterable[tuple[int, ...]]:
+    """Yield placement, hour and figures of what the rollups do not hold yet."""
+
+    def asked(days: Iterable[date]) -> list[date]:
+        return [day for day in sorted(days) if period["from_day"] <= day < period["to_day"]]
+
+    counts = [counting.fresh(session, waiting=known.waiting, but_days=known.scan_days, levels=_LEVELS, **period)]
+    counts += [counting.whole(session, day=day, levels=_LEVELS) for day in asked(known.scan_days)]
+    for counted in counts:
+        for (_day, hour, placement), (scans, journeys) in counted.hours.items():
+            yield placement, hour, scans, journeys, 0, 0, 0, 0
+    for row in earnings.hours(session, days=asked(known.order_days)):
+        yield row.placement_id, row.hour, 0, 0, *row[3:]
