@@ -324,11 +324,9 @@ def evidence(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def cell(name: str, value: Any) -> str:
-    """Return what a spreadsheet shows of a case or an account besides numbers and dates."""
-    if isinstance(value, Mapping):
-        return "；".join(f"{what} {how}" for what, how in evidence(value))
-    return {"kind": CASES, "resolution": RESOLUTIONS, "account": ACCOUNTS}.get(name, {}).get(str(value), str(value))
+def proofs(values: Mapping[str, Any]) -> str:
+    """Return the evidence of a case as one sentence."""
+    return "；".join(f"{what} {how}" for what, how in evidence(values))
 
 
 def _proof(name: str, value: Any) -> str:

@@ -1,77 +1,107 @@
-"""Writes what finance sees as an Excel file: days, cases and the trial balance.
+"""Writes tables of the staff as an Excel file, one sheet each, and a last one that says what was asked and when.
 
 Invariant: a cell is a number, a date or a string, never a formula, whatever somebody wrote into a reason; amounts are
-yuan computed from whole fen.
+yuan with two decimals computed from whole fen; rows go to a temporary file as they come, never all into memory.
 """
 
-import io
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import IO, Any
 
 from config import clock
-from storefront.staff import words
+from storefront.staff import tables
+from storefront.staff.tables import Column, Kind, Sheet
 
-_DAYS = (("day", "日期"), ("trades", "交易笔数"), ("paid_fen", "微信收款"), ("refunded_fen", "微信退款"),
-         ("fees_fen", "手续费"), ("withdrawn_fen", "提现"), ("other_fen", "其他变动"), ("net_fen", "账户净变动"),
-         ("balance_fen", "账户结余"), ("our_paid_fen", "本店收款"), ("our_refunded_fen", "本店退款"),
-         ("difference_fen", "差额"), ("differences", "差异条数"), ("open_cases", "待处理"))  # fmt: skip
-_CASES = (("slug", "编号"), ("kind", "类型"), ("number", "单号"), ("difference_fen", "差额"), ("opened_at", "发现时间"),
-          ("owner", "负责人"), ("resolution", "结果"), ("reason", "说明"), ("closed_by", "办结人"),
-          ("closed_at", "办结时间"), ("evidence", "证据"))  # fmt: skip
-_ACCOUNTS = (("account", "科目"), ("debits_fen", "借方"), ("credits_fen", "贷方"), ("balance_fen", "余额"))
-_WIDE = {"reason": 36, "evidence": 80, "number": 32, "slug": 30}
+# What Excel allows for the name of a sheet.
+_LONGEST_TITLE = 31
+_NOT_IN_TITLES = str.maketrans(dict.fromkeys("[]:*?/\\", "-"))
 
 
-def book(
-    *, days: Iterable[Mapping[str, Any]], cases: Iterable[Mapping[str, Any]], accounts: Iterable[Mapping[str, Any]]
-) -> bytes:
-    """Return the file; its rows go to a temporary file as they come, and only the packed result is held in memory."""
+@contextmanager
+def written(sheets: Sequence[Sheet], *, made_at: datetime) -> Iterator[IO[bytes]]:
+    """Yield the file, to be read from its beginning; it is gone afterwards."""
     # Only whoever exports needs it, and no other request should wait for its import.
     import xlsxwriter
 
-    out = io.BytesIO()
     options = {"constant_memory": True, "in_memory": False, "strings_to_formulas": False, "strings_to_urls": False,
                "strings_to_numbers": False, "remove_timezone": True}  # fmt: skip
-    with xlsxwriter.Workbook(out, options) as file:
-        formats = {
-            "heading": file.add_format({"bold": True, "bottom": 1}),
-            "money": file.add_format({"num_format": "#,##0.00;[Red]-#,##0.00"}),
-            "day": file.add_format({"num_format": "yyyy-mm-dd"}),
-            "instant": file.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
-        }
-        for title, columns, rows in (
-            ("对账日", _DAYS, days),
-            ("待办事项", _CASES, cases),
-            ("试算平衡", _ACCOUNTS, accounts),
-        ):
-            _sheet(file.add_worksheet(title), columns, rows, formats)
-    return out.getvalue()
+    with tempfile.TemporaryFile() as out:
+        with xlsxwriter.Workbook(out, options) as file:
+            formats = _formats(file)
+            for sheet in sheets:
+                title = sheet.table.title.translate(_NOT_IN_TITLES)[:_LONGEST_TITLE]
+                _fill(file.add_worksheet(title), sheet, formats)
+            _explain(file.add_worksheet("说明"), sheets, made_at, formats)
+        out.seek(0)
+        yield out
 
 
-def _sheet(
-    sheet: Any, columns: Sequence[tuple[str, str]], rows: Iterable[Mapping[str, Any]], formats: Mapping[str, Any]
-) -> None:
+def _formats(file: Any) -> dict[tuple[str, bool], Any]:
+    looks = {
+        "text": {},
+        Kind.MONEY: {"num_format": "#,##0.00;[Red]-#,##0.00"},
+        Kind.COUNT: {"num_format": "#,##0"},
+        Kind.RATE: {"num_format": "0.0%"},
+        Kind.DAY: {"num_format": "yyyy-mm-dd"},
+        Kind.INSTANT: {"num_format": "yyyy-mm-dd hh:mm:ss"},
+        Kind.MINUTE: {"num_format": "yyyy-mm-dd hh:mm:ss"},
+    }
+    made = {
+        (str(kind), is_sum): file.add_format(look | ({"bold": True, "top": 1} if is_sum else {}))
+        for kind, look in looks.items()
+        for is_sum in (False, True)
+    }
+    return made | {("heading", False): file.add_format({"bold": True, "bottom": 1})}
+
+
+def _fill(sheet: Any, filled: Sheet, formats: Mapping[tuple[str, bool], Any]) -> None:
+    columns = filled.table.shown("file")
     sheet.freeze_panes(1, 1)
-    for at, (name, title) in enumerate(columns):
-        sheet.set_column(at, at, _WIDE.get(name, 14))
-        sheet.write_string(0, at, f"{title}（元）" if name.endswith("_fen") else title, formats["heading"])
-    for line, row in enumerate(rows, start=1):
-        for at, (name, _) in enumerate(columns):
-            _cell(sheet, line, at, name, row[name], formats)
+    for at, column in enumerate(columns):
+        sheet.set_column(at, at, column.width)
+        title = f"{column.title}（元）" if column.kind is Kind.MONEY else column.title
+        sheet.write_string(0, at, title, formats["heading", False])
+    for row, line in enumerate(tables.lines(filled), start=1):
+        for at, column in enumerate(columns):
+            value = tables.cell(filled.table, column, line)
+            if column.name == filled.table.heading and line.part.title:
+                value = f"{line.part.title}：{value}"
+            _cell(sheet, row, at, column, value, line.part.is_sum, formats)
 
 
-def _cell(sheet: Any, line: int, at: int, name: str, value: Any, formats: Mapping[str, Any]) -> None:
+def _cell(
+    sheet: Any,
+    row: int,
+    at: int,
+    column: Column,
+    value: Any,
+    is_sum: bool,
+    formats: Mapping[tuple[str, bool], Any],
+) -> None:
     if value is None:
         return
-    if name.endswith("_fen"):
+    look = formats[column.kind.value if (column.kind.value, False) in formats else "text", is_sum]
+    if isinstance(value, str):
+        sheet.write_string(row, at, value, formats["text", is_sum])
+    elif column.kind is Kind.MONEY:
         # A spreadsheet's number is a float: exact to the fen up to 90 trillion yuan.
-        sheet.write_number(line, at, value / 100, formats["money"])
-    elif isinstance(value, int):
-        sheet.write_number(line, at, value)
+        sheet.write_number(row, at, value / 100, look)
     elif isinstance(value, datetime):
-        sheet.write_datetime(line, at, value.astimezone(clock.SHANGHAI).replace(tzinfo=None), formats["instant"])
-    elif name == "day":
-        sheet.write_datetime(line, at, value, formats["day"])
+        sheet.write_datetime(row, at, value.astimezone(clock.SHANGHAI).replace(tzinfo=None), look)
+    elif isinstance(value, date):
+        sheet.write_datetime(row, at, value, look)
+    elif isinstance(value, int | float):
+        sheet.write_number(row, at, value, look)
     else:
-        sheet.write_string(line, at, words.cell(name, value))
+        sheet.write_string(row, at, str(value), formats["text", is_sum])
+
+
+def _explain(sheet: Any, filled: Sequence[Sheet], made_at: datetime, formats: Mapping[tuple[str, bool], Any]) -> None:
+    sheet.set_column(0, 0, 18)
+    sheet.set_column(1, 1, 80)
+    said = [(f"{one.table.title}：{what}", how) for one in filled for what, how in one.notes]
+    for row, (what, how) in enumerate([*said, ("生成时间", f"{made_at.astimezone(clock.SHANGHAI):%Y-%m-%d %H:%M:%S}")]):
+        sheet.write_string(row, 0, what, formats["text", False])
+        sheet.write_string(row, 1, how, formats["text", False])

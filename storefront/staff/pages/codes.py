@@ -10,9 +10,10 @@ from config import clock, database
 from config.errors import Conflict, Invalid, NotFound
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import inventory, press_desk
+from storefront.staff import inventory, press_desk, tables
 from storefront.staff.inventory import Hanging
-from storefront.staff.pages import frame
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind
 from subway_campaign.landing import Landing, LandingKind
 
 blueprint = Blueprint("staff_pages_codes", __name__, url_prefix=frame.ROOT, template_folder="../templates")
@@ -20,6 +21,29 @@ blueprint = Blueprint("staff_pages_codes", __name__, url_prefix=frame.ROOT, temp
 # Four rows of three fill an A4 page; the sheet prints what the list shows.
 _PAGE = 24
 PRINTED = {"svg": "image/svg+xml", "png": "image/png"}
+
+
+def _leads_to(code: tables.Row) -> str | None:
+    landing = code["landing"]
+    if not landing:
+        return None
+    return f"{'商品' if landing['kind'] == 'product' else '地方馆'} 「{landing.get('name') or landing['slug']}」"
+
+
+CODES = tables.Table(
+    "codes",
+    "二维码",
+    (
+        Column("code", "编号", Kind.CODE, href=lambda code: f"{frame.ROOT}/codes/{code['code']}"),
+        Column("placement", "点位编号", Kind.CODE, width=28, only="file"),
+        Column("placement_name", "点位", value=lambda code: code["placement_name"] or "未挂出", width=32),
+        Column("campaign", "活动", Kind.CODE, only="file"),
+        Column("landing", "打开后看到", value=_leads_to, width=28),
+        Column("valid_from", "挂出时间", Kind.MINUTE, width=20),
+        Column("valid_until", "到", Kind.MINUTE, width=20, only="file"),
+        Column("url", "印刷的网址", width=36, only="file"),
+    ),
+)
 
 
 @blueprint.get("/codes")
@@ -34,6 +58,21 @@ def listing() -> Response:
 def sheet() -> Response:
     """Show the same codes as a sheet of paper."""
     return _listing("staff/sheet.html")
+
+
+@exports.files(blueprint, "/codes")
+@guard.staff(Permission.READ_PLACEMENTS)
+def download(kind: str) -> Response:
+    """Send all the codes that the list would go through."""
+    asked, actor, now = _asked(), guard.actor(), clock.now()
+    under, q = asked.get("under"), asked.get("q")
+    rows = exports.walk(
+        lambda session, cursor: inventory.codes(
+            session, actor, under=under, q=q, cursor=cursor, limit=exports.PAGE, now=now
+        )
+    )
+    notes = (("范围", under or "全部媒介和线路"), ("编号或点位名", q or "不限"), exports.CUT)
+    return exports.send(kind, tables.Sheet.of(CODES, rows, notes=notes), now=now)
 
 
 @blueprint.get("/codes/<number:code>")
@@ -84,9 +123,13 @@ def bind(code: str) -> Response:
     return frame.back(path, done="bound")
 
 
-def _listing(template: str) -> Response:
+def _asked() -> dict[str, str]:
     asked = {name: request.args.get(name, "").strip()[:120] for name in ("under", "q")}
-    asked = {name: value for name, value in asked.items() if value}
+    return {name: value for name, value in asked.items() if value}
+
+
+def _listing(template: str) -> Response:
+    asked = _asked()
     cursor = request.args.get("cursor")
     with database.transaction() as session:
         seen = inventory.shelf(
@@ -101,6 +144,7 @@ def _listing(template: str) -> Response:
     return frame.render(
         template,
         here="codes",
+        sheet=tables.Sheet.of(CODES, seen["page"]["items"]),
         under=asked.get("under"),
         q=asked.get("q"),
         cursor=cursor,

@@ -11,16 +11,72 @@ from config.errors import Conflict, Invalid
 from payments.models import CaseKind, Resolution
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import finance, words, workbook
-from storefront.staff.pages import frame
+from storefront.staff import finance, tables, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind
 
 blueprint = Blueprint("staff_pages_finance", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 _SHOWN_DAYS = 31
-_SPREADSHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-# Of one export; whoever needs more chooses fewer days.
-_MOST_CASES = 5_000
-_PAGE = 200
+DAYS = tables.Table(
+    "finance",
+    "对账日",
+    (
+        Column("day", "日期", Kind.DAY),
+        *(
+            Column(name, title, Kind.MONEY if name.endswith("_fen") else Kind.COUNT, sums=name != "balance_fen")
+            for name, title in (
+                ("trades", "交易笔数"),
+                ("paid_fen", "微信收款"),
+                ("refunded_fen", "微信退款"),
+                ("fees_fen", "手续费"),
+                ("withdrawn_fen", "提现"),
+                ("other_fen", "其他变动"),
+                ("net_fen", "账户净变动"),
+                ("balance_fen", "账户结余"),
+                ("our_paid_fen", "本店收款"),
+                ("our_refunded_fen", "本店退款"),
+                ("difference_fen", "差额"),
+                ("differences", "差异条数"),
+                ("open_cases", "待处理"),
+            )
+        ),
+    ),
+)
+CASES = tables.Table(
+    "finance-cases",
+    "待办事项",
+    (
+        Column("slug", "编号", Kind.CODE, width=30, only="file"),
+        Column("kind", "类型", words=words.CASES, href=lambda case: f"{frame.ROOT}/finance/cases/{case['slug']}"),
+        Column("number", "单号", Kind.CODE, width=32),
+        Column("surplus", "差额", value=lambda case: words.surplus(case["difference_fen"]), only="page"),
+        Column("difference_fen", "差额", Kind.MONEY, only="file"),
+        Column("opened_at", "发现时间", Kind.MINUTE, width=20),
+        Column("owner", "负责人"),
+        Column(
+            "state",
+            "状态",
+            value=lambda case: words.in_words(case["resolution"], words.RESOLUTIONS) if case["closed_at"] else "待处理",
+            tag=lambda case: "shipped" if case["closed_at"] else "paid",
+        ),
+        Column("reason", "说明", only="file", width=36),
+        Column("closed_by", "办结人", only="file"),
+        Column("closed_at", "办结时间", Kind.INSTANT, only="file", width=20),
+        Column("evidence", "证据", value=lambda case: words.proofs(case["evidence"]), only="file", width=80),
+    ),
+    lead="kind",
+)
+BALANCES = tables.Table(
+    "finance-ledger",
+    "试算平衡",
+    (
+        Column("account", "科目", words=words.ACCOUNTS),
+        Column("debits_fen", "借方", Kind.MONEY, sums=True),
+        Column("credits_fen", "贷方", Kind.MONEY, sums=True),
+        Column("balance_fen", "余额", Kind.MONEY, sums=True),
+    ),
+)
 
 
 @blueprint.get("/finance")
@@ -46,25 +102,17 @@ def days() -> Response:
 @guard.staff(Permission.READ_MONEY)
 def cases() -> Response:
     """Show the cases, open ones unless asked otherwise."""
-    state, kind = request.args.get("state", "open"), request.args.get("kind")
-    state = state if state in {"open", "closed"} else "all"
-    kind = kind if kind in set(CaseKind) else None
-    number, cursor = request.args.get("number", "").strip()[:128] or None, request.args.get("cursor")
+    asked, cursor = _cases_asked(), request.args.get("cursor")
     with database.transaction() as session:
-        page = finance.listing(
-            session,
-            guard.actor(),
-            state=None if state == "all" else state,
-            kind=CaseKind(kind) if kind else None,
-            number=number,
-            cursor=cursor,
-        )
+        page = finance.listing(session, guard.actor(), **asked, cursor=cursor)
+    state, kind, number = asked["state"] or "all", asked["kind"], asked["number"]
     chosen = {name: value for name, value in (("state", state), ("kind", kind), ("number", number)) if value}
     return frame.render(
         "staff/cases.html",
         here="finance",
         tab="cases",
         page=page,
+        sheet=tables.Sheet.of(CASES, page["items"]),
         state=state,
         kind=kind,
         number=number,
@@ -154,26 +202,62 @@ def ledger() -> Response:
     )
 
 
-@blueprint.get("/finance.xlsx")
+@exports.files(blueprint, "/finance")
 @guard.staff(Permission.READ_MONEY)
-def download() -> Response:
-    """Send days, cases and trial balance as an Excel file."""
+def download(kind: str) -> Response:
+    """Send the days, in Excel with all cases and the trial balance beside them."""
     first, last = _period()
+    actor = guard.actor()
     with database.transaction() as session:
-        seen = finance.days(session, guard.actor(), first=first, last=last)
+        seen = finance.days(session, actor, first=first, last=last)
+        trial = finance.trial(session, actor, day=last)
+    found = exports.walk(lambda session, cursor: finance.listing(session, actor, cursor=cursor, limit=exports.PAGE))
+    return exports.send(
+        kind,
+        tables.Sheet.of(DAYS, seen["items"], sum_title="合计", notes=(("期间", f"{first} 至 {last}"),)),
+        tables.Sheet.of(CASES, found, notes=(("范围", "全部"), exports.CUT)),
+        tables.Sheet.of(BALANCES, trial["accounts"], sum_title="合计", notes=(("截至", last.isoformat()),)),
+        now=clock.now(),
+        period=f"{first}-{last}",
+    )
+
+
+@exports.files(blueprint, "/finance/cases")
+@guard.staff(Permission.READ_MONEY)
+def download_cases(kind: str) -> Response:
+    """Send all the cases that the list would go through."""
+    asked, actor = _cases_asked(), guard.actor()
+    rows = exports.walk(
+        lambda session, cursor: finance.listing(session, actor, **asked, cursor=cursor, limit=exports.PAGE)
+    )
+    notes = (
+        ("状态", {"open": "待处理", "closed": "已办结"}.get(asked["state"] or "", "全部")),
+        ("类型", words.in_words(asked["kind"], words.CASES) if asked["kind"] else "全部"),
+        ("单号", asked["number"] or "不限"),
+        exports.CUT,
+    )
+    return exports.send(kind, tables.Sheet.of(CASES, rows, notes=notes), now=clock.now())
+
+
+@exports.files(blueprint, "/finance/ledger")
+@guard.staff(Permission.READ_MONEY)
+def download_ledger(kind: str) -> Response:
+    """Send the trial balance."""
+    _, last = _period()
+    with database.transaction() as session:
         trial = finance.trial(session, guard.actor(), day=last)
-        found: list[dict[str, Any]] = []
-        cursor: str | None = None
-        while len(found) < _MOST_CASES:
-            page = finance.listing(session, guard.actor(), cursor=cursor, limit=_PAGE)
-            found += page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                break
-    body = workbook.book(days=seen["items"], cases=found, accounts=trial["accounts"])
-    response = Response(body, mimetype=_SPREADSHEET)
-    response.headers["Content-Disposition"] = f'attachment; filename="finance-{first}-{last}.xlsx"'
-    return response
+    sheet = tables.Sheet.of(BALANCES, trial["accounts"], sum_title="合计", notes=(("截至", last.isoformat()),))
+    return exports.send(kind, sheet, now=clock.now(), period=last.isoformat())
+
+
+def _cases_asked() -> dict[str, Any]:
+    """Return to which state (None: all), kind and number the list of cases is narrowed."""
+    state, kind = request.args.get("state", "open"), request.args.get("kind")
+    return {
+        "state": state if state in {"open", "closed"} else None,
+        "kind": CaseKind(kind) if kind in set(CaseKind) else None,
+        "number": request.args.get("number", "").strip()[:128] or None,
+    }
 
 
 def _period() -> tuple[date, date]:

@@ -19,7 +19,7 @@ from storefront import guard, sessions
 from storefront.actors import Actor
 from storefront.errors import SessionRequired
 from storefront.roles import Permission
-from storefront.staff import accounts, sight, words
+from storefront.staff import accounts, sight, tables, words
 
 ROOT = "/staff"
 _FOLDER = Path(__file__).parent.parent / "static"
@@ -117,6 +117,8 @@ def install(app: Flask) -> None:
         evidence=words.evidence,
         plain=lambda fen: words.money(fen).replace(",", ""),
         word=lambda key, kind: words.in_words(key, getattr(words, kind)),
+        drawn=tables.drawn,
+        is_right=lambda column: column.kind in tables.RIGHT,
     )
     elsewhere = app.config["ERROR_PAGE"]
 

@@ -12,8 +12,9 @@ from config.errors import Conflict, Invalid
 from storefront import guard
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
-from storefront.staff import accounts, order_desk, words
-from storefront.staff.pages import frame
+from storefront.staff import accounts, order_desk, tables, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind
 
 blueprint = Blueprint("staff_pages_orders", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -23,22 +24,47 @@ _CARRIERS = ("顺丰速运", "中通快递", "圆通速递", "申通快递", "�
 _REFUNDABLE = {"paid", "shipped", "received"}
 
 
+def _goods(order: tables.Row) -> str:
+    first, others = order["lines"][0], len(order["lines"]) - 1
+    return f"{first['title']} ×{first['quantity']}" + (f" 等 {others + 1} 种" if others else "")
+
+
+def _returning(order: tables.Row) -> str | None:
+    if order["refunding_fen"]:
+        return "退款中"
+    return "部分退款" if order["refunded_fen"] and order["state"] != "refunded" else None
+
+
+ORDERS = tables.Table(
+    "orders",
+    "订单",
+    (
+        Column("number", "订单号", Kind.CODE, width=20, href=lambda order: f"{frame.ROOT}/orders/{order['number']}"),
+        Column("state", "状态", words=words.STATES, tag=lambda order: order["state"], note=_returning),
+        Column("goods", "商品", value=_goods, width=36),
+        Column("region", "收货地区", value=lambda order: order["address"]["region"], width=28),
+        Column("placed_at", "下单时间", Kind.MINUTE, width=20),
+        Column("paid_at", "付款时间", Kind.INSTANT, width=20, only="file"),
+        Column("payable_fen", "应付", Kind.MONEY, sums=True),
+        Column("refunded_fen", "已退", Kind.MONEY, sums=True),
+    ),
+)
+
+
 @blueprint.get("/orders")
 @guard.staff(Permission.READ_ORDERS)
 def listing() -> Response:
     """Show a page of orders, by state or by the beginning of a number."""
-    state = request.args.get("state")
-    state = state if state in set(OrderState) else None
-    q, cursor = request.args.get("q", "").strip()[:20] or None, request.args.get("cursor")
+    state, q = _asked()
+    cursor = request.args.get("cursor")
     with database.transaction() as session:
-        page = order_desk.listing(
-            session, guard.actor(), state=OrderState(state) if state else None, q=q, cursor=cursor
-        )
+        page = order_desk.listing(session, guard.actor(), state=state, q=q, cursor=cursor)
     chosen = {name: value for name, value in (("state", state), ("q", q)) if value}
     return frame.render(
         "staff/orders.html",
         here="orders",
         page=page,
+        sheet=tables.Sheet.of(ORDERS, page["items"], sum_title="本页合计"),
         state=state,
         states=words.STATES,
         q=q,
@@ -46,6 +72,28 @@ def listing() -> Response:
         first_query=urlencode(chosen),
         next_query=urlencode(chosen | {"cursor": page["next_cursor"] or ""}),
     )
+
+
+@exports.files(blueprint, "/orders")
+@guard.staff(Permission.READ_ORDERS)
+def download(kind: str) -> Response:
+    """Send all the orders that the list would go through, not only one page of it."""
+    (state, q), actor = _asked(), guard.actor()
+    rows = exports.walk(
+        lambda session, cursor: order_desk.listing(session, actor, state=state, q=q, cursor=cursor, limit=exports.PAGE)
+    )
+    notes = (
+        ("状态", words.in_words(state, words.STATES) if state else "全部"),
+        ("订单号开头", q or "不限"),
+        exports.CUT,
+    )
+    return exports.send(kind, tables.Sheet.of(ORDERS, rows, sum_title="合计", notes=notes), now=clock.now())
+
+
+def _asked() -> tuple[OrderState | None, str | None]:
+    """Return which state and which beginning of a number the list is narrowed to."""
+    state = request.args.get("state")
+    return OrderState(state) if state in set(OrderState) else None, request.args.get("q", "").strip()[:20] or None
 
 
 @blueprint.get("/orders/<number:number>")
