@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
@@ -65,6 +66,12 @@ class Settings:
     wechatpay_public_key_file: Path
     wechatpay_extra_keys_dir: Path | None
     verification_files_dir: Path | None
+    storage_dir: Path
+    storage_bucket_url: str | None
+    storage_region: str
+    storage_key_id: str | None
+    storage_secret: str | None
+    storage_public_url: str | None
     operator_name: str | None
     service_contact: str | None
     business_licence_number: str | None
@@ -122,6 +129,7 @@ class Settings:
             wechatpay_public_key_file=reader.file("WECHATPAY_PUBLIC_KEY_FILE"),
             wechatpay_extra_keys_dir=reader.folder("WECHATPAY_EXTRA_KEYS_DIR"),
             verification_files_dir=reader.folder("VERIFICATION_FILES_DIR"),
+            **_files(reader),
             operator_name=reader.optional("OPERATOR_NAME"),
             service_contact=reader.optional("SERVICE_CONTACT"),
             business_licence_number=reader.optional("BUSINESS_LICENCE_NUMBER"),
@@ -147,6 +155,24 @@ class Settings:
         if reader.faults:
             raise SettingsError(reader.faults)
         return settings
+
+
+def _files(reader: "_Reader") -> dict[str, Any]:
+    """Return where files are kept: a folder, or a bucket with everything that it needs."""
+    folder = reader.optional("STORAGE_DIR") or Path(reader.optional("HALL_DATA_DIR") or ".data") / "files"
+    bucket = {
+        "storage_bucket_url": reader.address("STORAGE_BUCKET_URL"),
+        "storage_key_id": reader.optional("STORAGE_KEY_ID"),
+        "storage_secret": reader.optional("STORAGE_SECRET"),
+    }
+    if any(bucket.values()) and not all(bucket.values()):
+        reader.faults.append("STORAGE_BUCKET_URL, STORAGE_KEY_ID and STORAGE_SECRET go together")
+    return {
+        **bucket,
+        "storage_dir": Path(folder).absolute(),
+        "storage_region": reader.optional("STORAGE_REGION") or "us-east-1",
+        "storage_public_url": reader.address("STORAGE_PUBLIC_URL"),
+    }
 
 
 class _Reader:
@@ -209,6 +235,11 @@ class _Reader:
         value = (self.optional(name) or default).rstrip("/")
         return self._checked(name, value, _is_base_url, "must be http(s)://host with neither path nor query")
 
+    def address(self, name: str) -> str | None:
+        """Return an address that may have a path, without its last slash: https, or http on this machine."""
+        value = (self.optional(name) or "").rstrip("/")
+        return self._checked(name, value, _is_address, "must be https://host, with a path if need be") or None
+
     def wechat_url(self, name: str, default: str, emulated: bool) -> str:
         value = self.base_url(name, default=default)
         if not emulated and urlsplit(value).scheme != "https":
@@ -245,6 +276,12 @@ class _Reader:
 def _is_base_url(value: str) -> bool:
     parts = urlsplit(value)
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.path and not parts.query
+
+
+def _is_address(value: str) -> bool:
+    parts = urlsplit(value)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    return is_safe and bool(parts.hostname) and not parts.query and not parts.fragment
 
 
 _current: Settings | None = None

@@ -84,6 +84,16 @@ def signed(function: View) -> View:
     return _mark(function, SIGNED)
 
 
+def body_up_to(most: int) -> Callable[[View], View]:
+    """Let a view take a body of up to `most` bytes, which is more than others may; read after the guard has passed."""
+
+    def mark(function: View) -> View:
+        function.most_bytes = most  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
 def unguarded(app: Flask) -> list[str]:
     """Return the endpoints whose views do not say who may call them."""
     return sorted(
@@ -101,6 +111,9 @@ def install(app: Flask) -> None:
         asked = request_ctx.request
         view = app.view_functions.get(asked.endpoint or "")
         kind, permission = getattr(view, "guard", (PUBLIC, None))
+        most = getattr(view, "most_bytes", None)
+        if most:
+            asked.max_content_length = most
         if kind == SIGNED:
             return
         if not _is_loopback(asked.remote_addr):

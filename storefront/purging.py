@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from config import database, jobs
+from config import database, jobs, pictures
 from payments import retention as payment_retention
 from storefront import login, sessions
 from storefront.staff import delays
@@ -107,6 +107,9 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
     for what, (life, step) in steps.items():
         _repeat(step, now - life)
         tell(what, 1, 1)
+    while pictures.purge(now=now, at_most=AT_ONCE) == AT_ONCE:
+        pass
+    tell("pictures", 1, 1)
     campaign_retention.forget_visitors(
         before=now - COOKIE_LIFE, progress=lambda done, total: tell("days of scans", done, total)
     )

@@ -79,6 +79,7 @@ def environment(
         "REDIS_URL": f"{engines.redis_url}?db={os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]}"
         if engines.redis_url
         else "",
+        "STORAGE_DIR": str(tmp_path_factory.mktemp("files")),
         "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz",
         "PUBLIC_BASE_URL": "http://127.0.0.1:8000",
         "ALLOW_EMULATED_WECHAT": "1",

@@ -9,6 +9,7 @@ from storefront.api import (
     addresses,
     aftersales,
     cart,
+    files,
     halls,
     notifications,
     oauth,
@@ -54,3 +55,4 @@ def register(api: HouseApi, app: Flask) -> None:
     for noun in _NOUNS:
         api.register_blueprint(noun.blueprint)
     app.register_blueprint(verification.blueprint)
+    app.register_blueprint(files.blueprint)
