@@ -18,11 +18,12 @@ from subway_campaign.lifecycle import Model
 
 @dataclass(frozen=True)
 class Earned:
-    """Rows as `order_days`, `credit_days` and `total_days` hold them, without their ids."""
+    """Rows as `order_days`, `credit_days`, `total_days` and `path_days` hold them, without their ids."""
 
     orders: Sequence[Row[Any]]
     credits: Sequence[Row[Any]]
     totals: Sequence[Row[Any]]
+    paths: Sequence[Row[Any]]
 
 
 _DAYS = """
@@ -33,65 +34,73 @@ _DAYS = """
     )
 """
 # Nothing older than the horizon is ever credited, so a day's journeys end in orders from that day to the horizon's end.
-# Whose row it is: the placement's, or without one that of the outcome and its reason.
+# Whose row it is, when it is no placement's: that of the outcome and its reason.
 _WHOSE = """
-    {t}.placement_id, CASE WHEN {t}.placement_id IS NULL THEN {o}.outcome ELSE '' END AS outcome,
+    CASE WHEN {t}.placement_id IS NULL THEN {o}.outcome ELSE '' END AS outcome,
     CASE WHEN {t}.placement_id IS NULL THEN {o}.reason ELSE '' END AS reason
 """
 _CONVERSION = _WHOSE.format(t="c", o="c")
+# Under which binding: that of the touch, which lies within the horizon before whatever it brought.
+_BINDING = """
+    LEFT JOIN touches b ON b.id = {of}.touch_id AND b.occurred_at >= {at} - :horizon AND b.occurred_at <= {at}
+"""
 _ORDERS = text(
     _DAYS
     + f"""
-    SELECT day, placement_id, outcome, reason, cast(sum(carts) AS bigint) AS carts,
+    SELECT day, placement_id, binding_id, outcome, reason, cast(sum(carts) AS bigint) AS carts,
            cast(sum(orders) AS bigint) AS orders, cast(sum(paid_orders) AS bigint) AS paid_orders,
            cast(sum(paid_journeys) AS bigint) AS paid_journeys, cast(sum(earned_fen) AS bigint) AS earned_fen
     FROM (
-        SELECT day, s.placement_id, '' AS outcome, '' AS reason,
+        SELECT day, s.placement_id, b.binding_id, '' AS outcome, '' AS reason,
                1 AS carts, 0 AS orders, 0 AS paid_orders, 0 AS paid_journeys, 0 AS earned_fen
-        FROM days JOIN journey_stages s ON s.reached_at >= since AND s.reached_at < until WHERE s.stage = 'cart'
+        FROM days JOIN journey_stages s ON s.reached_at >= since AND s.reached_at < until
+        {_BINDING.format(of="s", at="s.reached_at")} WHERE s.stage = 'cart'
         UNION ALL
-        SELECT day, {_CONVERSION}, 0, 1, 0, 0, 0
+        SELECT day, c.placement_id, b.binding_id, {_CONVERSION}, 0, 1, 0, 0, 0
         FROM days JOIN conversions c ON c.placed_at >= since AND c.placed_at < until
+        {_BINDING.format(of="c", at="c.placed_at")}
         UNION ALL
-        SELECT day, {_CONVERSION}, 0, 0, 1, 0, 0
+        SELECT day, c.placement_id, b.binding_id, {_CONVERSION}, 0, 0, 1, 0, 0
         FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+        {_BINDING.format(of="c", at="c.placed_at")}
         UNION ALL
-        SELECT day, t.placement_id, '', '', 0, 0, 0, count(DISTINCT c.journey), 0
+        SELECT day, t.placement_id, t.binding_id, '', '', 0, 0, 0, count(DISTINCT c.journey), 0
         FROM days
         JOIN conversions c ON c.placed_at >= since AND c.placed_at < until + :horizon AND c.paid_at IS NOT NULL
         JOIN touches t ON t.id = c.journey AND t.occurred_at >= since AND t.occurred_at < until
-        WHERE t.placement_id IS NOT NULL GROUP BY day, t.placement_id
+        WHERE t.placement_id IS NOT NULL GROUP BY day, t.placement_id, t.binding_id
         UNION ALL
-        SELECT day, d.earned_placement_id, '', '', 0, 0, 0, 0, l.paid_fen
+        SELECT day, d.earned_placement_id, NULL, '', '', 0, 0, 0, 0, l.paid_fen
         FROM days
         JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
         JOIN attribution_decisions d ON d.conversion_id = c.id AND d.superseded_by IS NULL
         JOIN conversion_lines l ON l.conversion_id = c.id
         WHERE d.earned_placement_id IS NOT NULL
     ) parts
-    GROUP BY day, placement_id, outcome, reason
+    GROUP BY day, placement_id, binding_id, outcome, reason
 """
 )
+# One half of the money: by the sale's day or by its own.
+_MOVED = f"""
+    SELECT {{is_cohort}} AS cohort, day, k.model, k.entry, k.fen, k.placement_id, w.binding_id,
+           {_WHOSE.format(t="k", o="d")}
+    FROM days CROSS JOIN unnest(cast(:models AS text[])) AS asked (model)
+    JOIN credits k ON k.model = asked.model AND k.{{at}} >= since AND k.{{at}} < until
+    JOIN attribution_decisions d ON d.id = k.decision_id
+    LEFT JOIN attribution_weights w ON w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id
+"""
 _CREDITS = text(
     _DAYS
     + f"""
-    SELECT model, day, placement_id, outcome, reason,
+    SELECT model, day, placement_id, binding_id, outcome, reason,
            cast(coalesce(sum(fen) FILTER (WHERE cohort AND entry <> 'refund'), 0) AS bigint) AS cohort_gross_fen,
            cast(coalesce(-sum(fen) FILTER (WHERE cohort AND entry = 'refund'), 0) AS bigint) AS cohort_refunded_fen,
            cast(coalesce(sum(fen) FILTER (WHERE NOT cohort AND entry <> 'refund'), 0) AS bigint) AS cash_gross_fen,
            cast(coalesce(-sum(fen) FILTER (WHERE NOT cohort AND entry = 'refund'), 0) AS bigint) AS cash_refunded_fen
     FROM (
-        SELECT true AS cohort, day, k.model, k.decision_id, k.entry, k.fen, {_WHOSE.format(t="k", o="d")}
-        FROM days CROSS JOIN unnest(cast(:models AS text[])) AS asked (model)
-        JOIN credits k ON k.model = asked.model AND k.cohort_at >= since AND k.cohort_at < until
-        JOIN attribution_decisions d ON d.id = k.decision_id
-        UNION ALL
-        SELECT false, day, k.model, k.decision_id, k.entry, k.fen, {_WHOSE.format(t="k", o="d")}
-        FROM days CROSS JOIN unnest(cast(:models AS text[])) AS asked (model)
-        JOIN credits k ON k.model = asked.model AND k.occurred_at >= since AND k.occurred_at < until
-        JOIN attribution_decisions d ON d.id = k.decision_id
+        {_MOVED.format(is_cohort="true", at="cohort_at")} UNION ALL {_MOVED.format(is_cohort="false", at="occurred_at")}
     ) parts
-    GROUP BY model, day, placement_id, outcome, reason
+    GROUP BY model, day, placement_id, binding_id, outcome, reason
 """
 )
 _TOTALS = text(
@@ -154,6 +163,23 @@ _HOURS = text(
         WHERE k.placement_id IS NOT NULL
     ) parts
     GROUP BY day, hour, placement_id
+    """
+)
+# Every share of the linear model is above zero, so its weights are the whole journey, oldest touch first.
+_PATHS = text(
+    _DAYS
+    + """
+    SELECT day, path, count(*) AS orders, count(DISTINCT journey) AS journeys, cast(sum(fen) AS bigint) AS paid_fen
+    FROM (
+        SELECT day, c.journey,
+               coalesce((SELECT sum(paid_fen) FROM conversion_lines l WHERE l.conversion_id = c.id), 0) AS fen,
+               (SELECT string_agg(cast(w.placement_id AS text), '.' ORDER BY w.position)
+                FROM attribution_weights w WHERE w.decision_id = d.id AND w.model = 'linear') AS path
+        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+        JOIN attribution_decisions d ON d.conversion_id = c.id AND d.superseded_by IS NULL
+        WHERE d.outcome = 'attributed'
+    ) parts
+    WHERE path IS NOT NULL GROUP BY day, path
 """
 )
 
@@ -166,11 +192,12 @@ def hours(session: Session, *, days: Iterable[date]) -> Sequence[Row[Any]]:
 
 def of(session: Session, *, days: Iterable[date], models: Iterable[Model]) -> Earned:
     """Count the orders of Shanghai `days` anew, and their money under `models`; days without any have no row."""
-    asked = {"days": list(days)}
+    asked = {"days": list(days), "horizon": HORIZON}
     if not asked["days"]:
-        return Earned((), (), ())
+        return Earned((), (), (), ())
     return Earned(
-        session.execute(_ORDERS, asked | {"horizon": HORIZON}).all(),
+        session.execute(_ORDERS, asked).all(),
         session.execute(_CREDITS, asked | {"models": [model.value for model in models]}).all(),
         session.execute(_TOTALS, asked).all(),
+        session.execute(_PATHS, asked).all(),
     )

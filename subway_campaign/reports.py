@@ -1,111 +1,27 @@
 """What every placement brought: scans, journeys, orders and money, beside what nobody earned and what is not counted.
 
-Invariant: rows, unattributed and excluded sum to the paid sales of the period (R28); a parent's additive figures are
-the sum of its children's and its own (I8), visitors and rates are counted anew at every level. Days are read from the
-rollups, and what these do not hold yet from the log, in one snapshot: a report is never older than the log.
+Invariant: rows, unattributed and excluded sum to the paid sales of the period (R28), also when the report is narrowed:
+what lies outside is a sum of its own. A parent's additive figures are the sum of its children's and its own (I8),
+visitors and rates are counted anew at every level. Days are read from the rollups, and what these do not hold yet from
+the log, in one snapshot: a report is never older than the log.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from subway_campaign import costs, counting, earnings, errors, intervals, rollups
+from subway_campaign import intervals, narrowing
+from subway_campaign.gathering import OUTSIDE, Asked, Figures, Gathered, gather, net_of
 from subway_campaign.lifecycle import Level, Model, Outcome, View
+from subway_campaign.narrowing import Narrowing
 
 MONEY = ("gross_fen", "refunded_fen", "net_fen")
 ADDITIVE = ("scans", "album_scans", "carts", "orders", "paid_orders", *MONEY, "cost_fen", "allocated_cost_fen")
 _OF_OTHERS = ("scans", "orders", "paid_orders", *MONEY)
-
-
-@dataclass
-class _Figures:
-    """The additive figures of one row, and what its rate is made of."""
-
-    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def add(self, **figures: int) -> None:
-        for name, value in figures.items():
-            self.counts[name] += value
-
-    def pick(self, names: Iterable[str]) -> dict[str, int]:
-        return {name: self.counts[name] for name in names}
-
-
-@dataclass
-class _Gathered:
-    """A report under way: figures by row, by outcome and reason, and of no row at all."""
-
-    nodes_of: dict[int, int]
-    view: View
-    nodes: dict[int, _Figures] = field(default_factory=lambda: defaultdict(_Figures))
-    others: dict[tuple[str, str], _Figures] = field(default_factory=lambda: defaultdict(_Figures))
-    totals: _Figures = field(default_factory=_Figures)
-
-    def add(self, table: str, placement_id: int | None, outcome: str, reason: str, values: Sequence[int]) -> None:
-        """Add the figures of a rollup's row, or of several, to the report's row that they belong to."""
-        figures = dict(zip(rollups.FIGURES[table], values, strict=False))
-        if table == rollups.TOTALS:
-            self.totals.add(**figures)
-            return
-        if table == rollups.CREDITS:
-            gross, back = figures[f"{self.view.value}_gross_fen"], figures[f"{self.view.value}_refunded_fen"]
-            figures = {"gross_fen": gross, "refunded_fen": back, "net_fen": gross - back}
-        if placement_id is None:
-            self.others[outcome, reason].add(**figures)
-        else:
-            # Visitors are counted for the rows of the level asked for, all else for where it happened.
-            self.nodes[placement_id if table == rollups.VISITORS else self.nodes_of[placement_id]].add(**figures)
-
-    def add_rows(self, rows: rollups.Rows) -> None:
-        """Add rows that were counted just now, named as the rollups name theirs."""
-        for table, found in rows.items():
-            # The same scans again, by hour.
-            if table == rollups.SCAN_HOURS:
-                continue
-            for key, values in found.items():
-                named = dict(zip(rollups.KEYS[table], key, strict=True))
-                outcome = Outcome.EXCLUDED.value if table == rollups.KEPT_OUT else named.get("outcome", "")
-                self.add(table, named.get("placement_id"), outcome, named.get("reason", ""), values)
-
-
-# The rollups of the days asked for, but for those that are counted anew; one statement, because a report of a month is
-# as long as its round trips.
-_DAYS = "day >= :from_day AND day < :to_day AND day <> ALL(cast(:{but} AS date[]))"
-_OF_SCANS, _OF_ORDERS = _DAYS.format(but="but_scans"), _DAYS.format(but="but_orders")
-
-
-def _part(table: str, *, names: str, days: str) -> str:
-    """Return the sums of a rollup's figures; `names` are the three columns that say whose they are."""
-    figures = rollups.FIGURES[table]
-    sums = [f"sum({figure})::bigint" for figure in figures] + ["0"] * (_WIDEST - len(figures))
-    return f"SELECT '{table}', {names}, {', '.join(sums)} FROM {table} WHERE {days} GROUP BY 1, 2, 3, 4"
-
-
-_WIDEST = max(len(figures) for figures in rollups.FIGURES.values())
-_STORED = text(
-    " UNION ALL ".join(
-        (
-            _part(rollups.SCANS, names="placement_id, '', ''", days=_OF_SCANS),
-            _part(rollups.VISITORS, names="placement_id, '', ''", days=f"{_OF_SCANS} AND level = :level"),
-            _part(rollups.KEPT_OUT, names="NULL::bigint, 'excluded', reason", days=_OF_SCANS),
-            _part(rollups.ORDERS, names="placement_id, outcome, reason", days=_OF_ORDERS),
-            _part(rollups.CREDITS, names="placement_id, outcome, reason", days=f"{_OF_ORDERS} AND model = :model"),
-            _part(rollups.TOTALS, names="NULL::bigint, '', ''", days=_OF_ORDERS),
-        )
-    )
-)
-_PLACEMENTS = text(
-    counting.TREE
-    + """
-    SELECT p.id, tree.node, p.number, p.name, p.level FROM tree JOIN placements p USING (id)
-    ORDER BY p.number COLLATE "C"
-    """
-)
 
 
 def placements(
@@ -116,87 +32,137 @@ def placements(
     model: Model = Model.LAST,
     level: Level = Level.POSITION,
     view: View = View.COHORT,
+    narrowed: Narrowing = narrowing.ALL,
 ) -> dict[str, Any]:
     """Return the placement report of the Shanghai days from `from_day` up to, not including, `to_day`.
 
     Money follows `model`, counts follow the last touch. The cohort view shows a refund on its sale's day, the cash
     view on its own (R24). A rate is journeys begun in the period with a paid order to date / journeys begun in it, with
     Jeffreys' 95 % interval. `cost_fen` is what was booked for the row's placements, `allocated_cost_fen` has what was
-    booked above them as well, in even shares; both sum to all costs of the period. Must be the first thing in its
-    transaction, or follow another report. Raises `ImpossiblePeriod`.
+    booked above them as well, in even shares; both sum to all costs of the period. `narrowed` leaves out what is not
+    meant: sales of other campaigns are then `outside`, figures that cannot be told apart are None. Must be the first
+    thing in its transaction, or follow another report. Raises `ImpossiblePeriod`, `UnknownCampaign`.
     """
-    if to_day <= from_day:
-        raise errors.ImpossiblePeriod
-    rollups.one_snapshot(session)
-    known = rollups.unrolled(session)
-    names = session.execute(_PLACEMENTS, {"levels": [level.value], "all_levels": counting.LEVELS}).all()
-    found = _Gathered({placement.id: placement.node for placement in names}, view)
-    period: dict[str, Any] = {"from_day": from_day, "to_day": to_day}
-    but = {"but_scans": list(known.scan_days), "but_orders": list(known.order_days)}
-    stored = session.execute(_STORED, period | but | {"level": level.value, "model": model.value})
-    for table, placement, outcome, reason, *values in stored:
-        found.add(table, placement, outcome, reason, values)
-    _add_waiting(session, found, known, period, level)
-    _add_marked(session, found, known, period, level, model)
-    _add_costs(found, names, costs.of_period(session, since=from_day, until=to_day))
-    total = _Figures()
+    asked = Asked(from_day, to_day, model, (model,), view, narrowed)
+    names, found = gather(session, asked, level)
+    return _told(found, asked) | {"rows": _rows(names, found.nodes, asked)}
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The report of every node at once: `nodes` by number with `row`, `own` (what is its own alone) and `below`.
+
+    `told` is what `placements` returns besides its rows. Nodes without figures are left out.
+    """
+
+    nodes: dict[str, dict[str, Any]]
+    told: dict[str, Any]
+
+    def below(self, number: str | None) -> list[dict[str, Any]]:
+        """Return the rows one step below a node (None: the media)."""
+        if number is None:
+            return [node["row"] for node in self.nodes.values() if node["parent"] is None]
+        return [self.nodes[child]["row"] for child in self.nodes[number]["below"]] if number in self.nodes else []
+
+    def at(self, level: Level, under: str | None) -> list[dict[str, Any]]:
+        """Return the rows of a level, those at or below `under`; what hangs above the level is not among them."""
+        return [
+            node["row"]
+            for number, node in self.nodes.items()
+            if node["row"]["level"] == level and (under is None or number == under or number.startswith(f"{under}."))
+        ]
+
+
+def tree(
+    session: Session,
+    *,
+    from_day: date,
+    to_day: date,
+    model: Model = Model.LAST,
+    view: View = View.COHORT,
+    narrowed: Narrowing = narrowing.ALL,
+    with_models: bool = False,
+) -> Tree:
+    """Return the report of all nodes of the inventory, each the sum of its children and its own (I8).
+
+    With `with_models` a row also has `net_last_fen`, `net_first_fen` … for each model. Otherwise as `placements`.
+    """
+    asked = Asked(from_day, to_day, model, tuple(Model) if with_models else (model,), view, narrowed)
+    names, found = gather(session, asked, None)
+    told = _told(found, asked)
+    whole: dict[int, Figures] = defaultdict(Figures)
+    for placement in reversed(names):
+        # Children come after their parents, so that here each is whole before it is added to its own parent.
+        whole[placement.id].add(**found.nodes[placement.id].counts)
+        if placement.parent_id is not None:
+            up = {name: n for name, n in whole[placement.id].counts.items() if name != "visitors"}
+            whole[placement.parent_id].add(**up)
+    numbers = {placement.id: placement.number for placement in names}
+    nodes: dict[str, dict[str, Any]] = {}
+    for placement in names:
+        if not any(whole[placement.id].counts.values()):
+            continue
+        parent = numbers.get(placement.parent_id)
+        own = {name: n for name, n in found.nodes[placement.id].counts.items() if name != "visitors" and n}
+        row = _row(placement, whole[placement.id], asked)
+        nodes[placement.number] = {"row": row, "own": own, "parent": parent, "below": []}
+        if parent is not None:
+            nodes[parent]["below"].append(placement.number)
+    return Tree(nodes, told)
+
+
+def _told(found: Gathered, asked: Asked) -> dict[str, Any]:
+    """Return what a report says besides its rows."""
+    total = Figures()
     for figures in (*found.nodes.values(), *found.others.values()):
         total.add(**figures.pick(ADDITIVE))
+    freight_fen = found.totals.counts["freight_fen"] - found.totals.counts[f"{asked.view.value}_freight_refunded_fen"]
     return {
-        "rows": _rows(names, found.nodes),
         "unattributed": _others(found.others, Outcome.UNATTRIBUTED, ("orders", "paid_orders", *MONEY)),
         "excluded": _others(found.others, Outcome.EXCLUDED, _OF_OTHERS),
+        "outside": found.others[OUTSIDE, ""].pick(("orders", "paid_orders", *MONEY)),
         "undecided": {
             "orders": found.totals.counts["undecided_orders"],
             "gross_fen": found.totals.counts["undecided_fen"],
         },
-        "freight_fen": found.totals.counts["freight_fen"] - found.totals.counts[f"{view.value}_freight_refunded_fen"],
-        "total": total.pick(ADDITIVE),
+        "freight_fen": None if asked.narrowed.products is not None else freight_fen,
+        "total": total.pick(ADDITIVE) | _untold(asked),
     }
 
 
-def _add_waiting(
-    session: Session, found: _Gathered, known: rollups.Unrolled, period: dict[str, Any], level: Level
-) -> None:
-    """Add what the touches bring that are not rolled up, visitor by visitor."""
-    fresh = counting.fresh(session, waiting=known.waiting, but_days=known.scan_days, levels=[level.value], **period)
-    found.add_rows(rollups.scan_rows(fresh))
-
-
-def _add_marked(
-    session: Session, found: _Gathered, known: rollups.Unrolled, period: dict[str, Any], level: Level, model: Model
-) -> None:
-    """Add the days that were left out because they must be counted anew."""
-
-    def asked(days: Iterable[date]) -> list[date]:
-        return [day for day in sorted(days) if period["from_day"] <= day < period["to_day"]]
-
-    for day in asked(known.scan_days):
-        found.add_rows(rollups.scan_rows(counting.whole(session, day=day, levels=[level.value])))
-    found.add_rows(rollups.order_rows(earnings.of(session, days=asked(known.order_days), models=[model])))
-
-
-def _add_costs(found: _Gathered, names: Iterable[Any], spent: costs.PeriodCosts) -> None:
-    for placement in names:
-        booked, allocated = (fens.get(placement.number, 0) for fens in (spent.booked, spent.allocated))
-        if booked or allocated:
-            found.nodes[placement.node].add(cost_fen=booked, allocated_cost_fen=allocated)
-
-
-def _rows(names: Iterable[Any], nodes: dict[int, _Figures]) -> list[dict[str, Any]]:
+def _rows(names: Iterable[Any], nodes: dict[int, Figures], asked: Asked) -> list[dict[str, Any]]:
     return [
-        {
-            "placement": placement.number,
-            "name": placement.name,
-            "level": placement.level,
-            **figures.pick(("scans", "visitors", "album_scans", "carts", "orders", "paid_orders", *MONEY)),
-            "earned_fen": figures.counts["earned_fen"],
-            **figures.pick(("cost_fen", "allocated_cost_fen")),
-            "conversion": _conversion(figures.counts["paid_journeys"], figures.counts["journeys"]),
-        }
+        _row(placement, figures, asked)
         for placement in names
         if (figures := nodes.get(placement.id)) is not None and any(figures.counts.values())
     ]
+
+
+def _row(placement: Any, figures: Figures, asked: Asked) -> dict[str, Any]:
+    return {
+        "placement": placement.number,
+        "name": placement.name,
+        "level": placement.level,
+        **figures.pick(("scans", "visitors", "album_scans", "carts", "orders", "paid_orders", *MONEY)),
+        "earned_fen": figures.counts["earned_fen"],
+        **figures.pick(("cost_fen", "allocated_cost_fen")),
+        **(figures.pick(net_of(model) for model in asked.models) if len(asked.models) > 1 else {}),
+        "conversion": _conversion(figures.counts["paid_journeys"], figures.counts["journeys"]),
+    } | _untold(asked, ("visitors",))
+
+
+def _untold(asked: Asked, of_bindings: Sequence[str] = ()) -> dict[str, None]:
+    """Return the figures that a narrowed report cannot tell apart: they are of everything, or nobody kept them so."""
+    names = []
+    if asked.narrowed.is_any:
+        names += ["cost_fen", "allocated_cost_fen"]
+    if asked.narrowed.is_any and of_bindings:
+        names.append("earned_fen")
+    if asked.narrowed.by_binding:
+        names += of_bindings
+    if asked.narrowed.products is not None:
+        names.append("carts")
+    return dict.fromkeys(names)
 
 
 def _conversion(paid: int, journeys: int) -> dict[str, float | int | None]:
@@ -207,7 +173,7 @@ def _conversion(paid: int, journeys: int) -> dict[str, float | int | None]:
     return {"rate": paid / journeys if journeys else None, "low": low, "high": high, "journeys": journeys, "paid": paid}
 
 
-def _others(others: dict[tuple[str, str], _Figures], outcome: Outcome, names: Iterable[str]) -> list[dict[str, Any]]:
+def _others(others: dict[tuple[str, str], Figures], outcome: Outcome, names: Iterable[str]) -> list[dict[str, Any]]:
     return [
         {"reason": reason, **figures.pick(names)}
         for (kind, reason), figures in sorted(others.items(), key=lambda item: item[0][1])

@@ -105,17 +105,18 @@ class KeptOutDay(database.Base):
 
 
 class OrderDay(database.Base):
-    """The carts and orders of a day at a placement, or without one by outcome and reason."""
+    """The carts and orders of a day at a placement, by the binding of their scan; without one by outcome and reason."""
 
     __tablename__ = "order_days"
     __table_args__ = (
-        UniqueConstraint("day", "placement_id", "outcome", "reason", postgresql_nulls_not_distinct=True),
+        UniqueConstraint("day", "placement_id", "binding_id", "outcome", "reason", postgresql_nulls_not_distinct=True),
         CheckConstraint("(placement_id IS NULL) = (outcome <> '')", name="placed_or_not"),
     )
 
     id: Mapped[database.Id]
     day: Mapped[date]
     placement_id: Mapped[int | None] = mapped_column(ForeignKey("placements.id"))
+    binding_id: Mapped[int | None] = mapped_column(ForeignKey("code_bindings.id"))
     outcome: Mapped[str]
     reason: Mapped[str]
     carts: Mapped[int] = mapped_column(BigInteger)
@@ -130,7 +131,9 @@ class CreditDay(database.Base):
 
     __tablename__ = "credit_days"
     __table_args__ = (
-        UniqueConstraint("model", "day", "placement_id", "outcome", "reason", postgresql_nulls_not_distinct=True),
+        UniqueConstraint(
+            "model", "day", "placement_id", "binding_id", "outcome", "reason", postgresql_nulls_not_distinct=True
+        ),
         CheckConstraint("(placement_id IS NULL) = (outcome <> '')", name="placed_or_not"),
     )
 
@@ -138,6 +141,7 @@ class CreditDay(database.Base):
     model: Mapped[Model]
     day: Mapped[date]
     placement_id: Mapped[int | None] = mapped_column(ForeignKey("placements.id"))
+    binding_id: Mapped[int | None] = mapped_column(ForeignKey("code_bindings.id"))
     outcome: Mapped[str]
     reason: Mapped[str]
     cohort_gross_fen: Mapped[database.Fen]
@@ -157,3 +161,15 @@ class TotalDay(database.Base):
     cash_freight_refunded_fen: Mapped[database.Fen]
     undecided_orders: Mapped[int] = mapped_column(BigInteger)
     undecided_fen: Mapped[database.Fen]
+
+
+class PathDay(database.Base):
+    """How many paid orders of a day came by one way: `path` is the ids of its placements, oldest first, with dots."""
+
+    __tablename__ = "path_days"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    orders: Mapped[int] = mapped_column(BigInteger)
+    journeys: Mapped[int] = mapped_column(BigInteger)
+    paid_fen: Mapped[database.Fen]

@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 # Beyond this many it is cheaper to count whole days again than visitor by visitor.
 MARKS_AT_ONCE = 5_000
 # What tells a rollup's rows apart, and what they say.
-SCANS, VISITORS, KEPT_OUT, SCAN_HOURS, ORDERS, CREDITS, TOTALS, SALE_HOURS = TABLES = (
+SCANS, VISITORS, KEPT_OUT, SCAN_HOURS, ORDERS, CREDITS, TOTALS, SALE_HOURS, PATHS = TABLES = (
     "scan_days",
     "visitor_days",
     "kept_out_days",
@@ -38,16 +38,18 @@ SCANS, VISITORS, KEPT_OUT, SCAN_HOURS, ORDERS, CREDITS, TOTALS, SALE_HOURS = TAB
     "credit_days",
     "total_days",
     "sale_hours",
+    "path_days",
 )
 KEYS = {
     SCANS: ("day", "placement_id", "binding_id"),
     VISITORS: ("day", "level", "placement_id"),
     KEPT_OUT: ("day", "reason"),
-    ORDERS: ("day", "placement_id", "outcome", "reason"),
-    CREDITS: ("model", "day", "placement_id", "outcome", "reason"),
+    ORDERS: ("day", "placement_id", "binding_id", "outcome", "reason"),
+    CREDITS: ("model", "day", "placement_id", "binding_id", "outcome", "reason"),
     TOTALS: ("day",),
     SCAN_HOURS: ("day", "hour", "placement_id"),
     SALE_HOURS: ("day", "hour", "placement_id"),
+    PATHS: ("day", "path"),
 }
 FIGURES = {
     SCANS: ("scans", "album_scans", "journeys"),
@@ -64,8 +66,9 @@ FIGURES = {
     ),
     SCAN_HOURS: ("scans", "journeys"),
     SALE_HOURS: ("paid_orders", "paid_journeys", "gross_fen", "refunded_fen"),
+    PATHS: ("orders", "journeys", "paid_fen"),
 }
-_OF_SCANS, _OF_ORDERS = (SCANS, VISITORS, KEPT_OUT, SCAN_HOURS), (ORDERS, CREDITS, TOTALS, SALE_HOURS)
+_OF_SCANS, _OF_ORDERS = (SCANS, VISITORS, KEPT_OUT, SCAN_HOURS), (ORDERS, CREDITS, TOTALS, SALE_HOURS, PATHS)
 Rows = dict[str, dict[tuple[Any, ...], tuple[int, ...]]]
 
 
@@ -172,6 +175,7 @@ _ALL_DAYS = """
     SELECT day FROM scan_days UNION SELECT day FROM visitor_days UNION SELECT day FROM kept_out_days
     UNION SELECT day FROM scan_hours UNION SELECT day FROM sale_hours
     UNION SELECT day FROM order_days UNION SELECT day FROM credit_days UNION SELECT day FROM total_days
+    UNION SELECT day FROM path_days
     UNION SELECT shanghai_day(occurred_at) FROM touches
     UNION SELECT shanghai_day(reached_at) FROM journey_stages
     UNION SELECT shanghai_day(unnest(ARRAY[placed_at, paid_at])) FROM conversions
@@ -287,7 +291,12 @@ def _count_orders(session: Session, day: date) -> Rows:
 
 def order_rows(earned: earnings.Earned) -> Rows:
     """Return what was counted as the rollups' own rows, by table and key."""
-    counted = ((ORDERS, earned.orders), (CREDITS, earned.credits), (TOTALS, earned.totals))
+    counted = (
+        (ORDERS, earned.orders),
+        (CREDITS, earned.credits),
+        (TOTALS, earned.totals),
+        (PATHS, earned.paths),
+    )
     return {table: _named(table, rows) for table, rows in counted}
 
 
@@ -324,7 +333,11 @@ def _insert(session: Session, table: str, rows: dict[tuple[Any, ...], tuple[int,
     )
 
 
-_TYPES = {"day": "date", "hour": "smallint", "level": "text", "reason": "text", "outcome": "text", "model": "text"}
+_TYPES = {
+    "day": "date",
+    "hour": "smallint",
+    **dict.fromkeys(("level", "reason", "outcome", "model", "path"), "text"),
+}
 
 
 def _compare(session: Session, day: date, known: Unrolled) -> list[Drift]:

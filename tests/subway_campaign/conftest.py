@@ -42,8 +42,11 @@ class World:
         person: UUID | None = None,
         freight_fen: int = 0,
         by_staff: bool = False,
+        products: tuple[str, ...] = (),
     ) -> None:
+        """Place an order of one line for each of `fens`, of `products` in turn (or all tea), and pay."""
         fens = fens or (9_900,)
+        sold = products or ("tea",)
         with database.transaction() as session:
             conversions.placed(
                 session,
@@ -51,7 +54,7 @@ class World:
                 visitor=visitor,
                 person=person,
                 placed_at=at,
-                lines=[conversions.Line(no, "tea", fen) for no, fen in enumerate(fens, start=1)],
+                lines=[conversions.Line(no + 1, sold[no % len(sold)], fen) for no, fen in enumerate(fens)],
                 freight_fen=freight_fen,
                 by_staff=by_staff,
             )

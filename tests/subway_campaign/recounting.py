@@ -106,3 +106,32 @@ def recount_hours(first: date, last: date) -> dict[tuple[str, int], dict[str, in
     return {
         cell: figures for cell, all_figures in found.items() if (figures := {k: n for k, n in all_figures.items() if n})
     }
+
+
+def narrowed(first: date, last: date, *, campaign: str = "", product: str = "") -> dict[str | None, dict[str, int]]:
+    """Count the orders and money of a campaign's codes or of one product by placement; None is what no row may hold."""
+    found: dict[str | None, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    since, until = (f"'{day}'::timestamp AT TIME ZONE 'Asia/Shanghai'" for day in (first, last))
+    meant = f"(g.number = '{campaign}' OR '{campaign}' = '')"
+    drive = """
+        LEFT JOIN touches t ON t.id = {touch} LEFT JOIN code_bindings b ON b.id = t.binding_id
+        LEFT JOIN campaigns g ON g.id = b.campaign_id
+    """
+    for number, fen, back in rows(f"""
+        SELECT CASE WHEN {meant} THEN p.number END, k.fen, k.entry = 'refund'
+        FROM credits k JOIN attribution_decisions d ON d.id = k.decision_id
+        JOIN conversion_lines l ON l.conversion_id = d.conversion_id AND l.line_no = k.line_no
+        LEFT JOIN placements p ON p.id = k.placement_id {drive.format(touch="k.touch_id")}
+        WHERE k.model = 'last' AND (l.product = '{product}' OR '{product}' = '')
+          AND k.cohort_at >= {since} AND k.cohort_at < {until}
+    """):
+        found[number]["refunded_fen" if back else "gross_fen"] += -fen if back else fen
+    for name, at in (("orders", "placed_at"), ("paid_orders", "paid_at")):
+        for number, count in rows(f"""
+            SELECT CASE WHEN {meant} THEN p.number END, count(DISTINCT c.id)
+            FROM conversions c JOIN conversion_lines l ON l.conversion_id = c.id
+            LEFT JOIN placements p ON p.id = c.placement_id {drive.format(touch="c.touch_id")}
+            WHERE c.{at} >= {since} AND c.{at} < {until} AND (l.product = '{product}' OR '{product}' = '') GROUP BY 1
+        """):
+            found[number][name] += count
+    return {number: {name: n for name, n in figures.items() if n} for number, figures in found.items()}

@@ -1,0 +1,110 @@
+"""What single products earned: orders and money of some goods only, from the ledger.
+
+Invariant: lines are found by their product's index and credits by their decision, so that what is read grows with what
+was sold of the goods, not with the log; over all goods it says what the rollups say.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from subway_campaign.candidates import HORIZON
+from subway_campaign.lifecycle import Model, View
+
+
+@dataclass(frozen=True)
+class Sold:
+    """Rows without days, otherwise as the rollups have them: `orders` and `credits` by binding, and undecided ones."""
+
+    orders: Sequence[Row[Any]]
+    credits: Sequence[Row[Any]]
+    undecided: tuple[int, int]
+
+
+_SOLD = """
+    WITH span AS (
+        SELECT cast(cast(:from_day AS date) AS timestamp) AT TIME ZONE 'Asia/Shanghai' AS since,
+               cast(cast(:to_day AS date) AS timestamp) AT TIME ZONE 'Asia/Shanghai' AS until
+    ), sold AS MATERIALIZED (
+        SELECT c.id, l.line_no, l.paid_fen, c.placed_at, c.paid_at, c.journey, c.touch_id, c.placement_id,
+               CASE WHEN c.placement_id IS NULL THEN c.outcome ELSE '' END AS outcome,
+               CASE WHEN c.placement_id IS NULL THEN c.reason ELSE '' END AS reason
+        FROM conversion_lines l JOIN conversions c ON c.id = l.conversion_id
+        WHERE l.product = ANY(cast(:products AS text[]))
+    ), carriers AS (
+        SELECT DISTINCT id, placed_at, paid_at, journey, touch_id, placement_id, outcome, reason FROM sold
+    )
+"""
+_ORDERS = text(
+    _SOLD
+    + """
+    SELECT placement_id, binding_id, outcome, reason, cast(sum(orders) AS bigint) AS orders,
+           cast(sum(paid_orders) AS bigint) AS paid_orders, cast(sum(paid_journeys) AS bigint) AS paid_journeys
+    FROM (
+        SELECT s.placement_id, t.binding_id, s.outcome, s.reason,
+               cast(s.placed_at >= since AND s.placed_at < until AS int) AS orders,
+               cast(s.paid_at >= since AND s.paid_at < until AS int) AS paid_orders, 0 AS paid_journeys
+        FROM span CROSS JOIN carriers s
+        LEFT JOIN touches t ON t.id = s.touch_id
+            AND t.occurred_at >= s.placed_at - :horizon AND t.occurred_at <= s.placed_at
+        WHERE s.placed_at >= since AND s.placed_at < until OR s.paid_at >= since AND s.paid_at < until
+        UNION ALL
+        SELECT t.placement_id, t.binding_id, '', '', 0, 0, count(DISTINCT s.journey)
+        FROM span CROSS JOIN carriers s
+        JOIN touches t ON t.id = s.journey AND t.occurred_at >= since AND t.occurred_at < until
+        WHERE s.placed_at >= since AND s.placed_at < until + :horizon AND s.paid_at IS NOT NULL
+          AND t.placement_id IS NOT NULL
+        GROUP BY t.placement_id, t.binding_id
+    ) parts
+    GROUP BY placement_id, binding_id, outcome, reason
+"""
+)
+_CREDITS = {
+    view: text(
+        _SOLD
+        + f"""
+    SELECT k.model, k.placement_id, w.binding_id,
+           CASE WHEN k.placement_id IS NULL THEN d.outcome ELSE '' END AS outcome,
+           CASE WHEN k.placement_id IS NULL THEN d.reason ELSE '' END AS reason,
+           cast(coalesce(sum(k.fen) FILTER (WHERE k.entry <> 'refund'), 0) AS bigint) AS gross_fen,
+           cast(coalesce(-sum(k.fen) FILTER (WHERE k.entry = 'refund'), 0) AS bigint) AS refunded_fen
+    FROM span CROSS JOIN sold s
+    JOIN attribution_decisions d ON d.conversion_id = s.id
+    JOIN credits k ON k.decision_id = d.id AND k.model = ANY(cast(:models AS text[])) AND k.line_no = s.line_no
+        AND k.{at} >= since AND k.{at} < until
+    LEFT JOIN attribution_weights w ON w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id
+    WHERE {{bound}}
+    GROUP BY 1, 2, 3, 4, 5
+    """.format(bound="s.paid_at >= since AND s.paid_at < until" if view is View.COHORT else "s.paid_at < until")
+    )
+    for view, at in {View.COHORT: "cohort_at", View.CASH: "occurred_at"}.items()
+}
+_UNDECIDED = text(
+    _SOLD
+    + """
+    SELECT count(DISTINCT s.id), cast(coalesce(sum(s.paid_fen), 0) AS bigint)
+    FROM span CROSS JOIN sold s
+    WHERE s.paid_at >= since AND s.paid_at < until
+      AND NOT EXISTS (SELECT FROM attribution_decisions d WHERE d.conversion_id = s.id)
+    """
+)
+
+
+def of(
+    session: Session, *, products: Sequence[str], from_day: date, to_day: date, models: Iterable[Model], view: View
+) -> Sold:
+    """Return what `products` (slugs) earned in the Shanghai days from `from_day` up to, not including, `to_day`.
+
+    An order counts once however many of the products it has.
+    """
+    asked = {"products": list(products), "from_day": from_day, "to_day": to_day}
+    counted, fen = session.execute(_UNDECIDED, asked).one()
+    return Sold(
+        session.execute(_ORDERS, asked | {"horizon": HORIZON}).all(),
+        session.execute(_CREDITS[view], asked | {"models": [model.value for model in models]}).all(),
+        (counted, fen),
+    )

@@ -1,0 +1,76 @@
+"""What a report can be narrowed to besides its days and its branch of the tree: campaign, creative, goods.
+
+Invariant: reads only. A campaign or creative narrows what happened at codes that hung for it; goods narrow orders and
+their money, and never scans, for nobody scans a product.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from subway_campaign import errors
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """Numbers of a campaign and a creative, slugs of products; None is all of them."""
+
+    campaign: str | None = None
+    creative: str | None = None
+    products: tuple[str, ...] | None = None
+
+    @property
+    def by_binding(self) -> bool:
+        """Whether only some codes' scans are meant."""
+        return self.campaign is not None or self.creative is not None
+
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is left out at all."""
+        return self.by_binding or self.products is not None
+
+
+ALL = Narrowing()
+
+
+def bindings(session: Session, narrowing: Narrowing) -> frozenset[int] | None:
+    """Return the ids of the bindings that are meant, None for all. Raises `UnknownCampaign`, for a creative too."""
+    if not narrowing.by_binding:
+        return None
+    asked = {"campaign": narrowing.campaign, "creative": narrowing.creative}
+    known = session.execute(
+        text("""
+            SELECT cast(:campaign AS text) IS NULL OR EXISTS (SELECT FROM campaigns WHERE number = :campaign),
+                   cast(:creative AS text) IS NULL OR EXISTS (SELECT FROM creatives WHERE number = :creative)
+        """),
+        asked,
+    ).one()
+    if not all(known):
+        raise errors.UnknownCampaign(campaign=narrowing.campaign, creative=narrowing.creative)
+    found = session.scalars(
+        text("""
+            SELECT b.id FROM code_bindings b
+            JOIN campaigns g ON g.id = b.campaign_id LEFT JOIN creatives r ON r.id = b.creative_id
+            WHERE (cast(:campaign AS text) IS NULL OR g.number = :campaign)
+              AND (cast(:creative AS text) IS NULL OR r.number = :creative)
+        """),
+        asked,
+    )
+    return frozenset(found)
+
+
+def choices(session: Session) -> dict[str, list[dict[str, Any]]]:
+    """Return the `campaigns` and `creatives` that a report can be narrowed to, each with number and name."""
+    campaigns = session.execute(text("SELECT number, name FROM campaigns ORDER BY id DESC"))
+    creatives = session.execute(
+        text("""
+            SELECT r.number, r.name, g.number AS campaign FROM creatives r JOIN campaigns g ON g.id = r.campaign_id
+            ORDER BY g.id DESC, r.number
+        """)
+    )
+    return {
+        "campaigns": [row._asdict() for row in campaigns],
+        "creatives": [row._asdict() for row in creatives],
+    }

@@ -1,0 +1,109 @@
+"""The ways by which paid orders came, from placement to placement, told as counts and never as one person's.
+
+Invariant: a way that fewer than `LEAST` journeys took is folded into 其他, and so is the next one while 其他 itself has
+fewer, so that no subtraction from the sum tells of anybody; folding loses no order and no fen.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from subway_campaign import counting, earnings, errors, rollups
+from subway_campaign.lifecycle import Level, Model
+
+LEAST = 5
+Counts = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way, oldest placement first, with how many orders and journeys took it and what they paid, in fen.
+
+    Without nodes it is 其他: all that are too few to be told.
+    """
+
+    nodes: tuple[str, ...]
+    orders: int
+    journeys: int
+    paid_fen: int
+
+
+@dataclass(frozen=True)
+class Ways:
+    """The ways of a period, most orders first, with 其他 last; the names of their nodes; and how many had one place.
+
+    `single_orders` of `orders` and `single_fen` of `paid_fen` came by one placement alone: on those no two models
+    differ, whatever they are.
+    """
+
+    ways: Sequence[Way]
+    names: Mapping[str, str]
+    folded: int
+    orders: int
+    paid_fen: int
+    single_orders: int
+    single_fen: int
+
+
+_STORED = text("""
+    SELECT path, cast(sum(orders) AS bigint), cast(sum(journeys) AS bigint), cast(sum(paid_fen) AS bigint)
+    FROM path_days WHERE day >= :from_day AND day < :to_day AND day <> ALL(cast(:but AS date[])) GROUP BY path
+""")
+_NODES = text(counting.TREE + "SELECT tree.id, n.number, n.name FROM tree JOIN placements n ON n.id = tree.node")
+
+
+def of_period(session: Session, *, from_day: date, to_day: date, level: Level = Level.LINE) -> Ways:
+    """Return the ways of the orders paid in the Shanghai days from `from_day` up to, not including, `to_day`.
+
+    Nodes are those of `level`, or what hangs above it; neighbours at one node are one step. Must be the first thing in
+    its transaction, or follow a report. Raises `ImpossiblePeriod`.
+    """
+    if to_day <= from_day:
+        raise errors.ImpossiblePeriod
+    rollups.one_snapshot(session)
+    known = rollups.unrolled(session)
+    asked = {"from_day": from_day, "to_day": to_day, "but": list(known.order_days)}
+    counted = [(row[0], (row[1], row[2], row[3])) for row in session.execute(_STORED, asked)]
+    fresh = [day for day in sorted(known.order_days) if from_day <= day < to_day]
+    earned = earnings.of(session, days=fresh, models=[Model.LAST])
+    counted += [(row.path, (row.orders, row.journeys, row.paid_fen)) for row in earned.paths]
+    nodes = session.execute(_NODES, {"levels": [level.value], "all_levels": counting.LEVELS}).all()
+    numbers = {str(row.id): row.number for row in nodes}
+    single = [counts for path, counts in counted if len(set(path.split("."))) == 1]
+    taken: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for path, counts in counted:
+        way = tuple(node for node, _ in groupby(numbers[placement] for placement in path.split(".")))
+        taken[way][:] = [had + more for had, more in zip(taken[way], counts, strict=True)]
+    ways, folded = fold({way: (counts[0], counts[1], counts[2]) for way, counts in taken.items()})
+    named = {node for way in ways for node in way.nodes}
+    return Ways(
+        ways=ways,
+        names={row.number: row.name for row in nodes if row.number in named},
+        folded=folded,
+        orders=sum(counts[0] for _, counts in counted),
+        paid_fen=sum(counts[2] for _, counts in counted),
+        single_orders=sum(counts[0] for counts in single),
+        single_fen=sum(counts[2] for counts in single),
+    )
+
+
+def fold(taken: Mapping[tuple[str, ...], Counts], *, least: int = LEAST) -> tuple[list[Way], int]:
+    """Return the ways that may be told, most orders first, with 其他 last if there is any; and how many it holds."""
+    ways = sorted((Way(nodes, *counts) for nodes, counts in taken.items()), key=lambda way: (-way.orders, way.nodes))
+    told = [way for way in ways if way.journeys >= least]
+    others = [way for way in ways if way.journeys < least]
+    while told and others and sum(way.journeys for way in others) < least:
+        others.append(told.pop())
+    return [*told, *_together(others)], len(others)
+
+
+def _together(others: Iterable[Way]) -> list[Way]:
+    held = list(others)
+    if not held:
+        return []
+    return [Way((), *(sum(getattr(way, name) for way in held) for name in ("orders", "journeys", "paid_fen")))]
