@@ -54,8 +54,18 @@ class Print:
     body: bytes
 
 
-def develop(upload: bytes) -> list[Print]:
-    """Return the picture in `upload` in three sizes and three formats, the largest first; never larger than it came.
+@dataclass(frozen=True)
+class Developed:
+    """A picture's files, the largest first, and what the QR codes in it say when that was asked for."""
+
+    prints: list[Print]
+    texts: list[str]
+
+
+def develop(upload: bytes, *, is_read: bool = False) -> Developed:
+    """Return the picture in `upload` in three sizes and three formats, never larger than it came.
+
+    `is_read` has its QR codes read, too.
 
     Raises `Refused`: `empty`, `too_large`, `not_a_picture`, `polyglot`, `animated`, `too_many_pixels`, `too_small`,
     `broken`, `too_heavy`.
@@ -63,8 +73,8 @@ def develop(upload: bytes) -> list[Print]:
     inspect(upload)
     with _turn:
         try:
-            done = subprocess.run(
-                [sys.executable, "-m", "config.darkroom"],
+            done = subprocess.run(  # noqa: S603 - this very module, by the interpreter that runs us
+                [sys.executable, "-m", "config.darkroom", *(["read"] if is_read else [])],
                 cwd=_ROOT,
                 input=upload,
                 capture_output=True,
@@ -81,7 +91,7 @@ def develop(upload: bytes) -> list[Print]:
     said = json.loads(head)
     if "refused" in said:
         raise Refused(said["refused"])
-    return list(_cut(said["prints"], bodies))
+    return Developed(list(_cut(said["prints"], bodies)), said["texts"])
 
 
 def inspect(upload: bytes) -> str:
@@ -101,7 +111,7 @@ def inspect(upload: bytes) -> str:
     return format_
 
 
-def draw(upload: bytes) -> list[Print]:
+def draw(upload: bytes, *, is_read: bool = False) -> Developed:
     """Do what `develop` does, in this process. Imports what a web process must not carry."""
     from PIL import Image
 
@@ -127,7 +137,7 @@ def draw(upload: bytes) -> list[Print]:
         raise Refused("too_heavy") from fault
     except Exception as fault:
         raise Refused("broken") from fault
-    return list(_prints(upright))
+    return Developed(list(_prints(upright)), _texts(upright) if is_read else [])
 
 
 def _upright(picture: Any, format_: str) -> Any:
@@ -170,6 +180,14 @@ def _prints(upright: Any) -> Iterator[Print]:
             yield Print(size, suffix, copy.width, copy.height, out.getvalue())
 
 
+def _texts(upright: Any) -> list[str]:
+    """Return what the QR codes in a picture say, each once."""
+    import zxingcpp
+
+    found = zxingcpp.read_barcodes(upright, formats=zxingcpp.BarcodeFormat.QRCode)
+    return sorted({one.text for one in found})
+
+
 def _behind_png(upload: bytes) -> bool:
     """Tell whether a PNG has anything behind its end; one without an end is broken, which decoding finds."""
     at = 8
@@ -196,16 +214,16 @@ def _main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     out = sys.stdout.buffer
     try:
-        prints = draw(sys.stdin.buffer.read())
+        made = draw(sys.stdin.buffer.read(), is_read="read" in sys.argv)
     except Refused as refused:
         out.write(json.dumps({"refused": refused.reason}).encode() + b"\n")
         return
     said = [
         {"size": one.size, "suffix": one.suffix, "width": one.width, "height": one.height, "bytes": len(one.body)}
-        for one in prints
+        for one in made.prints
     ]
-    out.write(json.dumps({"prints": said}).encode() + b"\n")
-    for one in prints:
+    out.write(json.dumps({"prints": said, "texts": made.texts}).encode() + b"\n")
+    for one in made.prints:
         out.write(one.body)
 
 

@@ -77,11 +77,27 @@ def take_in(upload: bytes, *, is_public: bool, now: datetime) -> PictureView:
 
     Opens its own transaction. Raises `PictureRefused`, `StorageAway`.
     """
+    return _keep(_develop(upload, is_read=False).prints, is_public=is_public, now=now)
+
+
+def take_in_and_read(upload: bytes, *, now: datetime) -> tuple[PictureView, list[str]]:
+    """Do the same with a private picture, and also return what the QR codes in it say.
+
+    Opens its own transaction. Raises `PictureRefused`, `StorageAway`.
+    """
+    made = _develop(upload, is_read=True)
+    return _keep(made.prints, is_public=False, now=now), made.texts
+
+
+def _develop(upload: bytes, *, is_read: bool) -> darkroom.Developed:
     database.refuse_transaction()
     try:
-        prints = darkroom.develop(upload)
+        return darkroom.develop(upload, is_read=is_read)
     except darkroom.Refused as refused:
         raise PictureRefused(REASONS[refused.reason], reason=refused.reason) from refused
+
+
+def _keep(prints: list[darkroom.Print], *, is_public: bool, now: datetime) -> PictureView:
     number = f"PIC{secrets.token_hex(8).upper()}"
     named = {
         f"{one.size}.{one.suffix}": storage.name_of(one.body, owner=number, suffix=one.suffix, is_public=is_public)

@@ -62,8 +62,10 @@ def bind(
     valid_from: datetime,
     valid_until: datetime | None = None,
     creative: str | None = None,
-) -> None:
+) -> int:
     """Hang `code` at `placement` for a half-open time, leading to `landing` (which the shop has checked).
+
+    Returns the binding's id, which never leaves the campaign.
 
     Raises `UnknownCode` (also for a retired one), `UnknownPlacement`, `UnknownCampaign`, `ImpossiblePeriod`, and
     `BindingOverlaps` when the code hangs somewhere else during part of that time.
@@ -89,11 +91,12 @@ def bind(
         raise errors.UnknownCampaign(campaign=campaign)
     try:
         with session.begin_nested():
-            session.execute(
+            binding: int = session.execute(
                 text("""
                     INSERT INTO code_bindings (code_id, placement_id, campaign_id, creative_id,
                                                landing_kind, landing_slug, valid_from, valid_until)
                     VALUES (:code, :placement, :campaign, :creative, :kind, :slug, :valid_from, :valid_until)
+                    RETURNING id
                 """),
                 {
                     **dict(zip(("code", "placement", "campaign", "creative"), ids, strict=True)),
@@ -102,9 +105,10 @@ def bind(
                     "valid_from": valid_from,
                     "valid_until": valid_until,
                 },
-            )
+            ).scalar_one()
     except IntegrityError as overlap:
         raise errors.BindingOverlaps(code=code) from overlap
+    return binding
 
 
 def take_down(session: Session, *, code: str, at: datetime) -> None:

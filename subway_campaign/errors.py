@@ -59,6 +59,83 @@ class ImpossiblePeriod(errors.Invalid):
     message = "结束时间必须晚于开始时间"
 
 
+class NotHanging(errors.Conflict):
+    """The code hangs nowhere just now; `details` say who took it down and when."""
+
+    code = "campaign.not_hanging"
+    message = "这个码现在没有挂在任何点位"
+
+
+class AlreadyHanging(errors.Conflict):
+    """The code hangs at a placement already; it is taken down there first."""
+
+    code = "campaign.already_hanging"
+    message = "这个码已经挂在点位上，请先拆下"
+
+
+class NoPlan(errors.Conflict):
+    """Nobody said what this code leads to, nor where it is to hang."""
+
+    code = "campaign.no_plan"
+    message = "后台还没有安排这个码挂在哪里，请联系投放人员"
+
+
+class PlannedElsewhere(errors.Conflict):
+    """The code is planned for another placement; `details.placement` says which."""
+
+    code = "campaign.planned_elsewhere"
+    message = "这个码安排在另一个点位"
+
+
+class ScanReused(errors.Conflict):
+    """The key of a confirming scan was used for another one."""
+
+    code = "campaign.scan_reused"
+    message = "这个表单已经用过，请重新扫码"
+
+
+class UnknownScan(errors.NotFound):
+    """There is no such confirming scan."""
+
+    code = "campaign.unknown_scan"
+    message = "没有这条现场记录"
+
+
+class UnknownCreative(errors.NotFound):
+    """There is no such artwork."""
+
+    code = "campaign.unknown_creative"
+    message = "没有这个素材"
+
+
+class CreativeTaken(errors.Conflict):
+    """There is an artwork with this number."""
+
+    code = "campaign.creative_taken"
+    message = "素材编号重复"
+
+
+class CreativeNotValid(errors.Conflict):
+    """The artwork may not hang at this time; `details` say when it may."""
+
+    code = "campaign.creative_not_valid"
+    message = "这个素材不在有效期内"
+
+
+class UnknownAlert(errors.NotFound):
+    """There is no such alert."""
+
+    code = "campaign.unknown_alert"
+    message = "没有这条告警"
+
+
+class AlertClosed(errors.Conflict):
+    """Somebody closed this alert before."""
+
+    code = "campaign.alert_closed"
+    message = "这条告警已经办结"
+
+
 class UnknownPack(errors.NotFound):
     """There is no such pack."""
 

@@ -30,14 +30,18 @@ class Campaign(database.Base):
 
 
 class Creative(database.Base):
-    """One artwork of a campaign."""
+    """One artwork of a campaign, the number of its picture, and the time in which it may hang (half-open)."""
 
     __tablename__ = "creatives"
+    __table_args__ = (CheckConstraint("valid_until > valid_from", name="period"),)
 
     id: Mapped[database.Id]
     campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id"))
     number: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
+    picture: Mapped[str | None]
+    valid_from: Mapped[datetime | None]
+    valid_until: Mapped[datetime | None]
 
 
 class Placement(database.Base):

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+import segno
 from PIL import Image, ImageDraw
 
 from config import darkroom
@@ -52,7 +53,7 @@ def refusal(upload: bytes) -> str:
 
 
 def test_a_photo_becomes_three_sizes_of_three_kinds_in_a_process_of_its_own() -> None:
-    prints = darkroom.develop(saved(scene(2000, 1500)))
+    prints = darkroom.develop(saved(scene(2000, 1500))).prints
     assert [(one.size, one.suffix, one.width, one.height) for one in prints] == [
         (size, suffix, size, size * 3 // 4) for size in darkroom.SIZES for suffix in ("avif", "webp", "jpg")
     ]
@@ -64,7 +65,7 @@ def test_a_photo_becomes_three_sizes_of_three_kinds_in_a_process_of_its_own() ->
 def test_nothing_but_pixels_survives_and_they_stand_upright() -> None:
     with Image.open(io.BytesIO(photo())) as came:
         assert came.getexif().get_ifd(0x8825)[2] == HERE[2]
-    prints = darkroom.draw(photo())
+    prints = darkroom.draw(photo()).prints
     assert len(prints) == 9
     for one in prints:
         with Image.open(io.BytesIO(one.body)) as made:
@@ -80,13 +81,13 @@ def test_nothing_but_pixels_survives_and_they_stand_upright() -> None:
 
 
 def test_a_small_picture_is_not_made_larger() -> None:
-    assert {(one.width, one.height) for one in darkroom.draw(saved(scene(64, 48)))} == {(64, 48)}
+    assert {(one.width, one.height) for one in darkroom.draw(saved(scene(64, 48))).prints} == {(64, 48)}
 
 
 def test_transparency_lies_over_white() -> None:
     clear = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
     for upload in (saved(clear, "PNG"), saved(clear, "WEBP"), saved(clear.convert("P"), "PNG", transparency=0)):
-        with Image.open(io.BytesIO(darkroom.draw(upload)[-1].body)) as made:
+        with Image.open(io.BytesIO(darkroom.draw(upload).prints[-1].body)) as made:
             assert made.mode == "RGB"
             assert min(made.getpixel((32, 32))) > 250
 
@@ -95,7 +96,7 @@ def test_transparency_lies_over_white() -> None:
 def test_every_kind_of_pixel_becomes_rgb(mode: str) -> None:
     format_ = "JPEG" if mode in {"L", "CMYK"} else "PNG"
     picture = Image.new(mode, (64, 64)) if mode == "I;16" else scene(64, 64).convert(mode)
-    with Image.open(io.BytesIO(darkroom.draw(saved(picture, format_))[0].body)) as made:
+    with Image.open(io.BytesIO(darkroom.draw(saved(picture, format_)).prints[0].body)) as made:
         assert made.convert("RGB").size == (64, 64)
 
 
@@ -160,7 +161,7 @@ def test_a_hostile_file_is_refused_by_name_or_harmless(name: str) -> None:
     if reason:
         assert refusal(make()) == reason
     else:
-        for one in darkroom.draw(make()):
+        for one in darkroom.draw(make()).prints:
             assert max(one.width, one.height) <= darkroom.SIZES[0]
 
 
@@ -176,3 +177,16 @@ def test_the_child_says_why_it_refuses_and_its_death_is_a_refusal(monkeypatch: p
     monkeypatch.setattr(darkroom.sys, "executable", "/bin/false")
     with pytest.raises(Refused, match="too_heavy"):
         darkroom.develop(saved(scene()))
+
+
+def test_the_codes_in_a_photo_are_read_when_asked() -> None:
+    photo = Image.new("RGB", (1200, 900), "grey")
+    for text, at in (("HTTPS://HALL.EXAMPLE/S/7K3M9X2P", (80, 90)), ("HTTPS://HALL.EXAMPLE/S/0123456A", (700, 400))):
+        out = io.BytesIO()
+        segno.make_qr(text).save(out, kind="png", scale=9)
+        photo.paste(Image.open(out).convert("RGB").rotate(4, fillcolor="white"), at)
+    assert darkroom.draw(saved(photo, quality=70)).texts == []
+    assert darkroom.develop(saved(photo, quality=70), is_read=True).texts == [
+        "HTTPS://HALL.EXAMPLE/S/0123456A",
+        "HTTPS://HALL.EXAMPLE/S/7K3M9X2P",
+    ]
