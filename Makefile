@@ -33,8 +33,8 @@ console: $(VENV)/.run ## Fetch what the staff console's pictures are drawn with
 run: $(VENV)/.run console ## Run the whole shop on this desk and say which page to open
 	@$(BIN)/python -m config.desk
 
-simulate: $(VENV)/.run ## Send N commuters (N=200) through a running shop and compare the report with what happened
-	@$(BIN)/python -m emulator simulate --n $(N)
+simulate: $(VENV)/.run ## Send N commuters (N=200) through a running shop and compare the report; MONTH=1: a month of known causes
+	@$(BIN)/python -m $(if $(MONTH),tests.month,emulator simulate --n $(N))
 
 staff-code: $(VENV)/.run ## Print the one-time code of this desk's staff account
 	@$(BIN)/python -m config.desk staff code

@@ -101,6 +101,7 @@ class Browser:
         self.token: str | None = None
         self.csrf: str | None = None
         self.person = person
+        self.user_agent = user_agent
         # How often each path was asked for without an answer; the shop may have noted it all the same.
         self.unheard: Counter[str] = Counter()
         self._patience = patience
@@ -117,6 +118,13 @@ class Browser:
         """Open an address and follow where it leads."""
         headers = {"Accept": "text/html,application/xhtml+xml"} | ({"Referer": referer} if referer else {})
         return self._follow("GET", self._as_person(urljoin(self.base + "/", url)), headers=headers)
+
+    def glance(self, url: str) -> str:
+        """Open an address and turn away before its page is there; returns where it would have led."""
+        answer = self._send("GET", urljoin(self.base + "/", url), headers={"Accept": "text/html"})
+        if not answer.is_redirect:
+            raise GaveUp(f"{url} answered {answer.status_code} and leads nowhere")
+        return urljoin(self.base + "/", answer.headers["Location"])
 
     def submit(self, page: Page, form: Form, **changes: str) -> Page:
         """Send a form of a page with some fields changed, and follow where it leads."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from emulator import verdict
+from emulator import month, verdict
 from emulator.browser import Browser, GaveUp
 from emulator.riders import Ground, Rider, SoldOut, Trip
 from emulator.staff import Account, Spot, Staff, read_account
@@ -53,6 +53,18 @@ def simulate(arguments: list[str]) -> int:
 
 def _simulate(options: argparse.Namespace) -> int:
     account = None if options.token else _account(options)
+    if options.clock is not None:
+        if account is None:
+            raise GaveUp("a month outlives a token: name an account")
+        return month.simulate(
+            options.shop,
+            options.wechat,
+            account,
+            clock=options.clock,
+            riders=options.riders,
+            seed=options.seed,
+            patience=options.patience,
+        )
     staff = Staff(options.shop, account, options.token)
     staff.login()
     spots = staff.spots()
@@ -219,6 +231,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1, help="the same seed, the same stories (default %(default)s)")
     parser.add_argument("--workers", type=int, default=8, help="how many at a time (default %(default)s)")
     parser.add_argument("--patience", type=float, default=90, help="seconds to wait for the report (default 90)")
+    parser.add_argument("--clock", type=Path, help="play a month instead: the file by which the shop's clock is moved")
+    parser.add_argument("--riders", type=int, default=2, help="in a month: riders of each cause (default %(default)s)")
     parser.add_argument("--rough", action="store_true", help="let WeChat have a bad day meanwhile")
     parser.add_argument("--account", type=Path, default=data / "desk-account.json", help="the desk's staff account")
     parser.add_argument("--staff-username")

@@ -9,12 +9,14 @@ import re
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from emulator.browser import Browser, Form, GaveUp, Page
+from emulator.clock import BEIJING
 from emulator.staff import Spot
 
 IN_WECHAT = "Mozilla/5.0 (Linux; Android 12) AppleWebKit/537.36 Chrome/120 Mobile MicroMessenger/8.0.50 NetType/4G"
@@ -35,7 +37,9 @@ class SoldOut(Exception):
 class Purchase:
     """One order as its rider meant it: who should earn it, what it should cost, and what becomes of it.
 
-    `payments` are WeChat's numbers (prepay or transaction ids) by which its money is found in the emulator's books.
+    `payments` are WeChat's numbers (prepay or transaction ids) by which its money is found in the emulator's books;
+    `journey` is which adverts led to it, oldest first, and when (Unix seconds), where that matters. One that
+    `is_repeat` comes of a journey that has had goods in hand before.
     """
 
     number: str
@@ -47,18 +51,21 @@ class Purchase:
     freight_fen: int = 0
     refund_lines: dict[int, int] = field(default_factory=dict)
     refund_freight_fen: int = 0
+    journey: list[tuple[str, float]] = field(default_factory=list)
+    is_repeat: bool = False
 
 
 @dataclass
 class Trip:
     """What one commuter leaves behind: scans that count and that do not, purchases, and whatever went wrong.
 
-    `perhaps` counts, by the reason to keep them out, scans without an answer: the shop may have noted them or not.
+    A scan is a phone, a placement and a Shanghai day. `perhaps` counts, by the reason to keep them out, scans without
+    an answer: the shop may have noted them or not.
     """
 
     person: str
     story: str
-    scans: set[tuple[int, str]] = field(default_factory=set)
+    scans: set[tuple[int, str, date]] = field(default_factory=set)
     kept_out: list[str] = field(default_factory=list)
     perhaps: Counter[str] = field(default_factory=Counter)
     purchases: list[Purchase] = field(default_factory=list)
@@ -74,6 +81,7 @@ class Ground:
     spots: tuple[Spot, ...]
     seed: int
     run: str
+    now: Callable[[], float] = time.time
 
 
 class Rider:
@@ -106,7 +114,7 @@ class Rider:
     def scan(self, phone: Browser, spot: Spot) -> Page:
         """Scan a printed code with the camera and look at the page that it leads to."""
         page = self.follow(phone, spot, unheard_as="unconfirmed")
-        self._count(phone, spot)
+        self.note(phone, spot)
         return page
 
     def follow(self, phone: Browser, spot: Spot, *, unheard_as: str) -> Page:
@@ -158,21 +166,35 @@ class Rider:
                 return
         raise GaveUp(f"the mini-program's login is refused: {answer.body[:300]!r}")
 
-    def launch(self, phone: Browser, spot: Spot) -> dict[str, Any]:
-        """Open the mini-program by scanning a printed code, and report the touch; returns the shop's answer."""
-        now = datetime.now(UTC).isoformat()
+    def launch(
+        self,
+        phone: Browser,
+        spot: Spot,
+        *,
+        scene: int = CAMERA_SCENE,
+        ago: float = 0.0,
+        scanned: int | None = None,
+        visitor_token: str | None = None,
+        counts: bool = True,
+    ) -> dict[str, Any]:
+        """Open the mini-program with a printed code, and report the touch; returns the shop's answer.
+
+        The report is sent `ago` seconds after the scan, of which WeChat's second is `scanned`, if not the present one.
+        """
+        at = self.ground.now() - ago
         touch = {
             "id": str(uuid.uuid5(uuid.NAMESPACE_URL, self._key())),
-            "scene": CAMERA_SCENE,
+            "scene": scene,
             "query": {
                 "q": quote(f"{self.ground.shop}/s/{spot.code}", safe=""),
-                "scancode_time": int(time.time()),
+                "scancode_time": int(at) if scanned is None else scanned,
             },
-            "client_at": now,
-            "sent_at": now,
-        }
+            "client_at": datetime.fromtimestamp(at, UTC).isoformat(),
+            "sent_at": datetime.fromtimestamp(self.ground.now(), UTC).isoformat(),
+        } | ({"visitor_token": visitor_token} if visitor_token else {})
         answer: dict[str, Any] = phone.call("POST", f"{API}/touches", touch).json()
-        self._count(phone, spot)
+        if counts:
+            self._count(phone, spot, at=at)
         return answer
 
     def order_by_api(self, phone: Browser, *, product: str, placement: str | None, reason: str = "") -> Purchase:
@@ -226,9 +248,12 @@ class Rider:
             page = phone.open(mine[0]) if mine else orders
         raise GaveUp(f"ordering led to {page.status} {page.url}: {page.text}")
 
-    def _count(self, phone: Browser, spot: Spot) -> None:
-        """Note a scan; the same phone at the same code within half an hour is the same scan."""
-        self.trip.scans.add((self._phones.index(phone), spot.placement))
+    def note(self, phone: Browser, spot: Spot) -> None:
+        """Note a scan that was not seen through; the same phone at the same code within half an hour is the same."""
+        self._count(phone, spot, at=self.ground.now())
+
+    def _count(self, phone: Browser, spot: Spot, *, at: float) -> None:
+        self.trip.scans.add((self._phones.index(phone), spot.placement, datetime.fromtimestamp(at, BEIJING).date()))
 
     def _key(self) -> str:
         """Return a name for something that must happen once: new in every run, whatever the seed."""

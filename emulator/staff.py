@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -49,7 +50,10 @@ def read_account(path: Path) -> Account:
 class Staff:
     """A logged-in member of staff."""
 
-    def __init__(self, shop: str, account: Account | None, token: str | None = None) -> None:
+    def __init__(
+        self, shop: str, account: Account | None, token: str | None = None, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._now = now
         self._browser = Browser(shop)
         self._browser.token = token
         self._account = account
@@ -66,12 +70,12 @@ class Staff:
         for _ in range(3):
             body = {"username": self._account.username, "password": self._account.password}
             if self._account.totp_secret:
-                body["totp"] = one_time_code(self._account.totp_secret, time.time())
+                body["totp"] = one_time_code(self._account.totp_secret, self._now())
             answer = self._browser.call("POST", f"{API}/sessions", body, accept=(401, 403, 422))
             if answer.status < 300:
                 self._browser.token = answer.json()["token"]
                 return
-            time.sleep(TOTP_STEP_SECONDS - time.time() % TOTP_STEP_SECONDS + 0.5)
+            time.sleep(TOTP_STEP_SECONDS - self._now() % TOTP_STEP_SECONDS + 0.5)
         raise GaveUp(f"staff cannot log in: {answer.body.decode(errors='replace')[:300]}")
 
     def spots(self) -> list[Spot]:
@@ -113,9 +117,52 @@ class Staff:
         """Return an order as staff see it."""
         return dict(self._get(f"/orders/{number}"))
 
+    def login_again(self) -> None:
+        """Log in anew, for sessions do not last for days."""
+        if self._account is not None:
+            self._browser.token = None
+            self.login()
+
+    def attribution(self, number: str) -> dict[str, Any]:
+        """Return why an order was credited as it was."""
+        return dict(self._get(f"/orders/{number}/attribution"))
+
+    def code(self, code: str) -> dict[str, Any]:
+        """Return a code with everywhere it hung."""
+        return dict(self._get(f"/codes/{code}"))
+
+    def mint(self) -> str:
+        """Return a new code, which hangs nowhere."""
+        [minted] = self._browser.call("POST", f"{API}/codes", {"count": 1}).json()["items"]
+        return str(minted["code"])
+
+    def bind(self, code: str, body: dict[str, Any]) -> None:
+        """Hang a code at a placement for a time. Raises GaveUp."""
+        self._browser.call("POST", f"{API}/codes/{code}/bindings", body)
+
+    def mark(self, phone: Browser, label: str) -> None:
+        """Take somebody's phone, log in with it, and say that it is of the staff. Raises GaveUp."""
+        page = phone.open("/staff/login")
+        account = self._account
+        if account is None:
+            raise GaveUp("a phone is marked by somebody with a name and a password")
+        entries = {"username": account.username, "password": account.password}
+        for _ in range(3):
+            code = one_time_code(account.totp_secret, self._now()) if account.totp_secret else ""
+            page = phone.submit(page, page.form("/staff/login"), **entries, totp=code)
+            if page.path != "/staff/login":
+                break
+            time.sleep(TOTP_STEP_SECONDS - self._now() % TOTP_STEP_SECONDS + 0.5)
+        page = phone.open("/staff/phone")
+        phone.submit(page, page.form("/phone/mark"), label=label)
+
     def report(self, *, around: date) -> dict[str, Any]:
         """Return the placement report of the days around a day, so that midnight changes nothing."""
-        query = {"from": str(around - timedelta(days=1)), "to": str(around + timedelta(days=2)), "view": "cohort"}
+        return self.report_of(around - timedelta(days=1), around + timedelta(days=2))
+
+    def report_of(self, from_day: date, to_day: date, *, model: str = "last", view: str = "cohort") -> dict[str, Any]:
+        """Return the placement report of the days from `from_day` up to, not including, `to_day`."""
+        query = {"from": str(from_day), "to": str(to_day), "model": model, "view": view}
         return dict(self._get(f"/reports/placements?{urlencode(query)}"))
 
     def _get(self, path: str) -> Any:

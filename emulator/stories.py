@@ -42,7 +42,7 @@ def buys_in_the_mini_program(rider: Rider) -> None:
     spot = rider.spot()
     touched = rider.launch(phone, spot)
     rider.login(phone, visitor_token=touched["visitor_token"])
-    purchase = rider.order_by_api(phone, product=_product(phone, touched["landing"]), placement=spot.placement)
+    purchase = rider.order_by_api(phone, product=product_of(phone, touched["landing"]), placement=spot.placement)
     rider.tap(phone, rider.sheet(phone, purchase, "miniprogram"), "pay")
 
 
@@ -137,7 +137,7 @@ def _order_after_scan(rider: Rider, phone: Browser) -> tuple[Purchase, Page]:
     return rider.order(phone, page, placement=spot.placement)
 
 
-def _product(phone: Browser, landing: dict[str, str]) -> str:
+def product_of(phone: Browser, landing: dict[str, str]) -> str:
     """Return the product that a landing leads to: itself, or the first one of its hall that can be bought."""
     if landing["kind"] == "product":
         return landing["slug"]

@@ -5,7 +5,7 @@ Everything is compared as a difference between two reports, so that a shop that 
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +48,7 @@ def expect(trips: Iterable[Trip], books: Mapping[str, Any]) -> Expectation:
     paid = payments_by_number(books)
     expected = Expectation()
     for trip in trips:
-        for _, placement in trip.scans:
+        for _, placement, _ in trip.scans:
             expected.rows[placement]["scans"] += 1
             expected.rows[placement]["visitors"] += 1
         expected.perhaps += trip.perhaps
@@ -93,10 +93,11 @@ def unclaimed(trips: Iterable[Trip], before: Mapping[str, Any], books: Mapping[s
 
 
 def _expect_purchase(expected: Expectation, purchase: Purchase, payments: list[dict[str, Any]]) -> None:
-    figures = expected.rows[purchase.placement] if purchase.placement else expected.reasons[purchase.reason]
+    side = expected.kept_out if purchase.reason.startswith("excluded_") else expected.reasons
+    figures = expected.rows[purchase.placement] if purchase.placement else side[purchase.reason]
     figures["orders"] += 1
     # Whoever orders has had the goods in hand; what nobody earned belongs to no journey.
-    figures["carts"] += purchase.placement is not None
+    figures["carts"] += purchase.placement is not None and not purchase.is_repeat
     if not payments:
         return
     if len(payments) > 1:
@@ -184,9 +185,15 @@ def table(found: Expectation, names: Mapping[str, str], *, most: int) -> str:
         _line("nobody's", key, found.reasons[key]) for key in sorted(found.reasons) if any(found.reasons[key].values())
     ]
     lines.append(_line("total", "", found.total))
+    return aligned(lines, left=2)
+
+
+def aligned(lines: Sequence[tuple[str, ...]], *, left: int | None = None) -> str:
+    """Return lines of cells in columns, of which the first `left` (all, unless said) begin at the left."""
     widths = [max(_width(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
-        "  ".join(_pad(cell, widths[column], is_left=column < 2) for column, cell in enumerate(line)) for line in lines
+        "  ".join(_pad(cell, widths[at], is_left=left is None or at < left) for at, cell in enumerate(line)).rstrip()
+        for line in lines
     )
 
 

@@ -1,6 +1,7 @@
 """The judgement of a simulation: it agrees with a truthful report and names every lie, to the fen."""
 
 import copy
+from datetime import date
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from emulator import verdict
 from emulator.riders import Purchase, Trip
 
+TODAY = date(2026, 11, 22)
 ROW = {"placement": "METRO.L1", "name": "一号线", "scans": 40, "visitors": 30, "carts": 5, "orders": 5,
        "paid_orders": 4, "gross_fen": 10000, "refunded_fen": 0, "net_fen": 10000}  # fmt: skip
 QUIET = {"excluded": [], "difference": {"orders": 0, "net_fen": 0}, "undecided": {"orders": 0}}
@@ -34,8 +36,8 @@ def payment(number: str, *, paid: bool = True, refunded: int = 0, total: int = 5
 def trips() -> list[Trip]:
     refunded = purchase("3", refund_lines={1: 1500}, refund_freight_fen=800)
     return [
-        Trip("甲", "", scans={(0, "METRO.L1"), (1, "BUS.2")}, purchases=[purchase("1"), purchase("2")]),
-        Trip("乙", "", scans={(0, "METRO.L1")}, purchases=[refunded, purchase("4", placement=None)]),
+        Trip("甲", "", scans={(0, "METRO.L1", TODAY), (1, "BUS.2", TODAY)}, purchases=[purchase("1"), purchase("2")]),
+        Trip("乙", "", scans={(0, "METRO.L1", TODAY)}, purchases=[refunded, purchase("4", placement=None)]),
     ]
 
 

@@ -1,0 +1,1 @@
+"""A shop whose clock can be moved, for a month in minutes."""
