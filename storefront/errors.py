@@ -245,7 +245,7 @@ class RefundExceedsLine(Conflict):
 
 
 class SecondPersonRequired(Conflict):
-    """A refund above the limit is approved, or paid to another account, by another person than who asked for it."""
+    """A refund above the limit needs a second person to approve it, and a third to pay it to another account."""
 
     code = "aftersales.second_person_required"
     message = "大额退款须由另一位同事办理"

@@ -1,7 +1,8 @@
 """Refunds that one person may not grant alone: asked for by one account, approved by another.
 
 Invariant: of an order, no more than the limit (`REFUND_SECOND_PERSON_FEN`) goes back on the word of single persons,
-however it is parted; nobody approves what they asked for (a CHECK holds it too); what waits keeps its money promised.
+however it is parted; nobody approves what they asked for (a CHECK holds it too), and neither of the two chooses another account
+for it; what waits keeps its money promised.
 """
 
 from collections.abc import Mapping
@@ -133,17 +134,22 @@ def reject(session: Session, *, number: str, by: str, now: datetime) -> None:
 
 
 def require_other(session: Session, *, refund: str, by: str) -> None:
-    """Raise `SecondPersonRequired` if `by` asked for this refund and it is above the limit.
+    """Raise `SecondPersonRequired` if `by` asked for or approved this refund and it took two persons, or would now.
 
-    Whoever said how much goes back does not also say to which account, when WeChat could not pay it out.
+    Who said how much goes back does not also say to which account, when WeChat could not pay it out: the two who
+    granted it could each lead it to an account of their own.
     """
-    asked = session.execute(
-        text("SELECT amount_fen, asked_by FROM order_refunds WHERE refund_number = :refund"), {"refund": refund}
-    ).first()
-    if asked and asked.asked_by == by and asked.amount_fen > settings.current().refund_second_person_fen:
+    granted = session.execute(_GRANTED, {"refund": refund}).first()
+    if granted is None or by not in (granted.asked_by, granted.decided_by):
+        return
+    if granted.decided_by is not None or granted.amount_fen > settings.current().refund_second_person_fen:
         raise errors.SecondPersonRequired
 
 
+_GRANTED = text("""
+    SELECT r.amount_fen, r.asked_by, p.decided_by FROM order_refunds r
+    LEFT JOIN refund_proposals p ON p.refund_number = r.refund_number WHERE r.refund_number = :refund
+""")
 _LISTING = text("""
     SELECT p.number, o.number AS "order", p.amount_fen, p.freight_fen, p.reason, p.asked_by, p.asked_at, p.fens,
            (SELECT jsonb_agg(jsonb_build_object('line', l.line_no, 'title', l.title, 'product', l.product_slug))

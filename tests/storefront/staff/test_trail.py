@@ -176,3 +176,28 @@ def test_who_asked_for_a_big_refund_does_not_choose_its_account(
     with limit(99):
         assert first.post(path, body()).status_code == 409
         assert second.post(path, body()).status_code == 200
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard off"])
+def test_neither_of_the_two_who_granted_a_refund_chooses_its_account(
+    counter: Counter, finance: tuple[Clerk, Clerk], monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """However small it is: it needed two because of what went back before, and the limit may have risen since."""
+    (first, second), third = finance, counter.hire(Role.FINANCE, Role.ADMIN)
+    order = paid(counter)
+    counter.desk.wechat.fault("refund_abnormal", on="refund")
+    with limit(99):
+        proposal = ask(first, order)["proposal"]
+        refund = second.post(f"/refund-proposals/{proposal}/approval").get_json()["refund"]
+    settle_at_wechat(counter.desk)
+    path = f"/stranded-refunds/{refund}"
+    if not guarded:
+        monkeypatch.setattr(proposals, "require_other", lambda session, refund, by: None)
+        assert second.post(f"{path}/transfer", transfer()).status_code == 200, "one person leads it where they like"
+        return
+    for one in (first, second):
+        for way, body in (("card", CARD), ("transfer", transfer())):
+            refused = one.post(f"{path}/{way}", body)
+            assert (refused.status_code, refused.get_json()["error"]["code"]) == (409, SecondPersonRequired.code)
+    assert database.statement("SELECT state FROM payment_refunds") == [("abnormal",)]
+    assert third.post(f"{path}/transfer", transfer()).status_code == 200
