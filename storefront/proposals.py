@@ -1,8 +1,8 @@
 """Refunds that one person may not grant alone: asked for by one account, approved by another.
 
 Invariant: of an order, no more than the limit (`REFUND_SECOND_PERSON_FEN`) goes back on the word of single persons,
-however it is parted; nobody approves what they asked for (a CHECK holds it too), and neither of the two chooses another account
-for it; what waits keeps its money promised.
+however it is parted; nobody approves what they asked for (a CHECK holds it too), and neither of the two chooses another
+account for it; what waits keeps its money promised.
 """
 
 from collections.abc import Mapping
