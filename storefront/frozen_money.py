@@ -149,7 +149,8 @@ _TOTALS = text(f"""
     FROM ({_LEFT}) payments WHERE left_fen > 0
 """)
 _OF_ORDER = text(f"""
-    SELECT p.state, p.left_fen, p.is_overdue, p.reported_at, p.shipped_at, p.settles_at, p.received_at, p.settled_at
+    SELECT p.state, p.left_fen, p.is_overdue, p.reported_at, p.corrected_at, p.shipped_at, p.settles_at, p.received_at,
+           p.settled_at
     FROM ({_LEFT}) p JOIN orders o ON o.payment_number = p.payment_number
     WHERE p.order_number = :number
 """)

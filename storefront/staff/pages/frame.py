@@ -42,6 +42,7 @@ _POLICY = (
 
 DONE = {
     "shipped": "已记录发货。",
+    "shipment_corrected": "快递信息已改正。",
     "refunded": "退款已提交给微信，到账后这里会显示“已退回”。",
     "claim_approved": "已同意，买家已能看到。",
     "claim_refused": "已拒绝，买家能看到理由。",

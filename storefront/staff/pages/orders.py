@@ -1,7 +1,8 @@
-"""Orders on pages: the list, one order, sending it, giving money back after a second look, and why it was credited."""
+"""Orders on pages: the list, one order, its parcels, giving money back after a second look, and why it was credited."""
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -113,24 +114,29 @@ def show(number: str) -> Response:
 @guard.staff(Permission.SHIP_ORDERS)
 def ship(number: str) -> Response:
     """Send one consignment of an order."""
+    return _parcel(number, order_desk.ship, done="shipped")
+
+
+@blueprint.post("/orders/<number:number>/corrections")
+@guard.staff(Permission.SHIP_ORDERS)
+def correct(number: str) -> Response:
+    """Put right how a consignment that left travels."""
+    return _parcel(number, order_desk.correct, done="shipment_corrected")
+
+
+def _parcel(number: str, verb: Callable[..., object], *, done: str) -> Response:
+    """Do with a consignment what its form says: with which carrier, under which number."""
     path, form = f"/orders/{number}", request.form
     carrier, tracking = form.get("carrier", "").strip()[:32], form.get("tracking_number", "").strip()
     if not carrier or not _TRACKING.fullmatch(tracking) or not form.get("consignment", "").isdecimal():
         return frame.back(path, fault="form.shipment")
+    sent = {"carrier": carrier, "tracking_number": tracking, "consignment": int(form["consignment"][:4])}
     try:
         with database.transaction() as session:
-            order_desk.ship(
-                session,
-                guard.actor(),
-                number=number,
-                carrier=carrier,
-                tracking_number=tracking,
-                consignment=int(form["consignment"][:4]),
-                now=clock.now(),
-            )
+            verb(session, guard.actor(), number=number, **sent, now=clock.now())
     except (Conflict, Invalid) as error:
         return frame.refused(path, error)
-    return frame.back(path, done="shipped")
+    return frame.back(path, done=done)
 
 
 @blueprint.get("/orders/<number:number>/refund")

@@ -65,6 +65,7 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("GET", f"{PAGES}/orders.xlsx"): Permission.READ_ORDERS,
     ("GET", f"{PAGES}/orders/X1"): Permission.READ_ORDERS,
     ("POST", f"{PAGES}/orders/X1/shipments"): Permission.SHIP_ORDERS,
+    ("POST", f"{PAGES}/orders/X1/corrections"): Permission.SHIP_ORDERS,
     ("GET", f"{PAGES}/orders/X1/refund"): Permission.REFUND_ORDERS,
     ("POST", f"{PAGES}/orders/X1/refunds"): Permission.REFUND_ORDERS,
     ("GET", f"{PAGES}/orders/X1/attribution"): Permission.READ_ATTRIBUTION,

@@ -70,3 +70,25 @@ def test_a_shipment_is_put_right_once_and_then_refused(sell: Sell, drain: Callab
     again = packer.call("PUT", path, {**right, "tracking_number": "YT9999999999"})
     assert code_of(again) == (409, "order.reship_used")
     assert [act for act, _ in audited()].count("order.shipment_corrected") == 1
+
+
+def test_a_shipment_is_put_right_by_a_form_which_then_says_that_it_was(sell: Sell, drain: Callable[[], int]) -> None:
+    order = sell()
+    finance, packer = people(order)
+    page = f"/orders/{order.number}"
+    order.ship()
+    drain()
+    shown = packer.open(page).get_data(as_text=True)
+    assert "改正快递信息" in shown
+    assert "只能改正一次" in shown
+    assert "改正快递信息" not in finance.open(page).get_data(as_text=True)
+    right = {"consignment": "1", "carrier": "圆通速递", "tracking_number": "YT1234567890"}
+    bad = packer.send(f"{page}/corrections", **{**right, "tracking_number": "1"})
+    assert bad.headers["Location"].endswith("fault=form.shipment")
+    assert packer.send(f"{page}/corrections", **right).headers["Location"].endswith("done=shipment_corrected")
+    shown = packer.open(page).get_data(as_text=True)
+    assert "YT1234567890" in shown
+    assert "已改正过一次" in shown
+    again = packer.send(f"{page}/corrections", **{**right, "tracking_number": "YT9999999999"})
+    assert again.headers["Location"].endswith("fault=order.reship_used")
+    assert [act for act, _ in audited()].count("order.shipment_corrected") == 1
