@@ -134,10 +134,7 @@ def _due(now: datetime) -> list[date]:
 
 
 def _reconcile(session: Session, day: date, trade: Bill | None, flow: Bill | None, now: datetime) -> int:
-    # Loading a large day takes seconds, and whoever reconciles the same day waits for as long.
-    session.execute(text("SET LOCAL statement_timeout = 0"))
-    session.execute(text("SET LOCAL lock_timeout = 0"))
-    session.execute(text("SELECT pg_advisory_xact_lock(:lock, :day)"), {"lock": _LOCK, "day": day.toordinal()})
+    _take_turn(session, day)
     mchid, since = settings.current().wechatpay_mchid, datetime.combine(day, time(), clock.SHANGHAI)
     trades, flows = comparing.load(
         session,
@@ -168,6 +165,13 @@ def _reconcile(session: Session, day: date, trade: Bill | None, flow: Bill | Non
         logs.alarm("payments.bill_differs", day=day.isoformat(), differences=differences, cases=opened)
     log.info("bill.reconciled", day=day.isoformat(), trades=trades, flows=flows, differences=differences)
     return differences
+
+
+def _take_turn(session: Session, day: date) -> None:
+    """Wait until nobody else reconciles this day: loading a large one takes seconds, and they wait for as long."""
+    session.execute(text("SET LOCAL statement_timeout = 0"))
+    session.execute(text("SET LOCAL lock_timeout = 0"))
+    session.execute(text("SELECT pg_advisory_xact_lock(:lock, :day)"), {"lock": _LOCK, "day": day.toordinal()})
 
 
 def _post(session: Session, mchid: str, day: date, fees_fen: int) -> None:

@@ -1,6 +1,6 @@
 """After-sales from the claim to the money: decided, sent back, in time or not, and never without a second person."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -8,6 +8,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from config import clock, database, settings
@@ -306,6 +307,56 @@ class TestSecondPerson:
         do(proposals.approve, number=approve(claim).proposal, by="zhao")
         settle_at_wechat(desk)
         assert claim_row(claim)["state"] == "refunded"
+
+
+@pytest.mark.usefixtures("limit", "no_gap")
+class TestDecidingAtOnce:
+    """One approves and one rejects the same refund, or two approve it, at the same moment."""
+
+    @staticmethod
+    def race(desk: Desk, decisions: Sequence[Callable[..., Any]]) -> list[str]:
+        """Let each decide as another person; returns how each ended."""
+        asked = ask(paid(desk), 1001)
+
+        def decide(person: int) -> str:
+            try:
+                do(decisions[person], number=asked.proposal, by=f"person-{person}")
+            except errors.ProposalDecided:
+                return "decided before"
+            return decisions[person].__name__
+
+        with ThreadPoolExecutor(len(decisions)) as pool:
+            return sorted(pool.map(decide, range(len(decisions))))
+
+    @pytest.mark.parametrize("decisions", [(proposals.approve, proposals.reject), (proposals.approve,) * 2])
+    def test_without_the_lock_both_have_decided(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, decisions: Sequence[Callable[..., Any]]
+    ) -> None:
+        """The guard off: both have looked before either has decided, every time; the money goes, whatever is said."""
+        together = Barrier(2, timeout=60)
+
+        def unlocked(session: Any, number: str, by: str) -> tuple[Any, str]:
+            found = session.execute(
+                text("""
+                    SELECT p.*, o.number AS "order" FROM refund_proposals p JOIN orders o ON o.id = p.order_id
+                    WHERE p.number = :number
+                """),
+                {"number": number},
+            ).one()
+            together.wait()
+            return found, found.order
+
+        monkeypatch.setattr(proposals, "_lock", unlocked)
+        assert self.race(desk, decisions) == sorted(each.__name__ for each in decisions)
+
+    @pytest.mark.parametrize("decisions", [(proposals.approve, proposals.reject), (proposals.approve,) * 4])
+    def test_only_the_first_decides(self, desk: Desk, decisions: Sequence[Callable[..., Any]]) -> None:
+        ends = self.race(desk, decisions)
+        assert ends.count("decided before") == len(decisions) - 1
+        [(state, refunds)] = database.statement(
+            "SELECT state, (SELECT count(*) FROM payment_refunds) FROM refund_proposals"
+        )
+        assert (state, refunds) in (("approved", 1), ("rejected", 0))
 
 
 class TestRace:

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
 from config import clock, database, logs
-from payments import cases, collect, comparing, ledger, reconcile, refunds
+from payments import books, cases, collect, comparing, ledger, reconcile, refunds
 from payments.errors import BillBroken, BillNotReady
 from payments.models import Resolution
 from payments.wechatpay.bills import Bill, BillKind
@@ -422,3 +423,41 @@ def test_a_bill_that_is_not_what_was_posted_is_a_case(known: None, tmp_path: Pat
     compare(tmp_path, [paid_row("1000.00", "6.00000")], [paid])
     assert ("bill_fee", f"bill/1900000001/{DAY}", 600) in found()
     assert balances()["fees"] == 600
+
+
+class TestRace:
+    """Two runs of a day at the same moment, WeChat having corrected its bill between their downloads."""
+
+    @staticmethod
+    def race(tmp_path: Path) -> list[BaseException | None]:
+        paid, fee = movement("交易", "收入", "1000.00", "1000.00"), movement("扣除交易手续费", "支出", "6.00", "994.00")
+        folders = [tmp_path / name for name in ("first", "second")]
+        for folder in folders:
+            folder.mkdir()
+        with ThreadPoolExecutor(2) as threads:
+            runs = [
+                threads.submit(compare, folder, [paid_row("1000.00", "6.00000")], flows)
+                for folder, flows in zip(folders, ([paid, fee], [paid, fee.replace("6.00", "7.00")]), strict=True)
+            ]
+        return [run.exception() for run in runs]
+
+    def test_without_the_turn_one_finds_other_fees_posted_than_it_meant_to(
+        self, known: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The guard off: both look before either has posted, every time; one dies, and its differences with it."""
+        look, together = books.fees_of, Barrier(2, timeout=60)
+
+        def look_together(session: Any, **of: Any) -> int | None:
+            found = look(session, **of)
+            together.wait()
+            return found
+
+        monkeypatch.setattr(reconcile, "_take_turn", lambda *_: None)
+        monkeypatch.setattr(books, "fees_of", look_together)
+        ends = self.race(tmp_path)
+        assert sorted(type(end) for end in ends if end is not None) == [ValueError]
+
+    def test_the_second_finds_what_the_first_posted_and_opens_a_case(self, known: None, tmp_path: Path) -> None:
+        assert self.race(tmp_path) == [None, None]
+        assert [number for kind, number, _ in found() if kind == "bill_fee"][-1] == f"bill/1900000001/{DAY}"
+        assert balances()["fees"] in (600, 700)
