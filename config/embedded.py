@@ -51,21 +51,26 @@ class Engines:
     _users: IO[str] = field(repr=False)
     _owner_pid: int = field(repr=False)
 
-    def release(self) -> None:
-        """Give up the hold and stop the engines when nobody else holds them. A forked child does nothing."""
+    def release(self) -> bool:
+        """Give up the hold and stop the engines when nobody else holds them; True when they were stopped.
+
+        A forked child does nothing.
+        """
         if os.getpid() != self._owner_pid or self._users.closed:
-            return
+            return False
         place = _Place.of(self.data_dir)
         with _locked(place.base / "engines.lock"):
             fcntl.flock(self._users, fcntl.LOCK_UN)
             try:
                 fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                pass
+                is_last = False
             else:
+                is_last = True
                 _stop_redis(place)
                 _stop_postgres(place)
             self._users.close()
+        return is_last
 
     def revive(self) -> None:
         """Start again whatever has died meanwhile. Cheap when nothing has."""
