@@ -116,3 +116,129 @@ class ReturnTooLarge(errors.Conflict):
 
     code = "catalog.return_too_large"
     message = "退回数量超过售出数量"
+
+
+class AccreditationUnknown(errors.NotFound):
+    """There is no such accreditation, or it is out of sight."""
+
+    code = "accreditation.not_found"
+    message = "没有找到这项认定"
+
+
+class AccreditationStanding(errors.Conflict):
+    """The product has an application under way, or is accredited; `number` says which."""
+
+    code = "accreditation.standing"
+    message = "该商品已有进行中或有效的认定"
+
+
+class AccreditationMoved(errors.Conflict):
+    """That step may not follow the present `state`, or is not for this seat."""
+
+    code = "accreditation.moved"
+    message = "认定当前状态不能进行这一步"
+
+
+class AccreditationReasonMissing(errors.Invalid):
+    """A step against somebody needs a reason of 2 to 500 characters."""
+
+    code = "accreditation.reason_missing"
+    message = "请写明理由（2 到 500 字）"
+
+
+class AccreditationOtherSeat(errors.Forbidden):
+    """The same person already took a step of this accreditation in another seat."""
+
+    code = "accreditation.other_seat"
+    message = "您已在这项认定中以另一身份办理过，须由他人办理"
+
+
+class EvidenceMissing(errors.Conflict):
+    """The application lacks files of these `kinds`."""
+
+    code = "accreditation.evidence_missing"
+    message = "申请材料不全"
+
+
+class EvidenceClosed(errors.Conflict):
+    """Files and text may be changed in a draft or after a return only."""
+
+    code = "accreditation.evidence_closed"
+    message = "材料已提交，退回补正后才能修改"
+
+
+class EvidenceTooMany(errors.Conflict):
+    """An application holds 30 files at most."""
+
+    code = "accreditation.evidence_too_many"
+    message = "材料最多 30 份"
+
+
+class NoticeRunning(errors.Conflict):
+    """The public notice runs until `until`."""
+
+    code = "accreditation.notice_running"
+    message = "公示期未满"
+
+
+class NoticeOver(errors.Conflict):
+    """Objections are heard during the public notice only."""
+
+    code = "accreditation.notice_over"
+    message = "公示期已结束，不再接收异议"
+
+
+class ObjectionsOpen(errors.Conflict):
+    """There are `count` objections without an answer."""
+
+    code = "accreditation.objections_open"
+    message = "还有异议没有答复"
+
+
+class ObjectionUnknown(errors.NotFound):
+    """There is no such objection."""
+
+    code = "accreditation.objection_not_found"
+    message = "没有找到这条异议"
+
+
+class ObjectionAnswered(errors.Conflict):
+    """The objection was answered before; an answer is not changed."""
+
+    code = "accreditation.objection_answered"
+    message = "这条异议已经答复"
+
+
+class TownshipInvalid(errors.Invalid):
+    """The code is no township of the county that the product comes from."""
+
+    code = "accreditation.township_invalid"
+    message = "乡镇（街道）与商品产地不符"
+
+
+class BatchUnknown(errors.Invalid):
+    """There is no such batch of the catalogue."""
+
+    code = "accreditation.batch_invalid"
+    message = "没有这个目录批次"
+
+
+class BatchTaken(errors.Conflict):
+    """A batch of that name exists."""
+
+    code = "accreditation.batch_taken"
+    message = "已有同名批次"
+
+
+class RectificationInvalid(errors.Invalid):
+    """An order to rectify needs a day in the future, and the others none; or there is none to confirm."""
+
+    code = "accreditation.rectification_invalid"
+    message = "整改期限不正确"
+
+
+class AccreditationRequired(errors.Conflict):
+    """The product lost its accreditation and stays off the shelf until it has it again."""
+
+    code = "accreditation.required"
+    message = "该商品的认定已失效，恢复认定后才能上架"

@@ -48,6 +48,14 @@ _STANDING = """
 SELECT p.is_on_sale, h.slug FROM products p JOIN halls h ON h.id = p.hall_id WHERE p.slug = %(slug)s
 """
 
+# A badge that was lost bars the shelf until there is another; goods that never had one are not concerned.
+_BARRED = """
+SELECT FROM products p JOIN accreditations a ON a.product_id = p.id
+WHERE p.slug = %(slug)s AND a.state IN ('suspended', 'expired', 'revoked')
+  AND NOT EXISTS (SELECT FROM accreditations b WHERE b.product_id = p.id AND b.state = 'published')
+LIMIT 1
+"""
+
 _pages: Cache[bytes] = Cache()
 _bodies: Cache[bytes] = Cache()
 _counts: Cache[bytes] = Cache(COUNTS_TTL_SECONDS)
@@ -194,7 +202,9 @@ def delist(session: Session, *, slug: str) -> None:
 
 
 def relist(session: Session, *, slug: str) -> None:
-    """Put a product on sale again. Raises `ProductUnknown`."""
+    """Put a product on sale again. Raises `ProductUnknown`, and `AccreditationRequired` for one that lost its own."""
+    if database.driver_connection(session).execute(_BARRED, {"slug": slug}).rowcount:
+        raise errors.AccreditationRequired
     _set_on_sale(session, slug, True)
 
 

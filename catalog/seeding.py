@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from catalog import categories, models, pricing, romanise, search, stock
+from catalog.accreditation_models import AccreditationTerm, Township
 from config import database
 
 Row = Mapping[str, str]
@@ -46,6 +47,7 @@ def seed(progress: Callable[[str, int, int], None]) -> None:
         ("halls", lambda session: _seed_halls(session, regions)),
         ("warehouses", lambda session: _seed_warehouses(session, regions)),
         ("freight", _seed_freight),
+        ("accreditation", _seed_accreditation),
     ]
     for done, (name, step) in enumerate(steps, 1):
         with database.transaction() as session:
@@ -165,6 +167,11 @@ def _seed_freight(session: Session) -> None:
         for zone, rate in _RATES.items()
     ]
     _insert(session, models.FreightRate, rates)
+
+
+def _seed_accreditation(session: Session) -> None:
+    _insert(session, Township, _rows("townships.csv"))
+    _insert(session, AccreditationTerm, [{**row, "days": int(row["days"])} for row in _rows("accreditation_terms.csv")])
 
 
 def _seed_products(session: Session, rows: Sequence[Row], regions: Mapping[str, Row]) -> None:

@@ -25,6 +25,12 @@ class CancelledBy(StrEnum):
     EXPIRY = "expiry"
 
 
+class MarkCause(StrEnum):
+    """What whoever works on an open order must know."""
+
+    ACCREDITATION_LOST = "accreditation_lost"
+
+
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     OrderState.PENDING: frozenset({OrderState.PAID, OrderState.CANCELLED}),
     OrderState.CANCELLED: frozenset({OrderState.PAID}),

@@ -12,7 +12,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column
 
 from config.database import Base, Fen, Id
-from storefront.order_lifecycle import CancelledBy, OrderState
+from storefront.order_lifecycle import CancelledBy, MarkCause, OrderState
 
 
 class Order(Base):
@@ -130,3 +130,15 @@ class OrderRefundLine(Base):
     # How many pieces it was asked for, when it was by pieces; and how many never leave because of it.
     pieces: Mapped[int] = mapped_column(server_default=text("0"))
     unsent: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class OrderMark(Base):
+    """Something that whoever works on an order must know: `cause` about `reference`, such as a badge that was lost."""
+
+    __tablename__ = "order_marks"
+
+    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    cause: Mapped[MarkCause] = mapped_column(primary_key=True)
+    reference: Mapped[str] = mapped_column(primary_key=True)
+    product_slug: Mapped[str]
+    marked_at: Mapped[datetime]

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
+from catalog import objections
 from config import database, jobs, pictures
 from payments import retention as payment_retention
 from storefront import login, sessions
@@ -102,6 +103,10 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
         "recipients of orders": (RECORDS_LIVE, _run(_FORGET_RECIPIENTS)),
         "words of claims": (RECORDS_LIVE, _run(_FORGET_WORDS_OF_CLAIMS)),
         "links to orders": (timedelta(), _run(_FORGET_LINKS)),
+        "contacts of objections": (
+            objections.CONTACTS_LIVE,
+            lambda session, before: objections.forget_contacts(session, before=before, at_most=AT_ONCE),
+        ),
         "staff phones": (erasure.LINK_LIFE, _run(_FORGET_PHONES)),
     }
     for what, (life, step) in steps.items():

@@ -9,12 +9,14 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from catalog import facts as catalog_facts
 from config import clock, facts, jobs
 from config.facts import Occurrence
 from payments import facts as payment_facts
 from payments import refunds
 from payments.lifecycle import Channel
-from storefront import aftersales, claims, events, frozen_money, notices, orders, shipping_reports
+from storefront import aftersales, claims, events, frozen_money, notices, order_marks, orders, shipping_reports
+from storefront.order_lifecycle import MarkCause
 from subway_campaign import conversions
 
 
@@ -167,3 +169,16 @@ def _lines(session: Session, number: str) -> list[conversions.Line]:
         {"number": number},
     )
     return [conversions.Line(row.line_no, row.product_slug, row.amount_fen) for row in rows]
+
+
+@facts.on(catalog_facts.ACCREDITATION_LOST)
+def mark_open_orders(session: Session, occurrence: Occurrence) -> None:
+    """Tell whoever works on orders of a product that it lost its badge."""
+    values = occurrence.values
+    order_marks.mark_open(
+        session,
+        product=values["product"],
+        cause=MarkCause.ACCREDITATION_LOST,
+        reference=values["number"],
+        now=clock.now(),
+    )

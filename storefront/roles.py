@@ -15,6 +15,10 @@ class Role(StrEnum):
     FULFILMENT = "fulfilment"
     FINANCE = "finance"
     ADMIN = "admin"
+    SUPPLIER = "supplier"
+    TOWNSHIP = "township"
+    COUNTY = "county"
+    SUPERVISOR = "supervisor"
 
 
 class Permission(StrEnum):
@@ -33,6 +37,11 @@ class Permission(StrEnum):
     WRITE_CATALOG = "catalog.write"
     MARK_PHONES = "phones.mark"
     MANAGE_STAFF = "staff.manage"
+    READ_ACCREDITATIONS = "accreditations.read"
+    APPLY = "accreditations.apply"
+    GIVE_OPINION = "accreditations.opine"
+    DECIDE_ACCREDITATION = "accreditations.decide"
+    SUPERVISE = "accreditations.supervise"
 
 
 # Whoever can move money or grant rights must show a second factor, whatever else they are.
@@ -71,6 +80,10 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.ADMIN: frozenset(Permission),
+    Role.SUPPLIER: frozenset({Permission.READ_ACCREDITATIONS, Permission.APPLY}),
+    Role.TOWNSHIP: frozenset({Permission.READ_ACCREDITATIONS, Permission.GIVE_OPINION}),
+    Role.COUNTY: frozenset({Permission.READ_ACCREDITATIONS, Permission.DECIDE_ACCREDITATION}),
+    Role.SUPERVISOR: frozenset({Permission.READ_ACCREDITATIONS, Permission.SUPERVISE}),
 }
 
 

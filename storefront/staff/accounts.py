@@ -30,7 +30,7 @@ from storefront.staff_models import StaffAccount, StaffRole
 
 USERNAME = re.compile(r"[a-z][a-z0-9_.-]{2,31}", re.ASCII)
 PASSWORD_LENGTHS = range(12, 129)
-AREA = re.compile(r"\d{2}(\d{2}(\d{2})?)?", re.ASCII)
+AREA = re.compile(r"\d{2}(\d{2}(\d{2}(\d{3})?)?)?", re.ASCII)
 TOTP_CODE = re.compile(r"\d{6}", re.ASCII)
 
 
@@ -63,7 +63,7 @@ def add(
     """Create an account with at least one role. `by` is who does it, None for the command line.
 
     Raises `AccountInvalid` (user name 3..32 of a-z 0-9 _ . -, password 12..128 characters and not the user name,
-    area a prefix of 2, 4 or 6 digits of a region code) and `UsernameTaken`.
+    area a prefix of 2, 4, 6 or 9 digits of a region's or township's code) and `UsernameTaken`.
     """
     _check_new(username, password, grants)
     secret = factors.new_secret() if roles.needs_totp(grants) else None
@@ -216,7 +216,7 @@ def _check_new(username: str, password: str, grants: tuple[Grant, ...]) -> None:
     if not grants or len(set(grants)) != len(grants):
         faults["roles"] = "至少一个角色，且不能重复"
     if any(grant.scope.area is not None and not AREA.fullmatch(grant.scope.area) for grant in grants):
-        faults["area"] = "行政区划代码的前 2、4 或 6 位"
+        faults["area"] = "行政区划代码的前 2、4、6 或 9 位"
     if faults:
         raise AccountInvalid(fields=faults)
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import names
-from storefront import aftersales, audit, frozen_money, order_views, proposals, shipping
+from storefront import aftersales, audit, frozen_money, order_marks, order_views, proposals, shipping
 from storefront.actors import Actor
 from storefront.errors import NotPermitted, OrderNotFound
 from storefront.order_lifecycle import OrderState
@@ -185,6 +185,8 @@ def _in_sight(session: Session, actor: Actor, number: str, permission: Permissio
     """Return the part of an order that is in sight: what may be refunded, where it ships from, who has its money."""
     order, seen = _seen(session, actor, number, permission)
     order["money"] = frozen_money.of_order(session, number=number, now=now)
+    marks = order_marks.of(session, numbers=[number]).get(number, [])
+    order["marks"] = [mark for mark in marks if seen.sees(mark["product"])]
     _narrow(order, seen)
     order_id = session.execute(text("SELECT id FROM orders WHERE number = :number"), {"number": number}).scalar_one()
     left = aftersales.standing(session, order_id)

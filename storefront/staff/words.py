@@ -40,6 +40,54 @@ CAUSES = {
     "wrong_item": "发错商品",
     "not_received": "没有收到",
 }
+ACCREDITATIONS = {
+    "drafted": "草稿",
+    "submitted": "待乡镇意见",
+    "opined": "待县级认定",
+    "returned": "退回补正",
+    "noticed": "公示中",
+    "published": "已认定",
+    "suspended": "已暂停",
+    "refused": "不予认定",
+    "withdrawn": "已撤回",
+    "expired": "已到期",
+    "revoked": "已撤销",
+}
+ACCREDITATION_ACTS = {
+    "submit": "提交申请",
+    "withdraw": "撤回申请",
+    "endorse": "同意推荐",
+    "oppose": "不同意推荐",
+    "return": "退回补正",
+    "approve": "认定并公示",
+    "refuse": "不予认定",
+    "publish": "发布入目录",
+    "recheck": "年度复核通过",
+    "suspend": "暂停认定",
+    "reinstate": "恢复认定",
+    "revoke": "撤销认定",
+    "lapse": "逾期",
+    "expire": "到期",
+}
+SEATS = {
+    "applicant": "申请人",
+    "township": "乡镇（街道）",
+    "county": "县级",
+    "supervisor": "监管部门",
+    "clock": "系统（到期）",
+}
+PAPERS = {
+    "licence": "营业执照",
+    "food_permit": "食品经营许可或备案",
+    "test_report": "检验报告",
+    "origin": "产地证明",
+    "benefit": "联农带农材料",
+    "photo": "实物照片",
+    "other": "其他材料",
+}
+FINDINGS = {"passed": "合格", "rectify": "限期整改", "suspended": "暂停认定", "revoked": "撤销认定"}
+INSPECTION_LEVELS = {"city": "市级", "province": "省级", "nation": "国家级"}
+MARKS = {"accreditation_lost": "商品认定已失效"}
 LEVELS = {
     "medium": "媒介",
     "network": "线网",
@@ -77,8 +125,27 @@ TOUCHES = {
     "revisit": "再次打开",
 }
 ENTRIES = {"sale": "记入销售", "refund": "退款冲回", "supersede": "改判冲回"}
-ROLES = {"analyst": "分析", "campaign": "投放", "fulfilment": "发货", "finance": "财务", "admin": "管理员"}
+ROLES = {
+    "analyst": "分析",
+    "campaign": "投放",
+    "fulfilment": "发货",
+    "finance": "财务",
+    "admin": "管理员",
+    "supplier": "供应商",
+    "township": "乡镇",
+    "county": "县级认定",
+    "supervisor": "监管",
+}
 ACTS = {
+    **{f"accreditation.{act}": f"认定：{word}" for act, word in ACCREDITATION_ACTS.items()},
+    "accreditation.drafted": "认定：新建申请",
+    "accreditation.amended": "认定：修改申请",
+    "accreditation.batch_opened": "认定：新建目录批次",
+    "accreditation.inspected": "认定：监督检查",
+    "accreditation.rectified": "认定：整改完成",
+    "accreditation.evidence_added": "认定：上传材料",
+    "accreditation.evidence_removed": "认定：删除材料",
+    "objection.answered": "认定：答复异议",
     "staff.added": "新建账号",
     "staff.logged_in": "登录",
     "staff.logged_out": "退出登录",

@@ -3,15 +3,16 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from catalog import models, seeding
+from catalog import accreditation_models, models, seeding
 from catalog.cache import Cache
 from config import database
 
+OURS = {models.__name__, accreditation_models.__name__}
 # Those that others point at come first.
 TABLES = [
     mapper.local_table.name
     for mapper in sorted(
-        (mapper for mapper in database.Base.registry.mappers if mapper.class_.__module__ == models.__name__),
+        (mapper for mapper in database.Base.registry.mappers if mapper.class_.__module__ in OURS),
         key=lambda mapper: database.Base.metadata.sorted_tables.index(mapper.local_table),
     )
 ]

@@ -36,6 +36,14 @@ def test_everything_is_there(seeded: None) -> None:
         "stock_levels": 209,
         "reservations": 0,
         "stock_moves": 209,
+        "townships": 1522,
+        "accreditation_terms": 8,
+        "accreditation_batches": 0,
+        "accreditations": 0,
+        "accreditation_steps": 0,
+        "accreditation_evidence": 0,
+        "accreditation_objections": 0,
+        "accreditation_inspections": 0,
     }
     assert books_balance()
 

@@ -12,7 +12,7 @@ from sqlalchemy import CheckConstraint, Engine, create_engine, make_url, text
 import payments.bill_models
 import payments.ledger_models
 import payments.models  # noqa: F401 - the tables of payments
-from catalog import models  # noqa: F401 - the catalog's tables
+from catalog import accreditation_models, models  # noqa: F401 - the catalog's tables
 from config import database, embedded, migrations
 from storefront import app, claim_models, order_models, shopper_models, staff_models  # noqa: F401 - imports every model
 from subway_campaign import conversion_models, field_models, influence_models  # noqa: F401 - all tables of the campaign

@@ -14,6 +14,7 @@ from tests.storefront.conftest import app  # noqa: F401 - fixture
 
 # Whoever adds a public view writes it down here, with open eyes.
 CHANGING_AND_PUBLIC = {
+    "accreditation_notices.object_to",
     "sessions.log_in_by_miniprogram",
     "sessions.log_in_as_guest",
     "touches.record",

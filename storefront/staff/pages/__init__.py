@@ -3,6 +3,7 @@
 from flask import Flask
 
 from storefront.staff.pages import (
+    accreditations,
     aftersales,
     codes,
     entrance,
@@ -16,7 +17,7 @@ from storefront.staff.pages import (
     trail,
 )
 
-_NOUNS = (entrance, today, report, orders, aftersales, finance, codes, packs, phone, trail)
+_NOUNS = (entrance, today, report, orders, aftersales, accreditations, finance, codes, packs, phone, trail)
 
 
 def install(app: Flask) -> None:

@@ -1,0 +1,8 @@
+"""The facts that the catalog publishes, in the transaction that made them true."""
+
+from config import facts
+
+ACCREDITATION_LOST = facts.declare(
+    "accreditation.lost",
+    "A product's accreditation was suspended, revoked or ran out, and the product left the shelf.",
+)
