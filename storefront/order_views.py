@@ -121,6 +121,19 @@ def staff_listing(
     return {"items": items, "next_cursor": _next(rows, limit)}
 
 
+def count(session: Session, *, state: OrderState, products: Collection[str] | None = None) -> int:
+    """Return how many orders are in `state`; with `products` those in which one of them (by slug) was bought."""
+    found = session.execute(
+        text("""
+            SELECT count(*) FROM orders o
+            WHERE o.state = :state AND (cast(:products AS text[]) IS NULL OR EXISTS (
+                SELECT FROM order_lines l WHERE l.order_id = o.id AND l.product_slug = ANY(:products)))
+        """),
+        {"state": state.value, "products": None if products is None else list(products)},
+    )
+    return int(found.scalar_one())
+
+
 def _read(session: Session, number: str) -> dict[str, Any] | None:
     session.flush()
     with database.driver_connection(session).cursor(row_factory=dict_row) as cursor:

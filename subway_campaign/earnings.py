@@ -182,6 +182,15 @@ _PATHS = text(
     WHERE path IS NOT NULL GROUP BY day, path
 """
 )
+_GIVEN_BACK = text(
+    _DAYS
+    + """
+    SELECT count(*) FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
+    WHERE c.placement_id IS NOT NULL AND EXISTS (
+        SELECT FROM conversion_refunds r
+        WHERE r.order_number = c.order_number AND r.line_no > 0 AND r.state = 'applied')
+    """
+)
 
 
 def hours(session: Session, *, days: Iterable[date]) -> Sequence[Row[Any]]:
@@ -201,3 +210,8 @@ def of(session: Session, *, days: Iterable[date], models: Iterable[Model]) -> Ea
         session.execute(_TOTALS, asked).all(),
         session.execute(_PATHS, asked).all(),
     )
+
+
+def given_back(session: Session, *, day: date) -> int:
+    """Return how many orders that a placement earned and that were paid on `day` had money of a line given back."""
+    return int(session.execute(_GIVEN_BACK, {"days": [day]}).scalar_one())

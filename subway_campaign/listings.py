@@ -135,6 +135,30 @@ def printable(session: Session) -> list[dict[str, Any]]:
     return [row._asdict() for row in rows]
 
 
+def trains(session: Session) -> list[dict[str, Any]]:
+    """Return the vehicles whose cars are known, each with number and name."""
+    rows = session.execute(
+        text("""
+            SELECT number, name FROM placements p
+            WHERE level = 'asset' AND EXISTS (SELECT FROM placements c WHERE c.parent_id = p.id AND c.level = 'car')
+            ORDER BY number COLLATE "C"
+        """)
+    )
+    return [row._asdict() for row in rows]
+
+
+def below(session: Session, *, number: str) -> list[dict[str, Any]]:
+    """Return every node below `number`, each with number, name and level, in the order of their numbers."""
+    rows = session.execute(
+        text("""
+            SELECT number, name, level FROM placements WHERE starts_with(number, :number || '.')
+            ORDER BY number COLLATE "C"
+        """),
+        {"number": number},
+    )
+    return [row._asdict() for row in rows]
+
+
 def campaigns(session: Session) -> list[dict[str, Any]]:
     """Return the campaigns, newest first, each with number and name."""
     rows = session.execute(text("SELECT number, name FROM campaigns ORDER BY id DESC"))

@@ -39,6 +39,12 @@ def listing(
     return page
 
 
+def to_ship(session: Session, actor: Actor) -> int:
+    """Return how many paid orders in sight wait to be shipped."""
+    seen = sight.of(session, actor, Permission.READ_ORDERS)
+    return order_views.count(session, state=OrderState.PAID, products=seen.products)
+
+
 def find(session: Session, actor: Actor, *, number: str, now: datetime, with_address: bool = True) -> dict[str, Any]:
     """Return one order in sight, with what is left to refund of each line.
 

@@ -1,33 +1,92 @@
-"""The first page of a working day: what today brought, and what waits to be done.
+"""The first page of a working day: what today brought, beside the same weekday of last week, and what waits.
 
-Invariant: shows each role only what it may see anyway.
+Invariant: shows each role only what it may see anyway; a day that is not over is compared with last week's up to the
+same minute in money, and with its whole day where that is not known.
 """
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from config import clock
+from payments import cases
+from storefront import sales
 from storefront.actors import Actor
+from storefront.claim_lifecycle import WAITS_FOR_STAFF
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
-from storefront.staff import accounts, order_desk, reports, sight
+from storefront.staff import accounts, claim_desk, order_desk, reports, sight
+from subway_campaign import earnings, hours
+from subway_campaign import reports as campaign_reports
 from subway_campaign.lifecycle import Level
 
 # What fits on a phone without scrolling past the figures.
 _WAITING_SHOWN = 6
+# A list longer than this is said to be that long "and more".
+_COUNTED = 100
+WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that waits for a person: how many of it, at least so many when `is_more`, and where it is done."""
+
+    title: str
+    count: int
+    href: str
+    is_more: bool = False
 
 
 def today(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     """Return `report` (the Shanghai day so far by medium) and `waiting` (paid orders to ship), None where not allowed.
 
-    Must be the first thing in its transaction.
+    With a report also `funnel` and `funnel_before`, the steps of today and of the whole same weekday of last week, and
+    `sales_before`, the shop's sales of that day up to the same minute; `tasks` is everything that waits. Must be the
+    first thing in its transaction.
     """
-    report = waiting = None
+    seen: dict[str, Any] = {"report": None, "waiting": None}
     if accounts.allowed(actor, Permission.READ_REPORTS, sight.WHOLE):
         day = now.astimezone(clock.SHANGHAI).date()
-        report = reports.placements(session, actor, from_day=day, to_day=day + timedelta(days=1), level=Level.MEDIUM)
+        days = {"from_day": day, "to_day": day + timedelta(days=1)}
+        seen["report"] = reports.placements(session, actor, level=Level.MEDIUM, **days)  # type: ignore[arg-type]
+        last = {name: each - WEEK for name, each in days.items()}
+        before = campaign_reports.placements(session, level=Level.MEDIUM, **last)  # type: ignore[arg-type]
+        seen["funnel"] = _funnel(session, seen["report"], day)
+        seen["funnel_before"] = _funnel(session, before, day - WEEK)
+        seen["sales_before"] = sales.of_period(session, since=reports.midnight(day - WEEK), before=now - WEEK)
     if accounts.allowed(actor, Permission.READ_ORDERS):
-        waiting = order_desk.listing(session, actor, state=OrderState.PAID, limit=_WAITING_SHOWN)
-    return {"report": report, "waiting": waiting}
+        seen["waiting"] = order_desk.listing(session, actor, state=OrderState.PAID, limit=_WAITING_SHOWN)
+    return seen | {"tasks": _tasks(session, actor)}
+
+
+def scans_by_hour(session: Session, actor: Actor, *, day: date) -> list[int]:
+    """Return the scans of a Shanghai day's 24 hours. Raises `NotPermitted`."""
+    sight.require_whole(actor, Permission.READ_REPORTS)
+    found = [0] * 24
+    for hour in hours.of_period(session, from_day=day, to_day=day + timedelta(days=1)):
+        found[hour.hour] += hour.scans
+    return found
+
+
+def _funnel(session: Session, report: Mapping[str, Any], day: date) -> dict[str, int]:
+    """Return the steps from a scan to a refund; only what placements brought, so each is a part of the one before."""
+    rows = report["rows"]
+    steps = {name: sum(row[name] for row in rows) for name in ("scans", "carts", "orders", "paid_orders")}
+    visits = sum(row["conversion"]["journeys"] for row in rows)
+    return steps | {"visits": visits, "refunded": earnings.given_back(session, day=day)}
+
+
+def _tasks(session: Session, actor: Actor) -> list[Task]:
+    found = []
+    if accounts.allowed(actor, Permission.READ_ORDERS):
+        found.append(Task("待发货的订单", order_desk.to_ship(session, actor), "/staff/orders?state=paid"))
+        claims = claim_desk.queue(session, actor, states=WAITS_FOR_STAFF, limit=_COUNTED)
+        found.append(Task("待处理的售后", len(claims), "/staff/aftersales", len(claims) == _COUNTED))
+    if accounts.allowed(actor, Permission.REFUND_ORDERS):
+        found.append(Task("待批准的退款", len(claim_desk.waiting(session, actor)), "/staff/approvals"))
+    if accounts.allowed(actor, Permission.READ_MONEY, sight.WHOLE):
+        found.append(Task("待办的财务事项", cases.open_count(session), "/staff/finance/cases"))
+    return found

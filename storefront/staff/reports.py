@@ -68,8 +68,7 @@ def placements(
     thing in its transaction. Raises `NotPermitted`, `PeriodTooLong`, `ImpossiblePeriod`.
     """
     sight.require_whole(actor, Permission.READ_REPORTS)
-    if to_day - from_day > LONGEST:
-        raise PeriodTooLong(days=LONGEST.days)
+    check_length(from_day, to_day)
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     return _beside_sales(session, from_day=from_day, to_day=to_day, model=model, level=level, view=view)
 
@@ -105,6 +104,12 @@ def under(
         if answer["rows"]:
             break
     return answer
+
+
+def check_length(from_day: date, to_day: date) -> None:
+    """Raise `PeriodTooLong` for more days than are read in one go."""
+    if to_day - from_day > LONGEST:
+        raise PeriodTooLong(days=LONGEST.days)
 
 
 def agrees(report: dict[str, Any]) -> bool:

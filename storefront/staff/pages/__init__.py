@@ -9,15 +9,33 @@ from storefront.staff.pages import (
     entrance,
     finance,
     frame,
+    metro,
     orders,
     packs,
     phone,
     report,
     today,
     trail,
+    train,
+    wall,
 )
 
-_NOUNS = (entrance, today, report, orders, aftersales, accreditations, finance, codes, packs, phone, trail)
+_NOUNS = (
+    entrance,
+    today,
+    report,
+    metro,
+    train,
+    wall,
+    orders,
+    aftersales,
+    accreditations,
+    finance,
+    codes,
+    packs,
+    phone,
+    trail,
+)
 
 
 def install(app: Flask) -> None:

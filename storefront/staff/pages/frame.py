@@ -29,6 +29,8 @@ ASSETS = {
         "staff.css": "text/css",
         "staff.js": "text/javascript",
         "charts.js": "text/javascript",
+        "wall.css": "text/css",
+        "wall.js": "text/javascript",
     }.items()
 }
 # What `make console` fetches; a shop whose machine could not reach npm serves its pages without.
@@ -106,6 +108,9 @@ class Item:
 MENU = (
     Item("today", "/staff/", "今日", None),
     Item("report", "/staff/report", "点位报表", Permission.READ_REPORTS, is_whole=True),
+    Item("metro", "/staff/metro", "地铁图", Permission.READ_REPORTS, is_whole=True),
+    Item("train", "/staff/train", "列车", Permission.READ_REPORTS, is_whole=True),
+    Item("wall", "/staff/wall", "大屏", Permission.READ_REPORTS, is_whole=True),
     Item("orders", "/staff/orders", "订单", Permission.READ_ORDERS),
     Item("aftersales", "/staff/aftersales", "售后", Permission.READ_ORDERS),
     Item("approvals", "/staff/approvals", "退款审批", Permission.REFUND_ORDERS),
@@ -193,6 +198,8 @@ def _markup(template: str, *, here: str, **context: object) -> str:
         style_url=_url("staff.css"),
         script_url=_url("staff.js"),
         charts_url=_url("charts.js"),
+        wall_url=_url("wall.js"),
+        wall_style_url=_url("wall.css"),
         echarts_url=_shelf_url(ECHARTS),
         htmx_url=_shelf_url(HTMX),
         done=DONE.get(request.args.get("done", "")),

@@ -1,13 +1,24 @@
 """The first page: what today brought, and what waits."""
 
-from flask import Blueprint, Response, redirect
+from flask import Blueprint, Response, jsonify, redirect
 
 from config import clock, database
 from storefront import guard
-from storefront.staff import overview, reports, words
-from storefront.staff.pages import frame
+from storefront.roles import Permission
+from storefront.staff import charts, overview, reports, words
+from storefront.staff.pages import frame, period
 
 blueprint = Blueprint("staff_pages_today", __name__, url_prefix=frame.ROOT, template_folder="../templates")
+
+
+_STEPS = {
+    "scans": "扫码",
+    "visits": "访问",
+    "carts": "加购",
+    "orders": "下单",
+    "paid_orders": "付款",
+    "refunded": "有退款",
+}
 
 
 @blueprint.get("")
@@ -31,6 +42,19 @@ def show() -> Response:
         day=f"{local.month}月{local.day}日 周{words.WEEKDAYS[local.weekday()]}",
         iso_day=local.date().isoformat(),
         clock_time=f"{local:%H:%M}",
+        steps=_STEPS,
+        before=f"上周{words.WEEKDAYS[local.weekday()]}",
         is_equal=bool(seen["report"]) and reports.agrees(seen["report"]),
         **seen,
     )
+
+
+@blueprint.get("/today.json")
+@guard.staff(Permission.READ_REPORTS)
+def picture() -> Response:
+    """Return what ECharts draws: the scans of today's hours beside those of the same weekday of last week."""
+    day = period.today()
+    with database.transaction() as session:
+        now, before = (overview.scans_by_hour(session, guard.actor(), day=each) for each in (day, day - overview.WEEK))
+    names = ("今天", f"上周{words.WEEKDAYS[day.weekday()]}")
+    return jsonify(charts.by_hour(bars=now, line=before, names=names, units=("次",)))

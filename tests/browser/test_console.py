@@ -1,0 +1,111 @@
+"""The console's pictures in a real browser: the question of the train in three clicks at most, the map, the wall."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from storefront.staff.pages import frame
+from tests.browser.conftest import Phone
+from tests.browser.test_staff import SMALL_TARGETS, buy, desk_page, employ, enter  # noqa: F401 - a fixture among them
+from tests.shop import Shop
+from tests.waits import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
+MOST_CLICKS = 3
+drawn = pytest.mark.skipif(
+    not all((frame.SHELF / name).is_file() for name in frame.VENDOR),
+    reason="what pictures are drawn with was not fetched from npm: run make console",
+)
+CREDITED = """
+    SELECT 1 FROM credits k JOIN attribution_decisions d ON d.id = k.decision_id
+    JOIN conversions c ON c.id = d.conversion_id WHERE c.order_number = %s
+"""
+
+
+def a_week_ago(shop: Shop, order: str) -> None:
+    """Let an order, its scan and its money be of the same time last week, in every book that a report reads."""
+    wait_until(lambda: shop.rows(CREDITED, order), what="the credit")
+    decisions = f"""
+        SELECT d.id FROM attribution_decisions d JOIN conversions c ON c.id = d.conversion_id
+        WHERE c.order_number = '{order}'
+    """
+    week = "- interval '7 days'"
+    for change in (
+        f"""
+        UPDATE touches SET occurred_at = occurred_at {week}
+        WHERE visitor_id = (SELECT visitor_id FROM conversions WHERE order_number = '{order}')
+        """,
+        f"""
+        UPDATE credits SET occurred_at = occurred_at {week}, cohort_at = cohort_at {week}
+        WHERE decision_id IN ({decisions})
+        """,
+        f"UPDATE conversions SET placed_at = placed_at {week}, paid_at = paid_at {week} WHERE order_number = '{order}'",
+        f"UPDATE orders SET paid_at = paid_at {week} WHERE number = '{order}'",
+    ):
+        shop.write(change)
+
+
+def test_which_car_which_door_at_which_hour_takes_at_most_three_clicks(
+    phone: Callable[..., Phone],
+    desk_page: Page,  # noqa: F811
+    shop: Shop,
+    tmp_path: Path,
+) -> None:
+    a_week_ago(shop, buy(phone, shop, "上周的客人"))
+    page, clicks = desk_page, 0
+    enter(page, shop, "fen.xi", employ(shop, "fen.xi", "analyst"))
+    page.screenshot(path=tmp_path / "0-first-page.png", full_page=True)
+
+    page.click("text=上周哪节车厢、哪扇门、几点卖得最多")
+    clicks += 1
+    answer = page.locator(".answer")
+    for words in ("号车厢", "车门", "时"):
+        expect(answer.locator(".best")).to_contain_text(words)
+    for words in ("净销售额（退款后）", "成本", "未录入", "95% 区间", "数据不足", "归因结果，不代表因果"):
+        expect(answer).to_contain_text(words)
+    page.screenshot(path=tmp_path / "1-answer.png", full_page=True)
+    net = answer.locator(".tile dd").first.inner_text().splitlines()[0].removeprefix("¥").strip()
+
+    page.locator(".seat.h5").first.click()
+    clicks += 1
+    expect(page.locator("h1")).to_have_text("点位报表")
+    expect(page.locator("main")).to_contain_text(net)
+    page.screenshot(path=tmp_path / "2-row-of-the-report.png", full_page=True)
+    assert clicks <= MOST_CLICKS
+    assert [picture.stat().st_size > 10_000 for picture in tmp_path.glob("*.png")] == [True] * 3
+
+
+@drawn
+def test_pictures_are_drawn_and_a_wall_says_when_it_is_cut_off(
+    phone: Callable[..., Phone],
+    desk_page: Page,  # noqa: F811
+    shop: Shop,
+) -> None:
+    buy(phone, shop, "图上的客人")
+    page, wrong = desk_page, []
+    page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    enter(page, shop, "da.ping", employ(shop, "da.ping", "analyst"))
+    expect(page.locator("[data-chart]")).to_have_attribute("data-drawn", "yes")
+    page.click("text=今日地铁图")
+    expect(page.locator("[data-chart]")).to_have_attribute("data-drawn", "yes")
+    page.goto(f"{shop.url}/staff/wall")
+    before = page.locator("#as-of").inner_text()
+    page.context.set_offline(True)
+    expect(page.locator("#lost")).to_be_visible()
+    expect(page.locator("#lost")).to_contain_text(before)
+    page.context.set_offline(False)
+    expect(page.locator("#lost")).to_be_hidden()
+    expect(page.locator("#as-of")).not_to_have_text(before)
+    assert wrong == []
+
+
+def test_pictures_fit_the_phone_and_the_thumb(phone: Callable[..., Phone], shop: Shop) -> None:
+    page = phone(width=390).page
+    enter(page, shop, "xiao.ping", employ(shop, "xiao.ping", "analyst"))
+    for path in ("/", "/metro", "/train?kind=all", "/wall"):
+        page.goto(f"{shop.url}/staff{path}")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, path
+        assert page.evaluate(SMALL_TARGETS) == [], path
