@@ -1,6 +1,6 @@
 """Own how figures and instants are written for people: yuan with two decimals, Beijing time, masked telephones."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from flask import Flask
 
@@ -28,6 +28,11 @@ def moment(at: datetime) -> str:
     return at.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M")
 
 
+def last_day(until: datetime) -> str:
+    """Return the last whole day before an instant at midnight, as a day of Beijing: `2026年11月29日`."""
+    return day((until.astimezone(clock.SHANGHAI) - timedelta(microseconds=1)).date())
+
+
 def masked(phone: str) -> str:
     """Return a telephone number with its first three and last four digits, as couriers' receipts show it."""
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) > 7 else "****"
@@ -35,4 +40,4 @@ def masked(phone: str) -> str:
 
 def install(app: Flask) -> None:
     """Give the templates of `app` these filters."""
-    app.jinja_env.filters.update(yuan=yuan, day=day, clock=clock_time, moment=moment)
+    app.jinja_env.filters.update(yuan=yuan, day=day, clock=clock_time, moment=moment, last_day=last_day)
