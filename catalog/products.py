@@ -182,6 +182,16 @@ def within(session: Session, *, area: str | None, supplier: str | None) -> list[
     return [row[0] for row in rows]
 
 
+def of_hall(session: Session, *, hall: str) -> list[str]:
+    """Return the slugs of the products of a hall and of the halls under it, on sale or not; none of an unknown one."""
+    sql = """
+        SELECT p.slug FROM products p WHERE p.hall_id = ANY (ARRAY(
+            SELECT b.id FROM halls h JOIN halls b ON b.id = h.id OR b.parent_id = h.id WHERE h.slug = %(hall)s))
+    """
+    rows = database.driver_connection(session).execute(sql, {"hall": hall}).fetchall()
+    return [row[0] for row in rows]
+
+
 def reprice(session: Session, *, sku: str, price_fen: int, now: datetime) -> None:
     """Set the price of a SKU from now on and note it in the history; the same price again changes nothing.
 

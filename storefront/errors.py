@@ -181,6 +181,20 @@ class PeriodTooLong(Invalid):
     message = "报表时间跨度过长"
 
 
+class ViewNotFound(NotFound):
+    """There is no such saved view, or it is somebody else's."""
+
+    code = "staff.view_not_found"
+    message = "没有这个视图，或它不是您保存的"
+
+
+class TooManyViews(Conflict):
+    """The account has saved as many views as one may."""
+
+    code = "staff.too_many_views"
+    message = "保存的视图太多了，请先删除不用的"
+
+
 class ListCursorInvalid(Invalid):
     """The cursor is not one that a page of this list gave."""
 

@@ -62,6 +62,7 @@ class OrderLine(Base):
     __table_args__ = (
         CheckConstraint("quantity > 0 AND price_fen >= 0", name="sane"),
         CheckConstraint("amount_fen = price_fen * quantity", name="amount_adds_up"),
+        Index("ix_order_lines_product_slug", "product_slug"),
     )
 
     order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"), primary_key=True)

@@ -3,6 +3,7 @@
 Invariant: read from orders and their refunds alone, so that a report which says otherwise is seen to.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,25 +22,48 @@ class Sales:
     refunded_freight_fen: int
 
 
-def of_period(session: Session, *, since: datetime, before: datetime, by_refund_day: bool = False) -> Sales:
+def of_period(
+    session: Session,
+    *,
+    since: datetime,
+    before: datetime,
+    by_refund_day: bool = False,
+    products: Collection[str] | None = None,
+) -> Sales:
     """Return what orders paid in [since, before) brought, and what of it went back to date.
 
-    With `by_refund_day` (the cash view) the refunds are those that were paid out within the period instead.
+    With `by_refund_day` (the cash view) the refunds are those that were paid out within the period instead. With
+    `products` (slugs) only their lines are counted, and no freight, which is nobody's in particular.
     """
-    row = session.execute(
-        text("""
-            SELECT count(*), coalesce(sum(goods_fen), 0)::bigint, coalesce(sum(freight_fen), 0)::bigint
-            FROM orders WHERE paid_at >= :since AND paid_at < :before
-        """),
-        {"since": since, "before": before},
-    ).one()
+    asked = {"since": since, "before": before}
     day = "r.refunded_at" if by_refund_day else "o.paid_at"
-    back = session.execute(
-        text(f"""
-            SELECT coalesce(sum(r.amount_fen - r.freight_fen), 0)::bigint, coalesce(sum(r.freight_fen), 0)::bigint
-            FROM order_refunds r JOIN orders o ON o.id = r.order_id
-            WHERE r.refunded_at IS NOT NULL AND {day} >= :since AND {day} < :before
-        """),
-        {"since": since, "before": before},
-    ).one()
+    if products is not None:
+        row = session.execute(_OF_GOODS, asked | {"products": list(products)}).one()
+        back = session.execute(text(_BACK_OF_GOODS.format(day=day)), asked | {"products": list(products)}).scalar_one()
+        return Sales(row[0], row[1], 0, back, 0)
+    row = session.execute(_OF_ORDERS, asked).one()
+    back = session.execute(text(_BACK.format(day=day)), asked).one()
     return Sales(row[0], row[1], row[2], back[0], back[1])
+
+
+_OF_ORDERS = text("""
+    SELECT count(*), coalesce(sum(goods_fen), 0)::bigint, coalesce(sum(freight_fen), 0)::bigint
+    FROM orders WHERE paid_at >= :since AND paid_at < :before
+""")
+_BACK = """
+    SELECT coalesce(sum(r.amount_fen - r.freight_fen), 0)::bigint, coalesce(sum(r.freight_fen), 0)::bigint
+    FROM order_refunds r JOIN orders o ON o.id = r.order_id
+    WHERE r.refunded_at IS NOT NULL AND {day} >= :since AND {day} < :before
+"""
+_OF_GOODS = text("""
+    SELECT count(DISTINCT o.id), coalesce(sum(l.amount_fen), 0)::bigint
+    FROM order_lines l JOIN orders o ON o.id = l.order_id
+    WHERE l.product_slug = ANY(cast(:products AS text[])) AND o.paid_at >= :since AND o.paid_at < :before
+""")
+_BACK_OF_GOODS = """
+    SELECT coalesce(sum(b.amount_fen), 0)::bigint
+    FROM order_lines l JOIN orders o ON o.id = l.order_id
+    JOIN order_refunds r ON r.order_id = o.id JOIN order_refund_lines b ON b.refund_id = r.id AND b.line_no = l.line_no
+    WHERE l.product_slug = ANY(cast(:products AS text[]))
+      AND r.refunded_at IS NOT NULL AND {day} >= :since AND {day} < :before
+"""

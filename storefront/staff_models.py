@@ -72,6 +72,21 @@ class StaffPhone(Base):
     released_at: Mapped[datetime | None]
 
 
+class SavedView(Base):
+    """A report's filters that somebody named, for themself or for all of a role: the query of its address."""
+
+    __tablename__ = "saved_views"
+    __table_args__ = (UniqueConstraint("staff_id", "name"), Index("ix_saved_views_role", "role"))
+
+    id: Mapped[Id]
+    number: Mapped[str] = mapped_column(unique=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff_accounts.id"))
+    role: Mapped[str | None]
+    name: Mapped[str]
+    query: Mapped[str]
+    saved_at: Mapped[datetime]
+
+
 class AuditEntry(Base):
     """One act of one member of staff (NULL: the command line) on one subject."""
 

@@ -51,7 +51,7 @@ def today(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     if accounts.allowed(actor, Permission.READ_REPORTS, sight.WHOLE):
         day = now.astimezone(clock.SHANGHAI).date()
         days = {"from_day": day, "to_day": day + timedelta(days=1)}
-        seen["report"] = reports.placements(session, actor, level=Level.MEDIUM, **days)  # type: ignore[arg-type]
+        seen["report"] = reports.placements(session, actor, reports.Wanted(**days), level=Level.MEDIUM)  # type: ignore[arg-type]
         last = {name: each - WEEK for name, each in days.items()}
         before = campaign_reports.placements(session, level=Level.MEDIUM, **last)  # type: ignore[arg-type]
         seen["funnel"] = _funnel(session, seen["report"], day)

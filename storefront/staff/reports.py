@@ -4,29 +4,30 @@ Invariant: both sides are read from one snapshot, and orders whose credit is sti
 undecided, so that any other difference, of a single fen, is a fault and shows.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from catalog import products
 from config import clock
 from storefront import events, sales
 from storefront.actors import Actor
 from storefront.errors import PeriodTooLong
 from storefront.roles import Permission
 from storefront.staff import sight
-from subway_campaign import listings, reports
+from subway_campaign import reports
 from subway_campaign.lifecycle import Level, Model, View
+from subway_campaign.narrowing import Narrowing
 
 # Two years: longer than any campaign of the programme, short enough to be read in one go.
 LONGEST = timedelta(days=732)
-_LEVELS = list(Level)
 
 # What the campaign has not booked yet: the facts of orders whose reaction in `reactions` is still to run, and refunds
 # of such orders, which it keeps parked until then.
-_WAITING = text("""
+_WAITING = """
     WITH waiting AS (
         SELECT f.name, f.key FROM open_facts w JOIN facts f ON f.id = w.fact_id
         WHERE f.name IN (:paid, :refunded) AND NOT EXISTS (
@@ -40,6 +41,10 @@ _WAITING = text("""
         UNION
         SELECT r.id FROM unpaid JOIN order_refunds r ON r.order_id = unpaid.id WHERE r.refunded_at IS NOT NULL
     )
+"""
+_WAITING_ORDERS = text(
+    _WAITING
+    + """
     SELECT sold.*, back.* FROM (
         SELECT count(*), coalesce(sum(goods_fen), 0)::bigint, coalesce(sum(freight_fen), 0)::bigint
         FROM unpaid WHERE paid_at >= :since AND paid_at < :before
@@ -49,61 +54,89 @@ _WAITING = text("""
         WHERE CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END >= :since
           AND CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END < :before
     ) back
-""")
-
-
-def placements(
-    session: Session,
-    actor: Actor,
-    *,
-    from_day: date,
-    to_day: date,
-    model: Model = Model.LAST,
-    level: Level = Level.POSITION,
-    view: View = View.COHORT,
-) -> dict[str, Any]:
-    """Return the report of the Shanghai days from `from_day` up to, not including, `to_day`, with the shop's `sales`.
-
-    `difference` is sales less everything in the report, in orders and fen: all zero when they agree. Must be the first
-    thing in its transaction. Raises `NotPermitted`, `PeriodTooLong`, `ImpossiblePeriod`.
     """
+)
+_WAITING_GOODS = text(
+    _WAITING
+    + """
+    , meant AS (
+        SELECT l.order_id, l.line_no, l.amount_fen FROM order_lines l
+        WHERE l.product_slug = ANY(cast(:products AS text[]))
+    )
+    SELECT sold.*, back.* FROM (
+        SELECT count(DISTINCT u.id), coalesce(sum(m.amount_fen), 0)::bigint, 0::bigint
+        FROM unpaid u JOIN meant m ON m.order_id = u.id WHERE u.paid_at >= :since AND u.paid_at < :before
+    ) sold CROSS JOIN (
+        SELECT coalesce(sum(b.amount_fen), 0)::bigint, 0::bigint
+        FROM unreversed JOIN order_refunds r USING (id) JOIN orders o ON o.id = r.order_id
+        JOIN order_refund_lines b ON b.refund_id = r.id
+        JOIN meant m ON m.order_id = r.order_id AND m.line_no = b.line_no
+        WHERE CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END >= :since
+          AND CASE WHEN :cash THEN r.refunded_at ELSE o.paid_at END < :before
+    ) back
+    """
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a report is asked for: Shanghai days (half-open), model, view, and to what it is narrowed.
+
+    `hall` and `product` are slugs and mean goods that were sold, `campaign` and `creative` numbers.
+    """
+
+    from_day: date
+    to_day: date
+    model: Model = Model.LAST
+    view: View = View.COHORT
+    campaign: str | None = None
+    creative: str | None = None
+    hall: str | None = None
+    product: str | None = None
+
+    def narrowed(self, session: Session) -> Narrowing:
+        """Return what the campaign is to narrow its report to; a hall is all that it ever sold."""
+        goods = None
+        if self.hall is not None:
+            goods = products.of_hall(session, hall=self.hall)
+        if self.product is not None:
+            goods = [self.product] if goods is None or self.product in goods else []
+        return Narrowing(self.campaign, self.creative, None if goods is None else tuple(goods))
+
+
+def placements(session: Session, actor: Actor, wanted: Wanted, *, level: Level = Level.POSITION) -> dict[str, Any]:
+    """Return the report of the days that are `wanted`, with the shop's own `sales` of the same orders and goods.
+
+    `difference` is sales less everything in the report, in orders and fen: all zero when they agree. A campaign or
+    creative takes nothing from the comparison: the sales of the others are `outside`. Must be the first thing in its
+    transaction. Raises `NotPermitted`, `PeriodTooLong`, `ImpossiblePeriod`, `UnknownCampaign`.
+    """
+    narrowed = _begin(session, actor, wanted)
+    report = reports.placements(session, level=level, narrowed=narrowed, **_asked(wanted))
+    return report | _beside_sales(session, report, wanted, narrowed)
+
+
+def tree(session: Session, actor: Actor, wanted: Wanted, *, with_models: bool = False) -> reports.Tree:
+    """Return the same report of all nodes at once, `told` with sales and difference. Raises as `placements` does."""
+    narrowed = _begin(session, actor, wanted)
+    found = reports.tree(session, narrowed=narrowed, with_models=with_models, **_asked(wanted))
+    return reports.Tree(found.nodes, found.told | _beside_sales(session, found.told, wanted, narrowed))
+
+
+def _begin(session: Session, actor: Actor, wanted: Wanted) -> Narrowing:
     sight.require_whole(actor, Permission.READ_REPORTS)
-    check_length(from_day, to_day)
+    check_length(wanted.from_day, wanted.to_day)
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-    return _beside_sales(session, from_day=from_day, to_day=to_day, model=model, level=level, view=view)
+    return wanted.narrowed(session)
 
 
-def under(
-    session: Session,
-    actor: Actor,
-    *,
-    placement: str | None,
-    from_day: date,
-    to_day: date,
-    model: Model = Model.LAST,
-    view: View = View.COHORT,
-) -> dict[str, Any]:
-    """Return the report with `rows` one step below `placement` (None: the media), `self` being its own row.
-
-    A step is the next level at which something below it has figures. `above` is the way from the root.
-    Raises as `placements` does, and `UnknownPlacement`.
-    """
-    answer = placements(session, actor, from_day=from_day, to_day=to_day, model=model, level=Level.MEDIUM, view=view)
-    answer |= {"above": [], "self": None}
-    if placement is None:
-        return answer
-    answer["above"] = listings.way(session, number=placement)
-    period = {"from_day": from_day, "to_day": to_day, "model": model, "view": view}
-    own = Level(answer["above"][-1]["level"])
-    at_own_level = reports.placements(session, level=own, **period)["rows"]  # type: ignore[arg-type]
-    answer["self"] = next((row for row in at_own_level if row["placement"] == placement), None)
-    answer["rows"] = []
-    for level in _LEVELS[_LEVELS.index(own) + 1 :]:
-        rows = reports.placements(session, level=level, **period)["rows"]  # type: ignore[arg-type]
-        answer["rows"] = [row for row in rows if row["placement"].startswith(f"{placement}.")]
-        if answer["rows"]:
-            break
-    return answer
+def _asked(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "from_day": wanted.from_day,
+        "to_day": wanted.to_day,
+        "model": wanted.model,
+        "view": wanted.view,
+    }
 
 
 def check_length(from_day: date, to_day: date) -> None:
@@ -117,20 +150,20 @@ def agrees(report: dict[str, Any]) -> bool:
     return not any(report["difference"].values())
 
 
-def _beside_sales(
-    session: Session, *, from_day: date, to_day: date, model: Model, level: Level, view: View
-) -> dict[str, Any]:
-    report = reports.placements(session, from_day=from_day, to_day=to_day, model=model, level=level, view=view)
-    since, before = midnight(from_day), midnight(to_day)
-    sold = sales.of_period(session, since=since, before=before, by_refund_day=view is View.CASH)
+def _beside_sales(session: Session, report: dict[str, Any], wanted: Wanted, narrowed: Narrowing) -> dict[str, Any]:
+    since, before = midnight(wanted.from_day), midnight(wanted.to_day)
+    is_cash = wanted.view is View.CASH
+    goods = narrowed.products
+    sold = sales.of_period(session, since=since, before=before, by_refund_day=is_cash, products=goods)
     waiting = session.execute(
-        _WAITING,
+        _WAITING_ORDERS if goods is None else _WAITING_GOODS,
         {
             "paid": events.ORDER_PAID.name,
             "refunded": events.ORDER_REFUNDED.name,
             "since": since,
             "before": before,
-            "cash": view is View.CASH,
+            "cash": is_cash,
+            **({} if goods is None else {"products": list(goods)}),
         },
     ).one()
     undecided = dict(
@@ -147,7 +180,7 @@ def _beside_sales(
     }
     total = report["total"]
     waiting_freight_fen = undecided["freight_fen"] - undecided["refunded_freight_fen"]
-    return report | {
+    return {
         "undecided": undecided,
         "sales": ours,
         "difference": {
@@ -155,7 +188,7 @@ def _beside_sales(
             "gross_fen": ours["gross_fen"] - total["gross_fen"] - undecided["gross_fen"],
             "refunded_fen": ours["refunded_fen"] - total["refunded_fen"] - undecided["refunded_fen"],
             "net_fen": ours["net_fen"] - total["net_fen"] - undecided["net_fen"],
-            "freight_fen": ours["net_freight_fen"] - report["freight_fen"] - waiting_freight_fen,
+            "freight_fen": ours["net_freight_fen"] - (report["freight_fen"] or 0) - waiting_freight_fen,
         },
     }
 

@@ -40,7 +40,7 @@ def now(session: Session, actor: Actor, *, now: datetime) -> Wall:
     """
     day = now.astimezone(clock.SHANGHAI).date()
     until = day + timedelta(days=1)
-    report = reports.placements(session, actor, from_day=day, to_day=until, level=Level.MEDIUM)
+    report = reports.placements(session, actor, reports.Wanted(from_day=day, to_day=until), level=Level.MEDIUM)
     assets = campaign_reports.placements(session, from_day=day, to_day=until, level=Level.ASSET)["rows"]
     assets.sort(key=lambda row: (-row["net_fen"], -row["scans"], row["placement"]))
     return Wall(

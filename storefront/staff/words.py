@@ -172,6 +172,8 @@ ACTS = {
     "code.bound": "挂出二维码",
     "case.taken": "接手待办事项",
     "case.closed": "办结待办事项",
+    "view.saved": "保存报表视图",
+    "view.deleted": "删除报表视图",
     "phone.marked": "标记工作手机",
     "phone.released": "取消工作手机",
 }

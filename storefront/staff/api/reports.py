@@ -22,13 +22,21 @@ blueprint = Blueprint("reports", __name__, url_prefix="/api/staff/v1", descripti
 
 
 class ReportWanted(Schema):
-    """The Shanghai days from `from` up to, not including, `to`, and how to look at them."""
+    """The Shanghai days from `from` up to, not including, `to`, and how to look at them.
+
+    `campaign` and `creative` (numbers) leave what happened at their codes, `hall` and `product` (slugs) what was sold
+    of their goods: scans are then of all codes. Figures that cannot be told apart under a filter are null.
+    """
 
     from_day = Day(required=True, data_key="from")
     to_day = Day(required=True, data_key="to")
     model = Text(validate=[validate.OneOf([model.value for model in Model])], load_default=Model.LAST.value)
     level = Text(validate=[validate.OneOf([level.value for level in Level])], load_default=Level.POSITION.value)
     view = Text(validate=[validate.OneOf([view.value for view in View])], load_default=View.COHORT.value)
+    campaign = Text(validate=[validate.Length(1, 80)], load_default=None)
+    creative = Text(validate=[validate.Length(1, 80)], load_default=None)
+    hall = Text(validate=[validate.Length(1, 80)], load_default=None)
+    product = Text(validate=[validate.Length(1, 80)], load_default=None)
 
 
 class Money(Answer):
@@ -59,14 +67,14 @@ class ReportRow(Money):
     name = fields.String()
     level = fields.String()
     scans = fields.Integer()
-    visitors = fields.Integer()
+    visitors = fields.Integer(allow_none=True)
     album_scans = fields.Integer()
-    carts = fields.Integer()
+    carts = fields.Integer(allow_none=True)
     orders = fields.Integer()
     paid_orders = fields.Integer()
-    earned_fen = fields.Integer()
-    cost_fen = fields.Integer()
-    allocated_cost_fen = fields.Integer()
+    earned_fen = fields.Integer(allow_none=True)
+    cost_fen = fields.Integer(allow_none=True)
+    allocated_cost_fen = fields.Integer(allow_none=True)
     conversion = fields.Nested(Conversion)
 
 
@@ -84,6 +92,13 @@ class Excluded(Unattributed):
     scans = fields.Integer()
 
 
+class Outside(Money):
+    """Sales of placements under other campaigns or creatives than were asked for; zero without such a filter."""
+
+    orders = fields.Integer()
+    paid_orders = fields.Integer()
+
+
 class Undecided(Money):
     """Paid and refunded orders that the campaign hears of within moments."""
 
@@ -93,15 +108,15 @@ class Undecided(Money):
 
 
 class ReportTotal(Money):
-    """The sum of rows, unattributed and excluded; both costs are the same here."""
+    """The sum of rows, outside, unattributed and excluded; both costs are the same here."""
 
     scans = fields.Integer()
     album_scans = fields.Integer()
-    carts = fields.Integer()
+    carts = fields.Integer(allow_none=True)
     orders = fields.Integer()
     paid_orders = fields.Integer()
-    cost_fen = fields.Integer()
-    allocated_cost_fen = fields.Integer()
+    cost_fen = fields.Integer(allow_none=True)
+    allocated_cost_fen = fields.Integer(allow_none=True)
 
 
 class Sales(Money):
@@ -123,13 +138,14 @@ class Difference(Money):
 
 
 class PlacementReport(Answer):
-    """The report; `freight_fen` is net and no placement's."""
+    """The report; `freight_fen` is net and no placement's, and null where only some goods are meant."""
 
     rows = fields.List(fields.Nested(ReportRow))
     unattributed = fields.List(fields.Nested(Unattributed))
     excluded = fields.List(fields.Nested(Excluded))
+    outside = fields.Nested(Outside)
     undecided = fields.Nested(Undecided)
-    freight_fen = fields.Integer()
+    freight_fen = fields.Integer(allow_none=True)
     total = fields.Nested(ReportTotal)
     sales = fields.Nested(Sales)
     difference = fields.Nested(Difference)
@@ -158,6 +174,7 @@ _EXAMPLE = {
     ],
     "unattributed": [],
     "excluded": [{"reason": "excluded_staff", "scans": 2, "orders": 0, "paid_orders": 0, **_NOTHING}],
+    "outside": {"orders": 0, "paid_orders": 0, **_NOTHING},
     "undecided": {"orders": 0, "freight_fen": 0, "refunded_freight_fen": 0, **_NOTHING},
     "freight_fen": 800,
     "total": {"scans": 42, "album_scans": 1, "carts": 3, "orders": 1, "paid_orders": 1, **_MONEY, **_COST},
@@ -178,17 +195,20 @@ _EXAMPLE = {
 @guard.staff(Permission.READ_REPORTS)
 @blueprint.arguments(ReportWanted, location="query")
 @blueprint.alt_response(200, schema=PlacementReport, example=_EXAMPLE, success=True)
-@blueprint.refuses(errors.PeriodTooLong, campaign_errors.ImpossiblePeriod)
+@blueprint.refuses(errors.PeriodTooLong, campaign_errors.ImpossiblePeriod, campaign_errors.UnknownCampaign)
 def placements(wanted: dict[str, Any]) -> Response:
     """Report what every placement brought, what nobody earned, and how that compares with the shop's own books."""
     with database.transaction() as session:
         report = reports.placements(
             session,
             guard.actor(),
-            from_day=wanted["from_day"],
-            to_day=wanted["to_day"],
-            model=Model(wanted["model"]),
+            reports.Wanted(
+                from_day=wanted["from_day"],
+                to_day=wanted["to_day"],
+                model=Model(wanted["model"]),
+                view=View(wanted["view"]),
+                **{name: wanted[name] for name in ("campaign", "creative", "hall", "product")},
+            ),
             level=Level(wanted["level"]),
-            view=View(wanted["view"]),
         )
     return said(report)

@@ -6,17 +6,21 @@ from storefront.staff.pages import (
     accreditations,
     aftersales,
     codes,
+    comparison,
     entrance,
     finance,
     frame,
     metro,
+    models,
     orders,
     packs,
+    paths,
     phone,
     report,
     today,
     trail,
     train,
+    views,
     wall,
 )
 
@@ -35,6 +39,10 @@ _NOUNS = (
     packs,
     phone,
     trail,
+    views,
+    comparison,
+    models,
+    paths,
 )
 
 

@@ -70,6 +70,8 @@ DONE = {
     "evidence_removed": "材料已删除。",
     "logged_out": "该账号在所有设备上的登录都已结束。",
     "marked": "已标记：这台手机从现在起不计入报表。",
+    "view_saved": "视图已保存，在“我的视图”里。",
+    "view_deleted": "视图已删除。",
     "released": "已取消标记：这台手机从现在起照常计入报表。",
 }
 FAULTS = {
@@ -83,6 +85,7 @@ FAULTS = {
     "form.batch": "请填写批次名称。",
     "form.inspection": "请选择检查级别和结论。",
     "form.evidence": "请选择材料种类和文件。",
+    "form.view": "请给视图起一个 1 到 30 个字的名字。",
     "form.label": "请给手机起一个 1 到 40 个字的名字。",
 }
 _BY_STATUS = {

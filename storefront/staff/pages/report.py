@@ -1,177 +1,240 @@
-"""The placement report as a page and as a file: the tree level by level, and what nobody earned, beside the sales."""
+"""The placement report as a page and as files: the tree level by level, and what nobody earned, beside the sales."""
 
-import csv
-import io
-from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
 from config import clock, database
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import reports, words
-from storefront.staff.pages import frame
-from subway_campaign.lifecycle import Model, View
+from storefront.staff import reports, saved_views, tables, words
+from storefront.staff.pages import choices, exports, frame
+from storefront.staff.pages.choices import Choice
+from storefront.staff.tables import Column, Kind, Part, Sheet, Sort, Table
+from subway_campaign import listings
+from subway_campaign.lifecycle import Level
+from subway_campaign.reports import Tree
 
 blueprint = Blueprint("staff_pages_report", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
-_COLUMNS = ("scans", "visitors", "carts", "orders", "paid_orders", "gross_fen", "refunded_fen", "net_fen")
-_HEADINGS = ("点位编号", "名称", "扫码", "访客", "加购", "下单", "付款", "销售额（元）", "退款（元）", "净额（元）",
-             "转化率", "区间下限", "区间上限")  # fmt: skip
+PATH = f"{frame.ROOT}/report"
+_MONEY = ("gross_fen", "refunded_fen", "net_fen")
+_ADDED = ("scans", "carts", "orders", "paid_orders", *_MONEY)
+_LEVELS = list(Level)
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What the reader asked for; `last_day` is included, as people say it. Anything unreadable becomes the default."""
+def columns(choice: Choice) -> tuple[Column, ...]:
+    """Return the columns of the report; a name leads one step down, where there is one."""
 
-    from_day: date
-    last_day: date
-    model: Model
-    view: View
-    under: str | None
+    def down(row: tables.Row) -> str | None:
+        is_node = "placement" in row and row["placement"] != choice.under and row["level"] != Level.POSITION
+        return f"{PATH}?{choice.query(under=row['placement'], level=None)}" if is_node else None
 
-    @property
-    def period(self) -> dict[str, str]:
-        """What stays in the address when the reader goes to another node."""
-        return {
-            "from": self.from_day.isoformat(),
-            "to": self.last_day.isoformat(),
-            "model": self.model.value,
-            "view": self.view.value,
-        }
+    return (
+        Column("placement", "点位编号", Kind.CODE, only="file", width=28),
+        Column("name", "名称", href=down, sorts=True, width=30),
+        Column("level", "层级", words=words.LEVELS, only="file"),
+        Column("scans", "扫码", Kind.COUNT, sorts=True),
+        Column("visitors", "访客", Kind.COUNT, sorts=True),
+        Column("album_scans", "相册识码", Kind.COUNT, only="file"),
+        Column("carts", "加购", Kind.COUNT, sorts=True),
+        Column("orders", "下单", Kind.COUNT, sorts=True),
+        Column("paid_orders", "付款", Kind.COUNT, sorts=True),
+        Column("gross_fen", "销售额", Kind.MONEY, sorts=True),
+        Column("refunded_fen", "退款", Kind.MONEY, sorts=True),
+        Column("net_fen", "净额", Kind.MONEY, sorts=True),
+        Column("rate", "转化率", Kind.RATE, value=_rate("rate"), note=_range, sorts=True),
+        Column("low", "区间下限", Kind.RATE, value=_rate("low"), only="file"),
+        Column("high", "区间上限", Kind.RATE, value=_rate("high"), only="file"),
+        Column("journeys", "扫码旅程", Kind.COUNT, value=_rate("journeys"), only="file"),
+        Column("paid", "付款旅程", Kind.COUNT, value=_rate("paid"), only="file"),
+        Column("cost_fen", "登记成本", Kind.MONEY, only="file"),
+        Column("allocated_cost_fen", "成本", Kind.MONEY, value=_cost, sorts=True),
+        Column("per_scan_fen", "每次扫码成本", Kind.MONEY, value=_cost_per("scans"), only="file"),
+        Column("per_order_fen", "每单成本", Kind.MONEY, value=_cost_per("paid_orders"), sorts=True),
+    )
 
-    @property
-    def asked(self) -> dict[str, Any]:
-        """The arguments of the verb, whose period is half-open."""
-        return {
-            "placement": self.under,
-            "from_day": self.from_day,
-            "to_day": self.last_day + timedelta(days=1),
-            "model": self.model,
-            "view": self.view,
-        }
+
+def _rate(name: str) -> Any:
+    def value(row: tables.Row) -> Any:
+        conversion = row.get("conversion")
+        return conversion[name] if conversion and conversion["journeys"] else None
+
+    return value
+
+
+def _cost(row: tables.Row) -> int | None:
+    # Nothing entered is not the same as nothing spent.
+    return row.get("allocated_cost_fen") or None
+
+
+def _cost_per(name: str) -> Any:
+    def value(row: tables.Row) -> int | None:
+        cost_fen = _cost(row)
+        count = row.get(name)
+        return (2 * cost_fen + count) // (2 * count) if cost_fen and count else None
+
+    return value
+
+
+def _range(row: tables.Row) -> str | None:
+    rate = row.get("conversion")
+    if not rate or not rate["journeys"]:
+        return None
+    return f"{rate['paid']}/{rate['journeys']}，{words.percent(rate['low'])}–{words.percent(rate['high'])}"
 
 
 @blueprint.get("/report")
 @guard.staff(Permission.READ_REPORTS)
 def show() -> Response:
-    """Show one step of the tree for the chosen days."""
-    choice, today = _choice(), _today()
+    """Show one step of the tree, or a whole level of it, for the chosen days."""
+    choice = chosen()
     with database.transaction() as session:
-        report = reports.under(session, guard.actor(), **choice.asked)
+        tree = reports.tree(session, guard.actor(), choice.wanted)
+        above = listings.way(session, number=choice.under) if choice.under else []
+        offered = choices.options(session, choice)
+        kept = saved_views.listing(session, guard.actor())
+    rows, title = shown(tree, choice)
     return frame.render(
         "staff/report.html",
         here="report",
-        report=report,
-        is_equal=reports.agrees(report),
-        from_day=choice.from_day.isoformat(),
-        last_day=choice.last_day.isoformat(),
-        days=(choice.last_day - choice.from_day).days + 1,
-        view=choice.view.value,
-        model=choice.model.value,
-        views=words.VIEWS,
-        models=words.MODELS,
-        under=choice.under,
-        query=urlencode(choice.period | ({"under": choice.under} if choice.under else {})),
-        root_query=urlencode(choice.period),
-        spans=_spans(choice, today),
+        sheet=sheet(tree, choice, rows, title),
+        told=tree.told,
+        is_equal=reports.agrees(tree.told),
+        here_fen=here_of(tree, choice)["net_fen"],
+        rows=rows,
+        title=title,
+        above=[{**node, "href": f"{PATH}?{choice.query(under=node['number'], level=None)}"} for node in above],
+        root_href=f"{PATH}?{choice.query(under=None, level=None)}",
+        levels={level.value: words.LEVELS[level] for level in _LEVELS[_depth(above) :]},
+        saved=kept,
+        sharable=saved_views.roles_of(guard.actor()),
+        **frame_of(choice, offered),
     )
 
 
-@blueprint.get("/report.csv")
-@guard.staff(Permission.READ_REPORTS)
-def download() -> Response:
-    """Send the same rows as a file that a spreadsheet opens: UTF-8 with a mark, money in yuan."""
-    choice = _choice()
-    with database.transaction() as session:
-        report = reports.under(session, guard.actor(), **choice.asked)
-    name = f"placements-{choice.from_day}-{choice.last_day}.csv"
-    response = Response("\ufeff" + _csv(report, is_root=choice.under is None), mimetype="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
-
-
-def _csv(report: dict[str, Any], *, is_root: bool) -> str:
-    out = io.StringIO()
-    sheet = csv.writer(out)
-    sheet.writerow(_HEADINGS)
-    for row in report["rows"]:
-        rate = row["conversion"]
-        ends = [f"{rate[end]:.4f}" if rate[end] is not None else "" for end in ("rate", "low", "high")]
-        sheet.writerow([row["placement"], _inert(row["name"]), *_cells(row), *ends])
-    if is_root:
-        for kind in ("unattributed", "excluded"):
-            for row in report[kind]:
-                title = f"{words.OUTCOMES[kind]}：{words.in_words(row['reason'], words.REASONS)}"
-                sheet.writerow(["", title, *_cells(row)])
-        sheet.writerow(["", "报表合计", *_cells(report["total"])])
-        sheet.writerow(["", "待归因", *_book(report["undecided"])])
-        sheet.writerow(["", "商城订单账", *_book(report["sales"])])
-        sheet.writerow(["", "差额", *_book(report["difference"]), "一致" if reports.agrees(report) else "不一致"])
-        sheet.writerow(["", "净运费（另计）", *[""] * 7, words.money(report["freight_fen"]).replace(",", "")])
-    return out.getvalue()
-
-
-def _inert(name: str) -> str:
-    """Return a name that no spreadsheet takes for a formula."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t")) else name
-
-
-def _book(figures: dict[str, Any]) -> list[str]:
-    """Return the cells of a row that knows only paid orders and their money."""
-    money = {name: figures[name] for name in ("gross_fen", "refunded_fen", "net_fen")}
-    return _cells({"paid_orders": figures["orders"], **money})
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    return [
-        "" if name not in row else words.money(row[name]).replace(",", "") if name.endswith("_fen") else str(row[name])
-        for name in _COLUMNS
-    ]
-
-
-def _choice() -> Choice:
-    asked, today = request.args, _today()
-    last_day = _day(asked.get("to"), today)
-    return Choice(
-        from_day=min(_day(asked.get("from"), last_day - timedelta(days=6)), last_day),
-        last_day=last_day,
-        model=Model(asked["model"]) if asked.get("model") in set(Model) else Model.LAST,
-        view=View(asked["view"]) if asked.get("view") in set(View) else View.COHORT,
-        under=asked.get("under", "")[:120] or None,
-    )
-
-
-def _spans(choice: Choice, today: date) -> list[dict[str, Any]]:
-    starts = {
-        "今天": (today, today),
-        "昨天": (today - timedelta(days=1), today - timedelta(days=1)),
-        "近 7 天": (today - timedelta(days=6), today),
-        "近 30 天": (today - timedelta(days=29), today),
-        "本月": (today.replace(day=1), today),
+def frame_of(choice: Choice, offered: dict[str, object], path: str = PATH) -> dict[str, Any]:
+    """Return what the head, the filters and the tabs of every page of the report are drawn from."""
+    return {
+        "choice": choice,
+        "path": path,
+        "query": choice.query(),
+        "spans": choices.spans(choice, path),
+        "views": words.VIEWS,
+        "models": words.MODELS,
+        "offered": offered,
     }
-    node = {"under": choice.under} if choice.under else {}
+
+
+@exports.files(blueprint, "/report")
+@guard.staff(Permission.READ_REPORTS)
+def download(kind: str) -> Response:
+    """Send the same rows as a file."""
+    choice = chosen()
+    with database.transaction() as session:
+        tree = reports.tree(session, guard.actor(), choice.wanted)
+        notes = choices.notes(session, choice)
+    rows, title = shown(tree, choice)
+    notes.append(("核对", "一致" if reports.agrees(tree.told) else "不一致"))
+    if tree.told["freight_fen"] is not None:
+        notes.append(("净运费（另计，元）", words.money(tree.told["freight_fen"])))
+    made = sheet(tree, choice, rows, title, notes=notes)
+    return exports.send(kind, made, now=clock.now(), period=f"{choice.from_day}-{choice.last_day}")
+
+
+def chosen() -> Choice:
+    """Return what the request at hand asks for."""
+    return choices.read(request.args, today=clock.now().astimezone(clock.SHANGHAI).date())
+
+
+def shown(tree: Tree, choice: Choice) -> tuple[list[dict[str, Any]], str]:
+    """Return the rows that are asked for, in their order, and what they are."""
+    rows = tree.at(choice.level, choice.under) if choice.level else tree.below(choice.under)
+    by = choice.sort.removeprefix("-")
+    column = next((each for each in columns(choice) if each.name == by and each.sorts), None)
+    if column is not None:
+        known = [row for row in rows if column.of(row) is not None]
+        unknown = [row for row in rows if column.of(row) is None]
+        rows = sorted(known, key=column.of, reverse=choice.sort.startswith("-")) + unknown
+    levels = {row["level"] for row in rows}
+    title = words.LEVELS[levels.pop()] if len(levels) == 1 else "下一级"
+    return rows, title
+
+
+def here_of(tree: Tree, choice: Choice) -> dict[str, Any]:
+    """Return the row of the node that the page is of; at the root the sum of all media."""
+    if choice.under is not None:
+        node = tree.nodes.get(choice.under)
+        return node["row"] if node else dict.fromkeys(_ADDED, 0)
+    media = tree.below(None)
+    return {name: sum(row[name] or 0 for row in media) for name in _ADDED}
+
+
+def _rest(whole: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Return what of a node is in none of the rows: its own, or what hangs at other levels than theirs."""
+    return {name: (whole.get(name) or 0) - sum(row[name] or 0 for row in rows) for name in _ADDED}
+
+
+def sheet(
+    tree: Tree, choice: Choice, rows: list[dict[str, Any]], title: str, notes: list[tuple[str, str]] | None = None
+) -> Sheet:
+    """Return the table of the report: the rows, what is the node's own, its sum; at the root all that was sold."""
+    told = tree.told
+    parts = [Part(rows)]
+    node = tree.nodes.get(choice.under) if choice.under else None
+    rest = _rest(here_of(tree, choice), rows)
+    if rows and any(rest.values()):
+        name = "不在这一级的点位" if choice.level else "直接挂在这一级"
+        parts.append(Part([{"name": name, **rest}], is_muted=True))
+    if node is not None:
+        parts.append(Part([node["row"] | {"name": f"{node['row']['name']} 合计"}], is_sum=True))
+    if choice.under is None:
+        parts += _unearned(told)
+        parts.append(Part([{"name": "报表合计", **told["total"]}], is_sum=True))
+    parts.append(Part(_books(told, with_total=choice.under is not None), is_sum=True))
+    table = Table("placements", "点位报表", columns(choice), lead="name")
+    return Sheet(table, parts, notes=notes or (), sort=_sort(choice))
+
+
+def _unearned(told: dict[str, Any]) -> list[Part]:
+    """Return what was sold and is no row's: outside of the filter, by nobody earned, not counted."""
+    named = {
+        key: [{"name": words.in_words(row["reason"], words.REASONS), **row} for row in told[key]]
+        for key in ("unattributed", "excluded")
+    }
+    outside = [{"name": "其他活动或素材的点位", **told["outside"]}] if any(told["outside"].values()) else []
     return [
-        {
-            "title": title,
-            "query": urlencode(choice.period | {"from": first.isoformat(), "to": last.isoformat()} | node),
-            "is_here": (choice.from_day, choice.last_day) == (first, last),
-        }
-        for title, (first, last) in starts.items()
+        Part(outside, title="筛选之外", note="别的活动或素材带来的销售", is_muted=True),
+        Part(named["unattributed"], title="未归因", note="商城卖出，但没有点位可记", is_muted=True),
+        Part(named["excluded"], title="不计入", note="保留记录，不算任何点位的成绩", is_muted=True),
     ]
 
 
-def _today() -> date:
-    return clock.now().astimezone(clock.SHANGHAI).date()
+def _books(told: dict[str, Any], *, with_total: bool) -> list[dict[str, Any]]:
+    """Return the last lines of a report: all that is credited, what is on its way, the shop's own, the difference."""
+
+    def line(name: str, figures: dict[str, Any]) -> dict[str, Any]:
+        return {"name": name, "paid_orders": figures["orders"], **{each: figures[each] for each in _MONEY}}
+
+    total = told["total"]
+    lines = [line("全部点位及未归因合计", total | {"orders": total["paid_orders"]})] if with_total else []
+    undecided = told["undecided"]
+    if undecided["orders"] or undecided["refunded_fen"]:
+        lines.append(line("待归因", undecided))
+    return [*lines, line("商城订单账", told["sales"]), line("差额", told["difference"])]
 
 
-def _day(given: str | None, default: date) -> date:
-    try:
-        day = date.fromisoformat(given or "")
-    except ValueError:
-        return default
-    # Years that neither a report nor the arithmetic of days could reach.
-    return day if 2000 <= day.year <= 2100 else default
+def _sort(choice: Choice) -> Sort:
+    by, is_descending = choice.sort.removeprefix("-"), choice.sort.startswith("-")
+
+    def href(name: str) -> str:
+        # The largest first: that is what somebody looks for who sorts figures.
+        up_next = name if (name == by and is_descending) or name == "name" else f"-{name}"
+        return f"{PATH}?{choice.query(sort=up_next)}"
+
+    return Sort(by, is_descending, href)
+
+
+def _depth(above: list[dict[str, Any]]) -> int:
+    """Return how many levels lie above what hangs below the node."""
+    return _LEVELS.index(Level(above[-1]["level"])) + 1 if above else 0

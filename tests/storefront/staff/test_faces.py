@@ -84,6 +84,14 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("GET", f"{PAGES}/wall/figures"): Permission.READ_REPORTS,
     ("GET", f"{PAGES}/report"): Permission.READ_REPORTS,
     ("GET", f"{PAGES}/report.csv"): Permission.READ_REPORTS,
+    ("GET", f"{PAGES}/report.xlsx"): Permission.READ_REPORTS,
+    **{
+        ("GET", f"{PAGES}/report/{page}{kind}"): Permission.READ_REPORTS
+        for page in ("compare", "models", "ways")
+        for kind in ("", ".csv", ".xlsx")
+    },
+    ("POST", f"{PAGES}/report/views"): Permission.READ_REPORTS,
+    ("POST", f"{PAGES}/report/views/X1/removal"): Permission.READ_REPORTS,
     ("GET", f"{PAGES}/orders"): Permission.READ_ORDERS,
     ("GET", f"{PAGES}/orders.csv"): Permission.READ_ORDERS,
     ("GET", f"{PAGES}/orders.xlsx"): Permission.READ_ORDERS,

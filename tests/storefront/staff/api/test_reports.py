@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,14 @@ def test_the_report_equals_the_sales(
         assert sum(part[figure] for part in parts) == report["total"][figure]
 
 
+def by_goods(analyst: Clerk, more: str = "") -> list[dict[str, Any]]:
+    """The report narrowed to each product that was ordered; each agrees with the shop."""
+    slugs = [slug for (slug,) in database.statement("SELECT DISTINCT product_slug FROM order_lines")]
+    found = [analyst.get(f"/reports/placements?{today()}&product={slug}{more}").get_json() for slug in slugs]
+    assert not any(value for report in found for value in report["difference"].values())
+    return found
+
+
 def test_what_is_still_on_its_way_is_undecided_and_no_difference(counter: Counter, analyst: Clerk) -> None:
     number = counter.desk.place()
     payment = counter.desk.open(number)
@@ -66,6 +75,7 @@ def test_what_is_still_on_its_way_is_undecided_and_no_difference(counter: Counte
     assert report["undecided"]["gross_fen"] == order["goods_fen"]
     assert report["total"]["paid_orders"] == 0
     assert not any(report["difference"].values())
+    assert sum(of_goods["undecided"]["gross_fen"] for of_goods in by_goods(analyst)) == order["goods_fen"]
     counter.desk.drain()
     report = analyst.get(f"/reports/placements?{today()}").get_json()
     assert report["undecided"]["orders"] == 0
@@ -100,6 +110,7 @@ def test_a_refund_that_overtakes_its_sale_is_no_difference(counter: Counter, ana
     react_except("credit_placement")
     report = analyst.get(f"/reports/placements?{today()}&view={view}").get_json()
     assert (report["undecided"]["orders"], report["undecided"]["refunded_fen"]) == (1, 100)
+    assert sum(of_goods["undecided"]["refunded_fen"] for of_goods in by_goods(analyst, f"&view={view}")) == 100
     assert report["sales"]["refunded_fen"] == 100
     assert not any(report["difference"].values())
     counter.desk.drain()

@@ -2,11 +2,15 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from config import clock, database
 from storefront.roles import Role
+from storefront.staff import words
 from tests.storefront.staff.conftest import Clerk, Counter
 
 
@@ -28,21 +32,100 @@ def test_a_reader_goes_down_the_tree_to_the_panel(counter: Counter, codes: dict[
     assert "侧墙" in page
 
 
-def test_the_file_adds_up(counter: Counter, codes: dict[str, str]) -> None:
-    counter.buy()
-    counter.scan(next(slug for number, slug in codes.items() if ".T01." in number))
-    counter.buy(key="after-scan0")
-    file = counter.hire(Role.ANALYST).open("/report.csv")
+def cells(clerk: Clerk, path: str) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """The headings of a file, and its rows by name."""
+    file = clerk.open(path)
     assert file.mimetype == "text/csv"
     assert "attachment" in file.headers["Content-Disposition"]
     text = file.get_data(as_text=True)
     assert text.startswith("\ufeff")
-    rows = {row[1]: row for row in csv.reader(io.StringIO(text.removeprefix("\ufeff")))}
-    net = {name: row[9] for name, row in rows.items()}
+    titles, *rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")))
+    return titles, {row[1]: dict(zip(titles, row, strict=True)) for row in rows if len(row) == len(titles)}
+
+
+@pytest.fixture
+def sold(counter: Counter, codes: dict[str, str]) -> str:
+    """One order of nobody's and one of a panel in a train, whose number is returned."""
+    counter.buy()
+    spot = next(number for number in codes if ".T01.C1.P" in number)
+    counter.scan(codes[spot])
+    counter.buy(key="after-scan0")
+    return spot
+
+
+def test_the_file_adds_up(counter: Counter, sold: str) -> None:
+    analyst = counter.hire(Role.ANALYST)
+    _, rows = cells(analyst, "/report.csv")
+    net = {name: row["净额（元）"] for name, row in rows.items()}
     assert net["报表合计"] == net["商城订单账"]
     parts = round(float(net["地铁"]) + float(net["未归因：没有扫码记录"]), 2)
     assert f"{parts:.2f}" == net["报表合计"]
-    assert rows["差额"][-1] == "一致"
+    assert net["差额"] == "0.00"
+    assert "核对,一致" in analyst.open("/report.csv").get_data(as_text=True)
+    with zipfile.ZipFile(io.BytesIO(analyst.open("/report.xlsx").get_data())) as book:
+        assert f"<v>{float(net['报表合计']):.10g}</v>" in book.read("xl/worksheets/sheet1.xml").decode()
+
+
+def test_every_level_is_one_click_and_sorted(counter: Counter, sold: str) -> None:
+    analyst = counter.hire(Role.ANALYST)
+    _, rows = cells(analyst, "/report.csv?level=car&sort=-net_fen")
+    assert next(row["点位编号"] for row in rows.values()) == sold.rpartition(".")[0]
+    assert {row["层级"] for row in rows.values() if row["点位编号"]} == {"车厢"}
+    page = analyst.open("/report?level=car&sort=-net_fen").get_data(as_text=True)
+    assert 'aria-sort="descending"' in page
+    assert "全部车厢" in page
+
+
+@pytest.mark.parametrize("page", ["", "/compare", "/models", "/ways"])
+def test_both_sums_stand_under_every_filter(counter: Counter, sold: str, page: str) -> None:
+    analyst = counter.hire(Role.ANALYST)
+    for query in (
+        "",
+        "under=METRO",
+        "campaign=XFFP2020",
+        "product=dangshansuli",
+        "hall=dangshan-xian&view=cash",
+        "product=nothing",
+        "campaign=XFFP2020&product=dangshansuli&under=METRO.HF",
+        "level=position",
+        "from=2020-01-01&to=2020-01-02",
+    ):
+        answer = analyst.open(f"/report{page}?{query}")
+        text = answer.get_data(as_text=True)
+        assert answer.status_code == 200, query
+        assert "不一致" not in text, query
+
+
+def test_goods_are_compared_with_the_same_goods(counter: Counter, sold: str) -> None:
+    analyst = counter.hire(Role.ANALYST)
+    today = clock.now().astimezone(clock.SHANGHAI).date()
+    days = f"from={today}&to={today + timedelta(days=1)}"
+    whole = analyst.get(f"/reports/placements?{days}").get_json()
+    slugs = [slug for (slug,) in database.statement("SELECT DISTINCT product_slug FROM order_lines")]
+    parts = [analyst.get(f"/reports/placements?{days}&product={slug}").get_json() for slug in [*slugs, "nothing"]]
+    assert sum(part["sales"]["gross_fen"] for part in parts) == whole["sales"]["gross_fen"] > 0
+    assert sum(part["rows"][0]["gross_fen"] for part in parts) == whole["rows"][0]["gross_fen"] > 0
+    assert {part["freight_fen"] for part in parts} == {None}
+    for found in (whole, *parts):
+        assert set(found["difference"].values()) == {0}
+    assert analyst.get(f"/reports/placements?{days}&campaign=nothing").status_code == 404
+    assert analyst.get(f"/reports/placements?{days}&hall=nothing").get_json()["sales"]["gross_fen"] == 0
+
+
+def test_two_periods_and_two_places(counter: Counter, sold: str) -> None:
+    analyst = counter.hire(Role.ANALYST)
+    page = analyst.open("/report/compare?span=today").get_data(as_text=True)
+    assert "哪里变了" in page
+    assert "变化" in page
+    page = analyst.open(f"/report/compare?span=today&against=place&vs_under={sold}").get_data(as_text=True)
+    assert "哪里变了" not in page
+    _, rows = cells(analyst, "/report/models.csv?span=today")
+    assert len({rows["地铁"][f"{title}（元）"] for title in words.MODELS.values()}) == 1
+    assert rows["地铁"]["最多相差（元）"] == "0.00"
+    page = analyst.open("/report/models?span=today").get_data(as_text=True)
+    assert "<b>100.0%</b> 的归因订单只经过一个点位" in page
+    page = analyst.open("/report/ways?span=today").get_data(as_text=True)
+    assert "其他（1 条很少人走的路径）" in page, "one rider's way is nobody's business"
 
 
 @pytest.mark.parametrize(
