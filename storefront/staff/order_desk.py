@@ -60,13 +60,15 @@ def find(session: Session, actor: Actor, *, number: str, now: datetime, with_add
     return order
 
 
-def explain(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
+def explain(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
     """Return why an order was credited to whom (`explained`), with the `names` of placements and `titles` of lines.
 
-    Raises `OrderNotFound` when the order is out of sight, `UnknownConversion` before the campaign has heard of it.
+    It says where somebody scanned, so that it was read is written down. Raises `OrderNotFound` when the order is out
+    of sight, `UnknownConversion` before the campaign has heard of it.
     """
     order, _ = _seen(session, actor, number, Permission.READ_ATTRIBUTION)
     explained = decisions.explain(session, order=number)
+    audit.record(session, actor, "order.attribution_seen", number, {}, now=now)
     placed = [entry["placement"] for kind in ("touches", "ledger") for entry in explained.get(kind, ())]
     return {
         "explained": explained,

@@ -82,8 +82,8 @@ class Column:
             return None
         if self.words is not None:
             return words.in_words(str(found), dict(self.words))
-        if self.kind in {Kind.INSTANT, Kind.MINUTE} and isinstance(found, str):
-            return datetime.fromisoformat(found)
+        if self.kind in {Kind.INSTANT, Kind.MINUTE}:
+            return instant(found)
         if self.kind is Kind.DAY and isinstance(found, str):
             return date.fromisoformat(found)
         return found
@@ -215,6 +215,11 @@ def drawn(sheet: Sheet) -> Iterator[tuple[Line, list[Cell]]]:
                 for column in columns
             ],
         )
+
+
+def instant(given: datetime | str) -> datetime:
+    """Return an instant that may have come as its RFC 3339 text."""
+    return datetime.fromisoformat(given) if isinstance(given, str) else given
 
 
 def said(column: Column, value: Any) -> str:

@@ -165,6 +165,7 @@ ACTS = {
     "refund.sent_to_card": "异常退款转银行卡",
     "refund.transferred": "异常退款已转账",
     "order.address_seen": "查看收货信息",
+    "order.attribution_seen": "查看归因说明",
     "placement.created": "新建点位",
     "placement.renamed": "点位改名",
     "codes.minted": "生成二维码",

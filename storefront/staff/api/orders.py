@@ -287,7 +287,7 @@ def find(number: str) -> Response:
 def explain(number: str) -> Response:
     """Explain who was credited with an order, touch by touch."""
     with database.transaction() as session:
-        told = order_desk.explain(session, guard.actor(), number=number)
+        told = order_desk.explain(session, guard.actor(), number=number, now=clock.now())
     return said(_UNDECIDED | told["explained"])
 
 

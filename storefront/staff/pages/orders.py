@@ -198,25 +198,6 @@ def refund(number: str) -> Response:
     return frame.back(path, done="refunded" if asked.refund else "refund_waits")
 
 
-@blueprint.get("/orders/<number:number>/attribution")
-@guard.staff(Permission.READ_ATTRIBUTION)
-def explain(number: str) -> Response:
-    """Say in words who was credited with an order, and why."""
-    with database.transaction() as session:
-        told = order_desk.explain(session, guard.actor(), number=number)
-    explained = told["explained"]
-    return frame.render(
-        "staff/attribution.html",
-        here="orders",
-        number=number,
-        e=explained,
-        names=told["names"],
-        titles=told["titles"],
-        places={touch["touch"]: touch["placement"] for touch in explained.get("touches", [])},
-        window_days=explained.get("params", {}).get("window_s", 0) // 86400,
-    )
-
-
 def _find(number: str, *, with_address: bool) -> dict[str, Any]:
     with database.transaction() as session:
         return order_desk.find(session, guard.actor(), number=number, now=clock.now(), with_address=with_address)

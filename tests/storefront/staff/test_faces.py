@@ -101,6 +101,8 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("GET", f"{PAGES}/orders/X1/refund"): Permission.REFUND_ORDERS,
     ("POST", f"{PAGES}/orders/X1/refunds"): Permission.REFUND_ORDERS,
     ("GET", f"{PAGES}/orders/X1/attribution"): Permission.READ_ATTRIBUTION,
+    ("GET", f"{PAGES}/orders/X1/attribution.csv"): Permission.READ_ATTRIBUTION,
+    ("GET", f"{PAGES}/orders/X1/attribution.xlsx"): Permission.READ_ATTRIBUTION,
     ("GET", f"{PAGES}/aftersales"): Permission.READ_ORDERS,
     ("GET", f"{PAGES}/aftersales/X1"): Permission.READ_ORDERS,
     ("POST", f"{PAGES}/aftersales/X1/approval"): Permission.REFUND_ORDERS,
