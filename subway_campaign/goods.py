@@ -47,7 +47,8 @@ _ORDERS = text(
     FROM (
         SELECT s.placement_id, t.binding_id, s.outcome, s.reason,
                cast(s.placed_at >= since AND s.placed_at < until AS int) AS orders,
-               cast(s.paid_at >= since AND s.paid_at < until AS int) AS paid_orders, 0 AS paid_journeys
+               cast(coalesce(s.paid_at >= since AND s.paid_at < until, false) AS int) AS paid_orders,
+               0 AS paid_journeys
         FROM span CROSS JOIN carriers s
         LEFT JOIN touches t ON t.id = s.touch_id
             AND t.occurred_at >= s.placed_at - :horizon AND t.occurred_at <= s.placed_at

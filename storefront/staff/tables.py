@@ -41,14 +41,13 @@ class Kind(StrEnum):
 
 
 RIGHT = frozenset({Kind.COUNT, Kind.MONEY, Kind.RATE})
-# A reader who sees "" or "—" knows that there is none, and that it is not zero.
 _SAID: Mapping[Kind, Callable[[Any], str]] = {
     Kind.TEXT: str,
     Kind.CODE: str,
     Kind.COUNT: words.count,
     Kind.MONEY: words.money,
     Kind.RATE: words.percent,
-    Kind.DAY: lambda day: day if isinstance(day, str) else day.isoformat(),
+    Kind.DAY: lambda day: day.isoformat(),
     Kind.INSTANT: words.second,
     Kind.MINUTE: words.instant,
 }
@@ -201,11 +200,13 @@ def drawn(sheet: Sheet) -> Iterator[tuple[Line, list[Cell]]]:
     columns = sheet.table.shown("page")
     for line in lines(sheet):
         is_row = not isinstance(line.row, _Sum)
+        # What a sum cannot say needs no dash.
+        nothing = "" if line.part.is_sum else "—"
         yield (
             line,
             [
                 Cell(
-                    text=said(column, cell(sheet.table, column, line)),
+                    text=said(column, cell(sheet.table, column, line)) or nothing,
                     column=column,
                     is_heading=column.name == sheet.table.heading,
                     href=column.href(line.row) if column.href and is_row else None,
@@ -223,8 +224,9 @@ def instant(given: datetime | str) -> datetime:
 
 
 def said(column: Column, value: Any) -> str:
-    """Return a cell's value as a person reads it, "—" where there is none."""
-    return "—" if value is None else value if column.words is not None else _SAID[column.kind](value)
+    """Return a cell's value as a person reads it, "" where there is none."""
+    # A string is said already: a word, or the title of a sum in a column of something else.
+    return "" if value is None else value if isinstance(value, str) else _SAID[column.kind](value)
 
 
 def plain(column: Column, value: Any) -> str:

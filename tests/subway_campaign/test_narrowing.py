@@ -143,6 +143,12 @@ def test_all_goods_together_are_all_orders(world: World) -> None:
             assert rates[0] == rates[1]
 
 
+def test_an_order_of_goods_that_nobody_paid_is_an_order(world: World) -> None:
+    world.order("N1", None, beijing(3, 4, 9), 1_000, pay=False)
+    [line] = report(Narrowing(products=("tea",)))["unattributed"]
+    assert (line["orders"], line["paid_orders"], line["gross_fen"]) == (1, 0, 0)
+
+
 def test_what_cannot_be_told_apart_is_not_told(drives: World) -> None:
     rider = drives.scan("B", beijing(3, 4)).visitor
     drives.scan("A", beijing(3, 4, 9), rider)

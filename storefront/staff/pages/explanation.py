@@ -102,7 +102,9 @@ def _events(explained: dict[str, Any], ledger: list[dict[str, Any]]) -> list[dic
     ]
     events.append({"at": explained["placed_at"], "what": "placed"})
     if explained["paid_at"]:
-        events.append({"at": explained["paid_at"], "what": "paid"})
+        # WeChat tells whole seconds, so money can seem to have moved before the order was placed.
+        paid_at = max(explained["placed_at"], explained["paid_at"], key=tables.instant)
+        events.append({"at": paid_at, "what": "paid"})
     back: dict[tuple[str, str], int] = {}
     for row in ledger:
         if row["entry"] == Entry.REFUND:
