@@ -29,6 +29,7 @@ class Permission(StrEnum):
     READ_PLACEMENTS = "placements.read"
     WRITE_PLACEMENTS = "placements.write"
     WRITE_CODES = "codes.write"
+    WRITE_COSTS = "costs.write"
     READ_ORDERS = "orders.read"
     SHIP_ORDERS = "orders.ship"
     REFUND_ORDERS = "orders.refund"
@@ -64,6 +65,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ_PLACEMENTS,
             Permission.WRITE_PLACEMENTS,
             Permission.WRITE_CODES,
+            Permission.WRITE_COSTS,
             Permission.MARK_PHONES,
         }
     ),

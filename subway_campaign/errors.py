@@ -190,3 +190,10 @@ class CostIsReversal(errors.Conflict):
 
     code = "campaign.cost_is_reversal"
     message = "冲销记录不能再冲销，请重新登记"
+
+
+class ExposureImplausible(errors.Invalid):
+    """The range is out of order, a figure is beyond the city's metro, or the ridership has no source."""
+
+    code = "campaign.exposure_implausible"
+    message = "请按 最低 ≤ 最可能 ≤ 最高 填写，客流不超过一千万，并写明来源"

@@ -18,10 +18,13 @@ def jeffreys(successes: int, trials: int) -> tuple[float, float] | None:
     """Return the ends of the 95 % interval, or None when there were no trials. Needs 0 <= successes <= trials."""
     if trials == 0:
         return None
-    a, b = successes + 0.5, trials - successes + 0.5
-    low = 0.0 if successes == 0 else _beta_quantile(_TAIL, a, b)
-    high = 1.0 if successes == trials else _beta_quantile(1 - _TAIL, a, b)
-    return low, high
+    low, high = beta(successes + 0.5, trials - successes + 0.5)
+    return 0.0 if successes == 0 else low, 1.0 if successes == trials else high
+
+
+def beta(a: float, b: float) -> tuple[float, float]:
+    """Return the middle 95 % of Beta(a, b)."""
+    return _beta_quantile(_TAIL, a, b), _beta_quantile(1 - _TAIL, a, b)
 
 
 def _beta_quantile(p: float, a: float, b: float) -> float:

@@ -171,6 +171,9 @@ ACTS = {
     "codes.minted": "生成二维码",
     "pack.asked": "制作印刷包",
     "code.bound": "挂出二维码",
+    "cost.entered": "登记成本",
+    "cost.reversed": "冲销成本",
+    "exposure.estimated": "登记曝光估算",
     "case.taken": "接手待办事项",
     "case.closed": "办结待办事项",
     "view.saved": "保存报表视图",
@@ -178,6 +181,7 @@ ACTS = {
     "phone.marked": "标记工作手机",
     "phone.released": "取消工作手机",
 }
+COSTS = {"media": "媒体合同", "production": "制作", "installation": "安装", "other": "其他"}
 CASES = {
     "mismatch": "付款与微信不符",
     "refund_mismatch": "退款与微信不符",
@@ -273,6 +277,8 @@ DETAILS = {
     "carrier": "快递",
     "case_number": "单号",
     "count": "数量",
+    "passers": "日客流",
+    "version": "版本",
     "difference_fen": "差额",
     "freight_fen": "其中运费",
     "kind": "类型",
@@ -366,7 +372,7 @@ def _said(name: str, value: Any) -> str:
         return " ".join(str(part) for part in value.values())
     parts = value if isinstance(value, list) else [value]
     return "、".join(
-        {"level": LEVELS, "roles": ROLES, "kind": CASES, "resolution": RESOLUTIONS}.get(name, {}).get(
+        {"level": LEVELS, "roles": ROLES, "kind": CASES | COSTS, "resolution": RESOLUTIONS}.get(name, {}).get(
             str(part), str(part)
         )
         for part in parts

@@ -57,6 +57,10 @@ DONE = {
     "bound": "绑定已保存。",
     "pack_asked": "已开始制作印刷包，每个码都会先检验再打包。",
     "pack_known": "同样内容的印刷包已经有了，就是这一份。",
+    "cost_entered": "成本已登记，报表马上按天分摊。",
+    "cost_known": "这笔成本已经登记过，没有重复记账。",
+    "cost_reversed": "已冲销：原记录保留，另记一笔相反的金额。",
+    "exposure_entered": "曝光估算已登记。",
     "taken": "这件事现在由您负责。",
     "closed": "已办结，写入操作记录。",
     "drafted": "草稿已保存，请上传材料后提交。",
@@ -86,6 +90,8 @@ FAULTS = {
     "form.inspection": "请选择检查级别和结论。",
     "form.evidence": "请选择材料种类和文件。",
     "form.view": "请给视图起一个 1 到 30 个字的名字。",
+    "form.cost": "请填完整：活动、点位编号、大于零的金额（元，最多两位小数）和起止日期。",
+    "form.exposure": "请填完整：起止日期、日客流、三个看见次数（如 0.5）和来源。",
     "form.label": "请给手机起一个 1 到 40 个字的名字。",
 }
 _BY_STATUS = {
@@ -114,6 +120,7 @@ MENU = (
     Item("metro", "/staff/metro", "地铁图", Permission.READ_REPORTS, is_whole=True),
     Item("train", "/staff/train", "列车", Permission.READ_REPORTS, is_whole=True),
     Item("wall", "/staff/wall", "大屏", Permission.READ_REPORTS, is_whole=True),
+    Item("costs", "/staff/costs", "成本", Permission.READ_REPORTS, is_whole=True),
     Item("orders", "/staff/orders", "订单", Permission.READ_ORDERS),
     Item("aftersales", "/staff/aftersales", "售后", Permission.READ_ORDERS),
     Item("approvals", "/staff/approvals", "退款审批", Permission.REFUND_ORDERS),
