@@ -80,6 +80,8 @@ class Settings:
     public_security_number: str | None
     order_pay_minutes: int
     order_receive_days: int
+    attribution_half_life_hours: int
+    attribution_repeat: str
     refund_second_person_fen: int
 
     @cached_property
@@ -138,23 +140,32 @@ class Settings:
             public_security_number=reader.optional("PUBLIC_SECURITY_NUMBER"),
             order_pay_minutes=reader.integer("ORDER_PAY_MINUTES", default=30, lowest=5, highest=1440),
             order_receive_days=reader.integer("ORDER_RECEIVE_DAYS", default=10, lowest=1, highest=60),
+            attribution_half_life_hours=reader.integer(
+                "ATTRIBUTION_HALF_LIFE_HOURS", default=42, lowest=1, highest=720
+            ),
+            attribution_repeat=reader.choice("ATTRIBUTION_REPEAT", {"EVERY", "ONCE"}, default="EVERY").lower(),
             refund_second_person_fen=reader.integer(
                 "REFUND_SECOND_PERSON_FEN", default=50_000, lowest=0, highest=10_000_000
             ),
         )
-        if emulated and settings.is_public_https and urlsplit(settings.public_base_url).hostname not in LOOPBACK:
-            reader.faults.append(
-                "ALLOW_EMULATED_WECHAT=1 is for a desk: PUBLIC_BASE_URL must not be a public https site"
-            )
-        if not emulated and not settings.is_public_https:
-            reader.faults.append("PUBLIC_BASE_URL must be https: WeChat refuses to notify anything else")
-        if bool(settings.wechat_push_token) != bool(settings.wechat_push_aes_key):
-            reader.faults.append("WECHAT_PUSH_TOKEN and WECHAT_PUSH_AES_KEY go together")
-        if settings.wechatpay_backup_base_url and not emulated:
-            reader.wechat_url("WECHATPAY_BACKUP_BASE_URL", "", emulated)
+        settings._weigh_together(reader)
         if reader.faults:
             raise SettingsError(reader.faults)
         return settings
+
+    def _weigh_together(self, reader: "_Reader") -> None:
+        """Add the faults that no setting has by itself."""
+        emulated = self.allow_emulated_wechat
+        if emulated and self.is_public_https and urlsplit(self.public_base_url).hostname not in LOOPBACK:
+            reader.faults.append(
+                "ALLOW_EMULATED_WECHAT=1 is for a desk: PUBLIC_BASE_URL must not be a public https site"
+            )
+        if not emulated and not self.is_public_https:
+            reader.faults.append("PUBLIC_BASE_URL must be https: WeChat refuses to notify anything else")
+        if bool(self.wechat_push_token) != bool(self.wechat_push_aes_key):
+            reader.faults.append("WECHAT_PUSH_TOKEN and WECHAT_PUSH_AES_KEY go together")
+        if self.wechatpay_backup_base_url and not emulated:
+            reader.wechat_url("WECHATPAY_BACKUP_BASE_URL", "", emulated)
 
 
 def _files(reader: "_Reader") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which touch earned an order: candidates → eligible → journey → weights, as the rules R3 to R12, R16 and R17 say.
+"""Which touch earned an order: candidates → eligible → journey → weights, as the rules R3 to R12 and R16 to R18 say.
 
 Invariant: pure; ineligible touches and touches after the cut-off change no weight, weights are exact and sum to 1,
 and the same candidates in any order give the same decision.
@@ -12,31 +12,76 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from subway_campaign.lifecycle import Exclusion, Model, Outcome, TouchKind
+from subway_campaign.lifecycle import Exclusion, Model, Outcome, Repeat, TouchKind
 
-RULES_VERSION = 1
+RULES_VERSION = 2
 WINDOW = timedelta(days=7)
+# What arrives later than this after an order was placed changes nothing any more (R21).
+FREEZE = timedelta(hours=72)
 # Scans of one code closer than this are one scan for counting and one journey for rates (R15).
 SAME_SCAN = timedelta(minutes=30)
 POSITION_ENDS = Fraction(2, 5)
 # 2^-x is irrational; 32 binary places keep every machine's weights equal and every fen right.
 _DECAY_UNIT = 2**32
 
+# Came by way of somebody else's scan, or nobody can tell that it did not (R3).
+_SECOND_HAND = (TouchKind.SHARE_OPEN, TouchKind.CONTINUED)
 ELIGIBLE_KINDS = (TouchKind.SCAN, TouchKind.SCAN_ALBUM, TouchKind.TYPED)
 # When nothing is eligible the order's reason is the one that came nearest to earning it (R28).
-_REASONS = ("orphan_code", "expired_window", "shared_only", "late_touch_only")
+_REASONS = (
+    "fraud_hold",
+    "already_credited",
+    "orphan_code",
+    "expired_window",
+    "shared_only",
+    "continued_elsewhere",
+    "late_touch_only",
+)
 _REASON_OF_VERDICT = {
+    "fraud_hold": "fraud_hold",
+    "already_credited": "already_credited",
     "orphan_code": "orphan_code",
     "expired_window": "expired_window",
     "share_open": "shared_only",
     "scan_longpress": "shared_only",
+    "continued_elsewhere": "continued_elsewhere",
     "after_order": "late_touch_only",
 }
 
 
 @dataclass(frozen=True)
+class Parameters:
+    """What a decision depends on besides its touches; stored with it, so that deciding again means the same."""
+
+    window: timedelta = WINDOW
+    half_life: timedelta = WINDOW / 4
+    repeat: Repeat = Repeat.EVERY
+
+    def as_json(self) -> dict[str, Any]:
+        """Return these as a decision stores them, times in seconds."""
+        return {
+            "window_s": int(self.window.total_seconds()),
+            "half_life_s": int(self.half_life.total_seconds()),
+            "repeat": self.repeat.value,
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Parameters":
+        """Return what a decision was made with; the first rules had a half-life of a quarter window, and no choice."""
+        window = timedelta(seconds=stored["window_s"])
+        half_life = timedelta(seconds=stored["half_life_s"]) if "half_life_s" in stored else window / 4
+        return cls(window, half_life, Repeat(stored.get("repeat", Repeat.EVERY)))
+
+
+DEFAULTS = Parameters()
+
+
+@dataclass(frozen=True)
 class Candidate:
-    """One touch of the buyer. `placement` is its number; for a share, the placement that it came from."""
+    """One touch of the buyer. `placement` is its number; for a share, the placement that it came from.
+
+    `held` says that it is under suspicion (R18), `used` that an earlier order was credited to it (R17).
+    """
 
     touch: UUID
     occurred_at: datetime
@@ -48,6 +93,8 @@ class Candidate:
     confirmed: bool
     dropped: str | None
     excluded: str | None
+    held: bool = False
+    used: bool = False
 
     def as_evidence(self) -> dict[str, Any]:
         """Return this candidate as JSON."""
@@ -56,7 +103,7 @@ class Candidate:
     @classmethod
     def from_evidence(cls, values: dict[str, Any]) -> "Candidate":
         """Return the candidate that `as_evidence` wrote."""
-        known = {name: values[name] for name in cls.__dataclass_fields__}
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         known |= {"touch": UUID(values["touch"]), "occurred_at": datetime.fromisoformat(values["occurred_at"])}
         return cls(**known | {"kind": TouchKind(values["kind"])})
 
@@ -77,29 +124,51 @@ class Decision:
         """The latest eligible touch, which the counts of every report follow."""
         return self.journey[-1] if self.journey else None
 
+    @property
+    def flags(self) -> list[str]:
+        """What a reader of the credit should know: here that its touch earned an earlier order, too (R17)."""
+        return ["repeat_no_new_scan"] if self.last is not None and self.last.used else []
+
+    @property
+    def credit(self) -> tuple[Any, ...]:
+        """All that money, counts and words follow from: two decisions with equal credit are one."""
+        via = self.earned_via and self.earned_via.placement_id
+        return self.outcome, self.reason, self.flags, via, self.shares
+
+    @property
+    def shares(self) -> dict[tuple[Model, UUID], Fraction]:
+        """The weights that are not nothing, by model and touch."""
+        return {
+            (model, candidate.touch): weight
+            for model, row in self.weights.items()
+            for candidate, weight in zip(self.journey, row, strict=True)
+            if weight
+        }
+
 
 def decide(
     candidates: Sequence[Candidate],
     *,
     placed_at: datetime,
-    window: timedelta = WINDOW,
+    parameters: Parameters = DEFAULTS,
     excluded: Exclusion | None = None,
 ) -> Decision:
     """Return the decision on an order placed at `placed_at`; `excluded` says that its owner is never counted (R16)."""
     ordered = sorted(candidates, key=_moment)
-    verdicts = {c.touch: verdict(c, placed_at=placed_at, window=window) for c in ordered}
+    verdicts = {c.touch: verdict(c, placed_at=placed_at, parameters=parameters) for c in ordered}
     path = journey([c for c in ordered if verdicts[c.touch] is None])
-    shares = [c for c in ordered if c.kind is TouchKind.SHARE_OPEN and placed_at - window <= c.occurred_at <= placed_at]
+    since = placed_at - parameters.window
+    shares = [c for c in ordered if c.kind in _SECOND_HAND and not c.excluded and since <= c.occurred_at <= placed_at]
     earned_via = shares[-1] if shares and shares[-1].placement_id is not None else None
     if excluded is not None:
         return Decision(Outcome.EXCLUDED, excluded, verdicts, (), {}, None)
     if not path:
         return Decision(Outcome.UNATTRIBUTED, _unattributed(verdicts), verdicts, (), {}, earned_via)
-    weights = {model: weigh(model, path, placed_at=placed_at, window=window) for model in Model}
+    weights = {model: weigh(model, path, placed_at=placed_at, half_life=parameters.half_life) for model in Model}
     return Decision(Outcome.ATTRIBUTED, "eligible_touch", verdicts, path, weights, None)
 
 
-def verdict(candidate: Candidate, *, placed_at: datetime, window: timedelta) -> str | None:  # noqa: PLR0911
+def verdict(candidate: Candidate, *, placed_at: datetime, parameters: Parameters) -> str | None:  # noqa: PLR0911
     """Return the rule that keeps this touch from earning the order, or None when it is eligible.
 
     One return a rule, in the order in which they are asked.
@@ -111,14 +180,16 @@ def verdict(candidate: Candidate, *, placed_at: datetime, window: timedelta) -> 
     if candidate.occurred_at > placed_at:
         return "after_order"
     if candidate.kind not in ELIGIBLE_KINDS:
-        return candidate.kind.value
+        return "continued_elsewhere" if candidate.kind is TouchKind.CONTINUED else candidate.kind.value
     if not candidate.confirmed:
         return "unconfirmed"
     if candidate.placement_id is None:
         return "orphan_code"
-    if candidate.occurred_at < placed_at - window:
+    if candidate.occurred_at < placed_at - parameters.window:
         return "expired_window"
-    return None
+    if candidate.held:
+        return "fraud_hold"
+    return "already_credited" if candidate.used and parameters.repeat is Repeat.ONCE else None
 
 
 def journey(eligible: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -135,7 +206,9 @@ def journey_start(candidates: Sequence[Candidate], last: Candidate) -> Candidate
     """Return the scan with which the journey of `last` began: the first of its code's scans without a 30-minute gap."""
     start = last
     for candidate in sorted((c for c in candidates if c.code == last.code), key=_moment, reverse=True):
-        countable = candidate.kind in ELIGIBLE_KINDS and candidate.confirmed and not candidate.dropped
+        countable = (
+            candidate.kind in ELIGIBLE_KINDS and candidate.confirmed and not candidate.dropped and not candidate.held
+        )
         if not countable or _moment(candidate) >= _moment(start):
             continue
         if start.occurred_at - candidate.occurred_at >= SAME_SCAN:
@@ -145,7 +218,7 @@ def journey_start(candidates: Sequence[Candidate], last: Candidate) -> Candidate
 
 
 def weigh(
-    model: Model, path: Sequence[Candidate], *, placed_at: datetime, window: timedelta = WINDOW
+    model: Model, path: Sequence[Candidate], *, placed_at: datetime, half_life: timedelta = DEFAULTS.half_life
 ) -> tuple[Fraction, ...]:
     """Return each touch's exact share of the order under `model` (R9); `path` is a journey of at least one touch."""
     n = len(path)
@@ -158,7 +231,7 @@ def weigh(
     if model is Model.POSITION:
         middle = (1 - 2 * POSITION_ENDS) / (n - 2)
         return (POSITION_ENDS, *[middle] * (n - 2), POSITION_ENDS)
-    return decay([placed_at - c.occurred_at for c in path], half_life=window / 4)
+    return decay([placed_at - c.occurred_at for c in path], half_life=half_life)
 
 
 def decay(ages: Sequence[timedelta], *, half_life: timedelta) -> tuple[Fraction, ...]:

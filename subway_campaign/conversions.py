@@ -1,7 +1,12 @@
-"""Orders as the campaign sees them, and the signed ledger of who earned their money.
+"""Orders as the campaign sees them: placed, paid, given back, and decided again when more is known.
 
 Invariant: for every paid order and every model the credits sum to what was paid and not refunded, whatever is
 repeated and in whatever order events arrive; `lock` lets one event of an order in at a time.
+
+A decision is a function of the log as it was known 72 hours after the order was placed (R21). Deciding early, again,
+twice at once or long afterwards therefore ends in the same credit: `decide_again` holds the order's lock from its
+first read to its commit, so a refund or another decision waits and then finds the live version; one that is killed
+half-way leaves the version before and the review mark that asks for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +19,13 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from config import database, logs
-from subway_campaign import attribution, candidates, decisions, errors, journeys, shares, visits
-from subway_campaign.lifecycle import Entry, Exclusion, Model, RefundState, Stage
+from subway_campaign import attribution, candidates, crediting, decisions, errors, journeys, visits
+from subway_campaign.lifecycle import Exclusion, RefundState, Stage
 
 # A refund's line for the freight, which no placement earns (R13).
 FREIGHT_LINE = 0
+
+_log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,9 @@ def placed(
         return False
     if visitor is not None:
         visits.vouch(session, visitor=visitor, now=placed_at)
+    basis = decisions.Basis.of(placed_at)
     decision, touches = _decide(
-        session, candidates.Buyer(visitor, person), placed_at=placed_at, upto=placed_at, by_staff=by_staff
+        session, candidates.Buyer(visitor, person), basis, placed_at=placed_at, upto=placed_at, by_staff=by_staff
     )
     values: dict[str, Any] = {
         "order": order,
@@ -97,6 +105,8 @@ _PAID = text("""
     FROM unnest(cast(:line_nos AS integer[]), cast(:fens AS bigint[])) AS paid (line_no, fen)
     WHERE l.conversion_id = :id AND l.line_no = paid.line_no
 """)
+# Whatever was committed while this order was being decided is found when it is looked at once more.
+_LOOK_AGAIN = text("INSERT INTO review_marks (kind, conversion_id) VALUES ('order', :id)")
 
 
 def paid(session: Session, *, order: str, paid_at: datetime, lines: Mapping[int, int]) -> bool:
@@ -112,25 +122,110 @@ def paid(session: Session, *, order: str, paid_at: datetime, lines: Mapping[int,
         raise errors.UnknownConversion(order=order)
     if conversion.paid_at is not None:
         return False
-    buyer = candidates.Buyer(conversion.visitor_id, conversion.person_id)
-    placed_at = conversion.placed_at
-    # WeChat tells whole seconds, so money can seem to have moved before the order was placed.
-    upto = max(placed_at, paid_at)
-    decision, touches = _decide(session, buyer, placed_at=placed_at, upto=upto, by_staff=conversion.by_staff)
+    basis = decisions.Basis.of(conversion.placed_at)
+    decision, touches = _decide_on(session, conversion, basis, paid_at=paid_at)
     stamp = _stamp(session, decision, touches, stage=Stage.PAID, at=paid_at)
     columns = {"line_nos": list(lines), "fens": list(lines.values())}
     session.execute(_PAID, {"id": conversion.id, "paid_at": paid_at, **columns, **stamp})
+    _leave_journey(session, conversion, stamp)
+    session.execute(_LOOK_AGAIN, {"id": conversion.id})
     decision_id = decisions.store(
-        session, conversion=conversion.id, decision=decision, touches=touches, placed_at=placed_at, now=paid_at
+        session,
+        conversion=conversion.id,
+        basis=basis,
+        decision=decision,
+        touches=touches,
+        placed_at=conversion.placed_at,
+        now=paid_at,
     )
     weights = decisions.shares_of(decision)
-    moves = {
-        (model, no): shares.split(fen, [share.weight for share in weights[model]])
-        for model in Model
-        for no, fen in lines.items()
-    }
-    _post(session, decision_id, weights, moves, entry=Entry.SALE, source=order, at=paid_at, cohort_at=paid_at)
+    crediting.sell(session, decision=decision_id, weights=weights, order=order, paid_at=paid_at, lines=lines)
     _apply_parked(session, order)
+    return True
+
+
+_MOVED = text("""
+    UPDATE conversions SET outcome = :outcome, reason = :reason, journey = :journey, touch_id = :touch,
+                           placement_id = :placement
+    WHERE id = :id
+""")
+
+
+def decide_again(session: Session, *, order: str, now: datetime) -> bool:
+    """Decide on a paid order anew, and let the new version supersede the live one when its credit differs (R21).
+
+    Returns whether it did. What became known later than 72 hours after the order changes nothing; where it would have,
+    `attribution.late_ignored` is logged. An order whose buyer was forgotten stays as it is (R27).
+    """
+    database.require_transaction(session)
+    lock(session, order)
+    conversion = _find(session, order)
+    if conversion is None or conversion.paid_at is None or _is_nobodys(conversion):
+        return False
+    live = decisions.live(session, conversion=conversion.id)
+    if _supersede(session, order, conversion, live, live.basis, now):
+        return True
+    if now > live.basis.known_until:
+        late, _ = _decide_on(session, conversion, live.basis.until(now), paid_at=conversion.paid_at)
+        if late.credit != live.decision.credit:
+            _log.info("attribution.late_ignored", order=order, reason=late.reason)
+    return False
+
+
+def override(session: Session, *, order: str, reason: str, now: datetime) -> bool:
+    """Decide on a paid order with everything that is known `now`, however late it came, because of `reason` (R21).
+
+    Returns whether the credit changed; the reason stays with the decision. Raises `UnknownConversion`,
+    `NotDecided` while it is unpaid, and `BuyerForgotten` when nobody knows any more whose touches count.
+    """
+    database.require_transaction(session)
+    lock(session, order)
+    conversion = _find(session, order)
+    if conversion is None:
+        raise errors.UnknownConversion(order=order)
+    if conversion.paid_at is None:
+        raise errors.NotDecided(order=order)
+    if _is_nobodys(conversion):
+        raise errors.BuyerForgotten(order=order)
+    live = decisions.live(session, conversion=conversion.id)
+    return _supersede(session, order, conversion, live, live.basis.until(now, because=reason), now)
+
+
+def _supersede(
+    session: Session,
+    order: str,
+    conversion: Row[Any],
+    live: decisions.Live,
+    basis: decisions.Basis,
+    now: datetime,
+) -> bool:
+    decision, touches = _decide_on(session, conversion, basis, paid_at=conversion.paid_at)
+    if decision.credit == live.decision.credit:
+        return False
+    decision_id = decisions.store(
+        session,
+        conversion=conversion.id,
+        basis=basis,
+        decision=decision,
+        touches=touches,
+        placed_at=conversion.placed_at,
+        now=now,
+        after=live,
+    )
+    stamp = _stamp(session, decision, touches, stage=Stage.ORDER, at=conversion.placed_at)
+    _stamp(session, decision, touches, stage=Stage.PAID, at=conversion.paid_at)
+    session.execute(_MOVED, {"id": conversion.id, **stamp})
+    _leave_journey(session, conversion, stamp)
+    crediting.move(
+        session,
+        superseded=live.id,
+        version=live.version + 1,
+        decision=decision_id,
+        weights=decisions.shares_of(decision),
+        conversion=conversion.id,
+        order=order,
+        paid_at=conversion.paid_at,
+    )
     return True
 
 
@@ -184,21 +279,49 @@ def lock(session: Session, order: str) -> None:
 def _find(session: Session, order: str) -> Row[Any] | None:
     return session.execute(
         text("""
-            SELECT id, visitor_id, person_id, by_staff, placed_at, paid_at FROM conversions
+            SELECT id, visitor_id, person_id, by_staff, placed_at, paid_at, journey FROM conversions
             WHERE order_number = :order
         """),
         {"order": order},
     ).first()
 
 
-def _decide(
-    session: Session, buyer: candidates.Buyer, *, placed_at: datetime, upto: datetime, by_staff: bool
+def _leave_journey(session: Session, conversion: Row[Any], stamp: Mapping[str, Any]) -> None:
+    """Take back how far an order brought the journey that it turned out not to belong to."""
+    if conversion.journey is not None and conversion.journey != stamp["journey"]:
+        journeys.unstamp(session, journey=conversion.journey)
+
+
+def _is_nobodys(conversion: Row[Any]) -> bool:
+    return conversion.visitor_id is None and conversion.person_id is None
+
+
+def _decide_on(
+    session: Session, conversion: Row[Any], basis: decisions.Basis, *, paid_at: datetime
 ) -> tuple[attribution.Decision, list[attribution.Candidate]]:
-    """Decide on the touches known up to `upto`, and return them with the decision."""
-    identities = candidates.resolve(session, buyer=buyer)
-    touches = candidates.of(session, identities=identities, cutoff=placed_at, upto=upto)
+    buyer = candidates.Buyer(conversion.visitor_id, conversion.person_id)
+    placed_at = conversion.placed_at
+    # WeChat tells whole seconds, so money can seem to have moved before the order was placed.
+    upto = max(placed_at, paid_at)
+    return _decide(session, buyer, basis, placed_at=placed_at, upto=upto, by_staff=conversion.by_staff)
+
+
+def _decide(
+    session: Session,
+    buyer: candidates.Buyer,
+    basis: decisions.Basis,
+    *,
+    placed_at: datetime,
+    upto: datetime,
+    by_staff: bool,
+) -> tuple[attribution.Decision, list[attribution.Candidate]]:
+    """Decide on the touches up to `upto` as the basis knows them, and return them with the decision."""
+    known = basis.known_until
+    identities = candidates.resolve(session, buyer=buyer, known=known)
+    touches = candidates.of(session, identities=identities, cutoff=placed_at, upto=upto, known=known)
     excluded = Exclusion.STAFF if by_staff else identities.exclusion(placed_at)
-    return attribution.decide(touches, placed_at=placed_at, excluded=excluded), touches
+    decision = attribution.decide(touches, placed_at=placed_at, parameters=basis.parameters, excluded=excluded)
+    return decision, touches
 
 
 def _stamp(
@@ -223,48 +346,6 @@ def _stamp(
     }
 
 
-_CREDIT = text("""
-    INSERT INTO credits (decision_id, entry, source, occurred_at, cohort_at,
-                         model, line_no, touch_id, placement_id, fen)
-    SELECT :decision, :entry, :source, :occurred_at, :cohort_at, moved.* FROM unnest(
-        cast(:models AS text[]), cast(:line_nos AS integer[]), cast(:touches AS uuid[]),
-        cast(:placements AS bigint[]), cast(:fens AS bigint[])) AS moved
-""")
-
-
-def _post(
-    session: Session,
-    decision_id: int,
-    weights: Mapping[Model, Sequence[decisions.Share]],
-    moves: Mapping[tuple[Model, int], Sequence[int]],
-    *,
-    entry: Entry,
-    source: str,
-    at: datetime,
-    cohort_at: datetime,
-) -> None:
-    rows = [
-        (model, line_no, share.touch, share.placement_id, fen)
-        for (model, line_no), parts in moves.items()
-        for share, fen in zip(weights[model], parts, strict=True)
-        if fen
-    ]
-    if not rows:
-        return
-    names = ("models", "line_nos", "touches", "placements", "fens")
-    session.execute(
-        _CREDIT,
-        {
-            "decision": decision_id,
-            "entry": entry,
-            "source": source,
-            "occurred_at": at,
-            "cohort_at": cohort_at,
-            **{name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)},
-        },
-    )
-
-
 _PARKED = text("""
     SELECT r.refund, r.line_no, r.fen, r.refunded_at, d.id AS decision_id, c.paid_at,
            CASE WHEN r.line_no = 0 THEN c.freight_fen ELSE l.paid_fen END - coalesce((
@@ -287,24 +368,16 @@ def _apply_parked(session: Session, order: str) -> None:
         if not fits:
             logs.alarm("campaign.refund_exceeds_net", order=order, refund=parked.refund, line=parked.line_no)
         elif parked.line_no != FREIGHT_LINE:
-            weights = decisions.weights_of(session, parked.decision_id)
-            moves = {
-                (model, parked.line_no): shares.reversal(
-                    before_fen=int(parked.net_fen),
-                    after_fen=int(parked.net_fen) - parked.fen,
-                    weights=[share.weight for share in weights[model]],
-                )
-                for model in Model
-            }
-            _post(
+            crediting.give_back(
                 session,
-                parked.decision_id,
-                weights,
-                moves,
-                entry=Entry.REFUND,
-                source=parked.refund,
-                at=parked.refunded_at,
-                cohort_at=parked.paid_at,
+                decision=parked.decision_id,
+                weights=decisions.weights_of(session, parked.decision_id),
+                refund=parked.refund,
+                line_no=parked.line_no,
+                before_fen=int(parked.net_fen),
+                fen=parked.fen,
+                paid_at=parked.paid_at,
+                refunded_at=parked.refunded_at,
             )
         state = RefundState.APPLIED if fits else RefundState.REJECTED
         session.execute(_SETTLE_REFUND, {"state": state, "refund": parked.refund, "line_no": parked.line_no})

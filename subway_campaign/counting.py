@@ -103,6 +103,9 @@ _FIGURES = """
               SELECT l.visitor_id, e.reason, e.valid_from, e.valid_until
               FROM excluded_identities e JOIN visitor_links l USING (person_id)) identities
         GROUP BY visitor_id
+    ), held AS (
+        SELECT DISTINCT h.touch_id FROM held_touches h JOIN fraud_signals f ON f.id = h.signal_id
+        WHERE f.resolution IS DISTINCT FROM 'harmless'
     ), judged AS MATERIALIZED (
         SELECT s.sign, s.day, s.visitor_id, s.code_id, s.placement_id, s.binding_id, s.occurred_at,
                cast(extract(hour FROM s.occurred_at AT TIME ZONE 'Asia/Shanghai') AS int) AS hour,
@@ -111,10 +114,12 @@ _FIGURES = """
                CASE WHEN s.drop_reason IS NOT NULL THEN s.drop_reason
                     WHEN e.reason IS NOT NULL THEN e.reason
                     WHEN s.surface = 'h5' AND (k.touch_id IS NULL OR NOT s.confirmable) THEN 'unconfirmed'
-                    WHEN s.placement_id IS NULL THEN 'orphan_code' END AS bar
+                    WHEN s.placement_id IS NULL THEN 'orphan_code'
+                    WHEN h.touch_id IS NOT NULL THEN 'fraud_hold' END AS bar
         FROM source s
         LEFT JOIN touch_confirmations k ON k.touch_id = s.id
         LEFT JOIN excluded e ON e.visitor_id = s.visitor_id AND e.spans @> s.occurred_at
+        LEFT JOIN held h ON h.touch_id = s.id
         WHERE s.kind IN ('scan', 'typed', 'scan_album')
     ), regulars AS MATERIALIZED (
         SELECT sign, day, visitor_id FROM judged WHERE bar IS NULL AND visitor_id IS NOT NULL

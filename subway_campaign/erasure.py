@@ -20,8 +20,8 @@ _FREE = text("""
         SELECT visitor_id, touches_from, unlinked_at, gen_random_uuid() AS stranger
         FROM visitor_links WHERE person_id = :person
     ), excluded AS (
-        INSERT INTO excluded_identities (visitor_id, reason, valid_from, valid_until)
-        SELECT s.stranger, e.reason, e.valid_from, e.valid_until
+        INSERT INTO excluded_identities (visitor_id, reason, valid_from, valid_until, recorded_at)
+        SELECT s.stranger, e.reason, e.valid_from, e.valid_until, e.recorded_at
         FROM strangers s JOIN excluded_identities e ON e.person_id = :person OR e.visitor_id = s.visitor_id
     )
     UPDATE touches t SET visitor_id = s.stranger FROM strangers s
@@ -29,11 +29,25 @@ _FREE = text("""
       AND (s.unlinked_at IS NULL OR t.occurred_at < s.unlinked_at)
     RETURNING t.id
 """)
+_KEEP_DECISIONS = text("""
+    UPDATE conversions SET visitor_id = NULL, person_id = NULL
+    WHERE id IN (
+        SELECT d.conversion_id FROM attribution_weights w JOIN attribution_decisions d ON d.id = w.decision_id
+        WHERE w.touch_id = ANY(cast(:touches AS uuid[])))
+""")
 _FORGET_PERSON = (
     """
     UPDATE conversions SET visitor_id = NULL, person_id = NULL
     WHERE person_id = :person OR (person_id IS NULL AND visitor_id IN (
         SELECT visitor_id FROM visitor_links WHERE person_id = :person))
+    """,
+    """
+    UPDATE fraud_signals SET visitor_id = NULL
+    WHERE visitor_id IN (SELECT visitor_id FROM visitor_links WHERE person_id = :person)
+    """,
+    """
+    DELETE FROM visitor_merges m USING visitor_links l
+    WHERE l.person_id = :person AND l.visitor_id IN (m.visitor_id, m.same_as)
     """,
     "DELETE FROM visitor_links WHERE person_id = :person",
     "DELETE FROM visitor_identities WHERE person_id = :person",
@@ -53,6 +67,8 @@ def erase(session: Session, *, person: UUID) -> int:
     session.execute(
         text("UPDATE touch_keys SET visitor_id = NULL WHERE touch_id = ANY(:touches)"), {"touches": touches}
     )
+    # Whoever was credited through these touches, perhaps as somebody else, keeps the decision as it is.
+    session.execute(_KEEP_DECISIONS, {"touches": touches})
     for statement in _FORGET_PERSON:
         session.execute(text(statement), {"person": person})
     return len(touches)
@@ -61,14 +77,16 @@ def erase(session: Session, *, person: UUID) -> int:
 _FORGET_OLD = (
     # An excluded person's cookies stay excluded when nobody knows any more whose they were.
     """
-    INSERT INTO excluded_identities (visitor_id, reason, valid_from, valid_until)
-    SELECT l.visitor_id, e.reason, e.valid_from, e.valid_until
+    INSERT INTO excluded_identities (visitor_id, reason, valid_from, valid_until, recorded_at)
+    SELECT l.visitor_id, e.reason, e.valid_from, e.valid_until, e.recorded_at
     FROM visitor_links l JOIN excluded_identities e USING (person_id)
     WHERE coalesce(l.unlinked_at, l.linked_at) < :before
     """,
     "DELETE FROM visitor_links WHERE coalesce(unlinked_at, linked_at) < :before",
     "DELETE FROM visitor_identities WHERE linked_at < :before",
     "DELETE FROM person_links WHERE linked_at < :before",
+    "DELETE FROM visitor_merges WHERE merged_at < :before",
+    "DELETE FROM spent_handoffs WHERE spent_at < :before",
     """
     UPDATE conversions SET visitor_id = NULL, person_id = NULL
     WHERE placed_at < :before AND num_nonnulls(visitor_id, person_id) > 0

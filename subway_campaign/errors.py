@@ -38,6 +38,41 @@ class UnknownConversion(errors.NotFound):
     message = "归因中没有这个订单"
 
 
+class NotDecided(errors.Conflict):
+    """The order is not paid, so nobody was credited yet."""
+
+    code = "campaign.not_decided"
+    message = "订单尚未支付，还没有归因"
+
+
+class BuyerForgotten(errors.Conflict):
+    """The buyer was erased or forgotten; whose scans would count is no longer known, and the decision stands."""
+
+    code = "campaign.buyer_forgotten"
+    message = "买家信息已按规定删除，归因不再改变"
+
+
+class UnknownMerge(errors.NotFound):
+    """There is no such merge of visitors, or it was undone before."""
+
+    code = "campaign.unknown_merge"
+    message = "没有这次合并，或已经撤销"
+
+
+class UnknownSignal(errors.NotFound):
+    """There is no such suspicion."""
+
+    code = "campaign.unknown_signal"
+    message = "没有这条异常"
+
+
+class SignalClosed(errors.Conflict):
+    """The suspicion was closed before, and otherwise."""
+
+    code = "campaign.signal_closed"
+    message = "这条异常已经结案"
+
+
 class PlacementTaken(errors.Conflict):
     """A placement with this number exists, or the level does not fit under the parent."""
 

@@ -22,19 +22,23 @@ def exclude(
     valid_until: datetime | None = None,
     visitor: UUID | None = None,
     person: UUID | None = None,
+    now: datetime | None = None,
 ) -> None:
     """Count nothing that `visitor` (one phone's cookie) or `person` does from `valid_from` until `valid_until`.
 
-    Exactly one of the two is given. Raises `ImpossiblePeriod`. An equal exclusion that is still open is left as it is.
+    `now` is when that is entered, `valid_from` unless given: orders placed up to 72 hours before are decided again
+    (R21), for the database marks every change of these entries. Exactly one of the two is given. Raises
+    `ImpossiblePeriod`. An equal exclusion that is still open is left as it is.
     """
     database.require_transaction(session)
     if valid_until is not None and valid_until <= valid_from:
         raise errors.ImpossiblePeriod
     session.execute(
         text("""
-            INSERT INTO excluded_identities (visitor_id, person_id, reason, valid_from, valid_until)
+            INSERT INTO excluded_identities (visitor_id, person_id, reason, valid_from, valid_until,
+                                             recorded_at)
             SELECT cast(:visitor AS uuid), cast(:person AS uuid), cast(:reason AS text), :valid_from,
-                   cast(:valid_until AS timestamptz)
+                   cast(:valid_until AS timestamptz), :now
             WHERE NOT EXISTS (
                 SELECT FROM excluded_identities
                 WHERE (visitor_id = :visitor OR person_id = :person) AND reason = cast(:reason AS text)
@@ -46,6 +50,7 @@ def exclude(
             "reason": reason,
             "valid_from": valid_from,
             "valid_until": valid_until,
+            "now": now or valid_from,
         },
     )
 

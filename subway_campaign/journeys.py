@@ -26,8 +26,8 @@ def reach(
     database.require_transaction(session)
     if visitor is not None:
         visits.vouch(session, visitor=visitor, now=now)
-    identities = candidates.resolve(session, buyer=candidates.Buyer(visitor, person))
-    touches = candidates.of(session, identities=identities, cutoff=now, upto=now)
+    identities = candidates.resolve(session, buyer=candidates.Buyer(visitor, person), known=now)
+    touches = candidates.of(session, identities=identities, cutoff=now, upto=now, known=now)
     last = attribution.decide(touches, placed_at=now, excluded=identities.exclusion(now)).last
     if last is None:
         return None
@@ -47,4 +47,20 @@ def stamp(session: Session, *, stage: Stage, start: UUID, last: attribution.Cand
             "placement": last.placement_id,
             "now": now,
         },
+    )
+
+
+def unstamp(session: Session, *, journey: UUID) -> None:
+    """Take back the stages to which orders alone brought a journey, once no order belongs to it any more (R21).
+
+    Those that it reached at another instant than an order's, such as a cart that somebody filled, stay (R25).
+    """
+    session.execute(
+        text("""
+            DELETE FROM journey_stages s WHERE journey = :journey
+              AND NOT EXISTS (SELECT FROM conversions WHERE journey = :journey)
+              AND (EXISTS (SELECT FROM conversions WHERE placed_at = s.reached_at)
+                   OR EXISTS (SELECT FROM conversions WHERE paid_at = s.reached_at))
+        """),
+        {"journey": journey},
     )

@@ -21,6 +21,8 @@ class TouchKind(StrEnum):
     SCAN_ALBUM = "scan_album"
     SCAN_LONGPRESS = "scan_longpress"
     SHARE_OPEN = "share_open"
+    # A scan's page that goes on in another browser: its own rider's or a friend's, nobody can tell.
+    CONTINUED = "continued"
     TYPED = "typed"
     REVISIT = "revisit"
 
@@ -76,6 +78,29 @@ class Model(StrEnum):
     LINEAR = "linear"
     POSITION = "position"
     DECAY = "decay"
+
+
+class Repeat(StrEnum):
+    """Whether one touch may earn several orders (R17)."""
+
+    EVERY = "every"
+    ONCE = "once"
+
+
+class Resolution(StrEnum):
+    """What became of a suspicion: its touches count after all, or are kept out for good (R18)."""
+
+    HARMLESS = "harmless"
+    CONFIRMED = "confirmed"
+
+
+class ReviewKind(StrEnum):
+    """What may have changed orders that were decided: an order itself, a visitor, a person, or too much to tell."""
+
+    ORDER = "order"
+    VISITOR = "visitor"
+    PERSON = "person"
+    ALL = "all"
 
 
 class Outcome(StrEnum):

@@ -197,6 +197,10 @@ class VisitorLink(database.Base):
     unlinked_at: Mapped[datetime | None]
 
 
+# Staff name a merge by this when they undo it.
+_MERGE_NUMBER = text("'MG' || upper(substr(replace(cast(gen_random_uuid() AS text), '-', ''), 1, 12))")
+
+
 class PersonLink(database.Base):
     """Two persons found to be one, by an identity that both showed."""
 
@@ -205,8 +209,38 @@ class PersonLink(database.Base):
 
     person_id: Mapped[UUID] = mapped_column(primary_key=True)
     same_as: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(unique=True, server_default=_MERGE_NUMBER)
     via: Mapped[str]
     linked_at: Mapped[database.Instant]
+    undone_at: Mapped[datetime | None]
+
+
+class VisitorMerge(database.Base):
+    """Two visitors found to be one by a hand-off from page to mini-program; touches are all that they share."""
+
+    __tablename__ = "visitor_merges"
+    __table_args__ = (
+        CheckConstraint("visitor_id <> same_as", name="two_visitors"),
+        Index(None, "visitor_id"),
+        Index(None, "same_as"),
+    )
+
+    id: Mapped[database.Id]
+    number: Mapped[str] = mapped_column(unique=True, server_default=_MERGE_NUMBER)
+    visitor_id: Mapped[UUID]
+    same_as: Mapped[UUID]
+    via: Mapped[str]
+    merged_at: Mapped[database.Instant]
+    undone_at: Mapped[datetime | None]
+
+
+class SpentHandoff(database.Base):
+    """A hand-off token that was used; none is used twice."""
+
+    __tablename__ = "spent_handoffs"
+
+    handoff: Mapped[UUID] = mapped_column(primary_key=True)
+    spent_at: Mapped[database.Instant]
 
 
 class ExcludedIdentity(database.Base):
@@ -226,3 +260,4 @@ class ExcludedIdentity(database.Base):
     reason: Mapped[Exclusion]
     valid_from: Mapped[database.Instant]
     valid_until: Mapped[datetime | None]
+    recorded_at: Mapped[database.Instant]

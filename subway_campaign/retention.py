@@ -54,8 +54,8 @@ _FORGET = text(f"""
               FROM excluded_identities e JOIN visitor_links l USING (person_id)) identities
         GROUP BY visitor_id
     ), kept_out AS (
-        INSERT INTO excluded_identities (visitor_id, reason, valid_from, valid_until)
-        SELECT name, reason, lower(span), upper(span) + interval '1 microsecond'
+        INSERT INTO excluded_identities (visitor_id, reason, valid_from, valid_until, recorded_at)
+        SELECT name, reason, lower(span), upper(span) + interval '1 microsecond', lower(span)
         FROM (SELECT DISTINCT visitor_id, name, began_at, ended_at FROM past) once JOIN excluded USING (visitor_id),
              unnest(spans * tstzmultirange(tstzrange(began_at, ended_at, '[]'))) AS span
     ), keyed AS (
@@ -69,6 +69,12 @@ _FORGET = text(f"""
 """)
 
 
+# The touches that it holds are of one day, so they go on sharing a name that leads nowhere.
+_FORGET_SUSPECTS = text("""
+    UPDATE fraud_signals SET visitor_id = NULL WHERE visitor_id IS NOT NULL AND opened_at < :before
+""")
+
+
 def forget_visitors(*, before: datetime, progress: Callable[[int, int], None] | None = None) -> int:
     """Give the touches of the Shanghai days before `before`'s a name that no cookie bears; returns how many touches.
 
@@ -78,6 +84,7 @@ def forget_visitors(*, before: datetime, progress: Callable[[int, int], None] | 
     """
     cut = _midnight(before)
     with database.transaction() as session:
+        session.execute(_FORGET_SUSPECTS, {"before": cut})
         oldest = session.execute(_OLDEST, {"before": cut}).scalar_one()
     if oldest is None:
         return 0

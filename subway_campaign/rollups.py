@@ -21,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database
-from subway_campaign import counting, earnings
+from subway_campaign import counting, earnings, reviews
 from subway_campaign.lifecycle import Model
 from subway_campaign.rollup_models import MarkKind
 
@@ -161,6 +161,8 @@ def roll_up(*, now: datetime | None = None, progress: Progress | None = None) ->
     with _alone() as session:
         known = unrolled(session)
         _fold(session, known)
+        # What is counted differently may be credited differently, too (R21).
+        reviews.hand_on(session, too_many=known.waiting is counting.NOTHING)
         _note_days(session, known)
     days = sorted(known.scan_days | known.order_days)
     for done, day in enumerate(days, start=1):

@@ -1,7 +1,8 @@
 """Which cookies and outside identities are one buyer (R11).
 
 Invariant: an identity has one person at a time and a cookie one person at a time; two people who are known by
-different openids of one app are never merged, whatever else they share.
+different openids of one app are never merged, whatever else they share. A merge can be undone and is then not made
+again; making or undoing one has the orders that it concerns decided again (R21).
 """
 
 from datetime import UTC, datetime
@@ -11,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database, logs
-from subway_campaign import tokens, visits
+from subway_campaign import errors, reviews, tokens, visits
+from subway_campaign.lifecycle import ReviewKind
 
 # The kinds of identity of which one person has at most one in each app.
 OPENIDS = ("oa_openid", "mp_openid")
@@ -82,11 +84,11 @@ _STRANGERS = text("""
     WITH RECURSIVE mine AS (
         SELECT cast(:person AS uuid) AS id
         UNION SELECT CASE WHEN p.person_id = mine.id THEN p.same_as ELSE p.person_id END
-        FROM mine JOIN person_links p ON mine.id IN (p.person_id, p.same_as)
+        FROM mine JOIN person_links p ON mine.id IN (p.person_id, p.same_as) AND p.undone_at IS NULL
     ), theirs AS (
         SELECT cast(:other AS uuid) AS id
         UNION SELECT CASE WHEN p.person_id = theirs.id THEN p.same_as ELSE p.person_id END
-        FROM theirs JOIN person_links p ON theirs.id IN (p.person_id, p.same_as)
+        FROM theirs JOIN person_links p ON theirs.id IN (p.person_id, p.same_as) AND p.undone_at IS NULL
     )
     SELECT EXISTS (
         SELECT FROM visitor_identities a JOIN visitor_identities b USING (kind, app)
@@ -96,18 +98,41 @@ _STRANGERS = text("""
 """)
 
 
+_MERGE_PERSONS = text("""
+    INSERT INTO person_links (person_id, same_as, via, linked_at) SELECT :person, :other, :via, :now
+    WHERE NOT EXISTS (SELECT FROM person_links WHERE person_id = :other AND same_as = :person)
+    ON CONFLICT DO NOTHING RETURNING number
+""")
+
+
 def _join(session: Session, person: UUID, other: UUID, *, via: str, now: datetime) -> None:
     pair = {"person": person, "other": other}
     if session.execute(_STRANGERS, pair | {"openids": list(OPENIDS)}).scalar_one():
         logs.alarm("campaign.identity_conflict", via=via)
         return
-    session.execute(
-        text("""
-            INSERT INTO person_links (person_id, same_as, via, linked_at) VALUES (:person, :other, :via, :now)
-            ON CONFLICT DO NOTHING
-        """),
-        pair | {"via": via, "now": now},
-    )
+    if session.execute(_MERGE_PERSONS, pair | {"via": via, "now": now}).first() is not None:
+        reviews.ask(session, kind=ReviewKind.PERSON, refs=[person, other])
+
+
+_UNDO = (
+    (ReviewKind.VISITOR, "UPDATE visitor_merges SET undone_at = :now {open} RETURNING visitor_id, same_as"),
+    (ReviewKind.PERSON, "UPDATE person_links SET undone_at = :now {open} RETURNING person_id, same_as"),
+)
+_IS_OPEN = "WHERE number = :merge AND undone_at IS NULL"
+
+
+def undo(session: Session, *, merge: str, now: datetime) -> None:
+    """Part again what the merge with this number joined; a later login or hand-off does not join the same two again.
+
+    Orders of the last 72 hours are decided again. Raises `UnknownMerge`, also when it was undone before.
+    """
+    database.require_transaction(session)
+    for kind, statement in _UNDO:
+        parted = session.execute(text(statement.format(open=_IS_OPEN)), {"merge": merge, "now": now}).first()
+        if parted is not None:
+            reviews.ask(session, kind=kind, refs=parted)
+            return
+    raise errors.UnknownMerge(merge=merge)
 
 
 def _lock(session: Session, what: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from config import clock, database
-from subway_campaign import bindings, conversions, placements, visits
+from subway_campaign import bindings, conversions, placements, reviews, rollups, visits
 from subway_campaign.landing import Landing, LandingKind
 from subway_campaign.lifecycle import Level
 
@@ -86,6 +86,16 @@ class World:
                 {"order": number, "model": model},
             )
             return {letters.get(row[0]): int(row[1]) for row in rows}
+
+    def review(self, now: datetime) -> int:
+        """Do what the worker does: roll up, hand on, look again."""
+        rollups.roll_up()
+        return reviews.review_due(now=now)
+
+    def settle(self) -> None:
+        """Roll up what is left, and find no drift."""
+        rollups.roll_up()
+        assert rollups.verify() == ([], 0)
 
     def reason(self, number: str) -> str:
         with database.transaction() as session:

@@ -58,6 +58,8 @@ def test_an_unpaid_order_has_no_decision_and_an_unknown_one_no_explanation(world
 def test_every_verdict_and_reason_has_words() -> None:
     verdicts = {*lifecycle.Drop, *lifecycle.Exclusion, "share_open", "scan_longpress", "revisit", "unconfirmed"}
     verdicts |= {"orphan_code", "expired_window", "after_order", "eligible"}
+    verdicts |= {"continued_elsewhere", "fraud_hold", "already_credited"}
     assert {str(verdict) for verdict in verdicts} == set(decisions.RULES)
     reasons = {"eligible_touch", "no_touch", "orphan_code", "expired_window", "shared_only", "late_touch_only"}
+    reasons |= {"continued_elsewhere", "fraud_hold", "already_credited"}
     assert {*reasons, *(str(reason) for reason in lifecycle.Exclusion)} == set(decisions.WORDS)
