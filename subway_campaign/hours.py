@@ -8,7 +8,7 @@ and what these do not hold yet from the log, in one snapshot.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -53,6 +53,10 @@ _STORED = text(f"""
            sum(refunded_fen)::bigint
     FROM sale_hours WHERE {_DAYS} AND day <> ALL(cast(:but_orders AS date[])) GROUP BY 1, 2
 """)
+_SCANS = text("""
+    SELECT hour, sum(scans)::bigint FROM scan_hours
+    WHERE day = :from_day AND day <> ALL(cast(:but_scans AS date[])) GROUP BY hour
+""")
 # Visitors, which are the dear part of counting, are not asked for here; the lowest level is the cheapest.
 _LEVELS = (Level.MEDIUM.value,)
 
@@ -85,6 +89,23 @@ def of_period(session: Session, *, from_day: date, to_day: date, under: str | No
     ]
 
 
+def scans(session: Session, *, day: date) -> list[int]:
+    """Return the scans of all placements in each of a Shanghai day's 24 hours.
+
+    Must be the first thing in its transaction, or follow a report.
+    """
+    rollups.one_snapshot(session)
+    known = rollups.unrolled(session)
+    period: dict[str, Any] = {"from_day": day, "to_day": day + timedelta(days=1)}
+    found = [0] * len(HOURS)
+    for hour, count in session.execute(_SCANS, {"from_day": day, "but_scans": list(known.scan_days)}):
+        found[hour] += count
+    for counted in _fresh_scans(session, known, period):
+        for (_day, hour, _placement), (count, _journeys) in counted.hours.items():
+            found[hour] += count
+    return found
+
+
 def _add(found: dict[tuple[int, int], list[int]], placement: int, hour: int, figures: Sequence[int]) -> None:
     known = found[placement, hour]
     known[:] = [more + had for more, had in zip(figures, known, strict=True)]
@@ -92,14 +113,21 @@ def _add(found: dict[tuple[int, int], list[int]], placement: int, hour: int, fig
 
 def _waiting(session: Session, known: rollups.Unrolled, period: dict[str, Any]) -> Iterable[tuple[int, ...]]:
     """Yield placement, hour and figures of what the rollups do not hold yet."""
-
-    def asked(days: Iterable[date]) -> list[date]:
-        return [day for day in sorted(days) if period["from_day"] <= day < period["to_day"]]
-
-    counts = [counting.fresh(session, waiting=known.waiting, but_days=known.scan_days, levels=_LEVELS, **period)]
-    counts += [counting.whole(session, day=day, levels=_LEVELS) for day in asked(known.scan_days)]
-    for counted in counts:
-        for (_day, hour, placement), (scans, journeys) in counted.hours.items():
-            yield placement, hour, scans, journeys, 0, 0, 0, 0
-    for row in earnings.hours(session, days=asked(known.order_days)):
+    for counted in _fresh_scans(session, known, period):
+        for (_day, hour, placement), (count, journeys) in counted.hours.items():
+            yield placement, hour, count, journeys, 0, 0, 0, 0
+    for row in earnings.hours(session, days=_within(period, known.order_days)):
         yield row.placement_id, row.hour, 0, 0, *row[3:]
+
+
+def _fresh_scans(session: Session, known: rollups.Unrolled, period: dict[str, Any]) -> list[counting.Counted]:
+    """Return what scans the rollups do not hold yet: of waiting touches, and of days to be counted anew."""
+    waiting = counting.fresh(session, waiting=known.waiting, but_days=known.scan_days, levels=_LEVELS, **period)
+    return [
+        waiting,
+        *(counting.whole(session, day=day, levels=_LEVELS) for day in _within(period, known.scan_days)),
+    ]
+
+
+def _within(period: dict[str, Any], days: Iterable[date]) -> list[date]:
+    return [day for day in sorted(days) if period["from_day"] <= day < period["to_day"]]

@@ -65,10 +65,7 @@ def today(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
 def scans_by_hour(session: Session, actor: Actor, *, day: date) -> list[int]:
     """Return the scans of a Shanghai day's 24 hours. Raises `NotPermitted`."""
     sight.require_whole(actor, Permission.READ_REPORTS)
-    found = [0] * 24
-    for hour in hours.of_period(session, from_day=day, to_day=day + timedelta(days=1)):
-        found[hour.hour] += hour.scans
-    return found
+    return hours.scans(session, day=day)
 
 
 def _funnel(session: Session, report: Mapping[str, Any], day: date) -> dict[str, int]:

@@ -38,6 +38,21 @@ def test_only_what_hangs_below_the_node_is_shown(world: World) -> None:
     assert [(hour.name, hour.hour, hour.scans) for hour in train] == [("点位A", 8, 1)]
 
 
+def test_a_days_scans_are_those_of_all_placements_rolled_up_or_not(world: World) -> None:
+    def scans(day: int) -> dict[int, int]:
+        with database.transaction() as session:
+            return {hour: count for hour, count in enumerate(hours.scans(session, day=date(2026, 3, day))) if count}
+
+    for place, at in (("A", 8), ("B", 8), ("C", 17)):
+        world.scan(place, beijing(3, 1, at))
+    assert scans(1) == {8: 2, 17: 1}
+    rollups.roll_up()
+    assert scans(1) == {8: 2, 17: 1}
+    world.scan("B", beijing(3, 1, 8, 20))
+    assert scans(1) == {8: 3, 17: 1}
+    assert scans(2) == {}
+
+
 def test_an_impossible_question_is_refused(world: World) -> None:
     with pytest.raises(errors.ImpossiblePeriod):
         found(date(2026, 3, 2), date(2026, 3, 2))
