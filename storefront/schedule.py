@@ -7,7 +7,7 @@ from catalog import accreditations
 from config import facts, jobs
 from payments import collect, reconcile, refunds
 from storefront import audit, books, claims, deadlines, purging, shipping_reports
-from subway_campaign import influence, packs, partitions, reviews, rollups
+from subway_campaign import influence, packs, partitions, reviews, rollups, watch
 
 jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.WIRE)(collect.check_due)
 jobs.every("* * * * * */10", name="refunds.check_due", queue=jobs.WIRE)(refunds.check_due)
@@ -25,6 +25,7 @@ jobs.every("* * * * * */10", name="campaign.roll_up")(rollups.roll_up)
 jobs.every("47 * * * *", name="campaign.study_paths")(influence.study_due)
 # Five seconds after it, on what it handed on.
 jobs.every("* * * * * 5-55/10", name="campaign.review_due")(reviews.review_due)
+jobs.every("41 * * * *", name="campaign.watch")(watch.watch_due)
 # Minutes of work at a time, in a slot of its own.
 jobs.every("* * * * * */5", name="press.build_due", queue=jobs.PRESS)(packs.build_due)
 jobs.every("23 * * * *", name="ledger.check")(books.check)
