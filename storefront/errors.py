@@ -160,6 +160,27 @@ class AccountNotFound(NotFound):
     message = "账号不存在"
 
 
+class CodeUnreadable(Invalid):
+    """No code of ours was read in the photo; `details.picture` is its number, to be sent again with the code typed."""
+
+    code = "staff.code_unreadable"
+    message = "照片里没有读到我们的二维码，请输入码下面的 8 位编号"
+
+
+class SeveralCodes(Invalid):
+    """Several codes of ours are in the photo; `details.picture` is its number, to be sent again with one typed."""
+
+    code = "staff.several_codes"
+    message = "照片里有几个码，请输入要操作的那个码下面的 8 位编号"
+
+
+class ProductsUnknown(Invalid):
+    """There are no products with these slugs; `details.products` says which."""
+
+    code = "staff.products_unknown"
+    message = "没有这些商品"
+
+
 class PhoneNotFound(NotFound):
     """No phone is marked as staff under this number."""
 

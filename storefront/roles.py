@@ -19,6 +19,7 @@ class Role(StrEnum):
     TOWNSHIP = "township"
     COUNTY = "county"
     SUPERVISOR = "supervisor"
+    CREW = "crew"
 
 
 class Permission(StrEnum):
@@ -43,6 +44,9 @@ class Permission(StrEnum):
     GIVE_OPINION = "accreditations.opine"
     DECIDE_ACCREDITATION = "accreditations.decide"
     SUPERVISE = "accreditations.supervise"
+    WORK_FIELD = "field.work"
+    READ_ALERTS = "alerts.read"
+    CLOSE_ALERTS = "alerts.close"
 
 
 # Whoever can move money or grant rights must show a second factor, whatever else they are.
@@ -56,6 +60,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ_ATTRIBUTION,
             Permission.READ_PLACEMENTS,
             Permission.MARK_PHONES,
+            Permission.READ_ALERTS,
         }
     ),
     Role.CAMPAIGN: frozenset(
@@ -67,6 +72,9 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.WRITE_CODES,
             Permission.WRITE_COSTS,
             Permission.MARK_PHONES,
+            Permission.WORK_FIELD,
+            Permission.READ_ALERTS,
+            Permission.CLOSE_ALERTS,
         }
     ),
     Role.FULFILMENT: frozenset({Permission.READ_ORDERS, Permission.SHIP_ORDERS, Permission.MARK_PHONES}),
@@ -86,6 +94,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.TOWNSHIP: frozenset({Permission.READ_ACCREDITATIONS, Permission.GIVE_OPINION}),
     Role.COUNTY: frozenset({Permission.READ_ACCREDITATIONS, Permission.DECIDE_ACCREDITATION}),
     Role.SUPERVISOR: frozenset({Permission.READ_ACCREDITATIONS, Permission.SUPERVISE}),
+    Role.CREW: frozenset({Permission.WORK_FIELD, Permission.MARK_PHONES}),
 }
 
 

@@ -37,11 +37,12 @@ _log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class Hung:
-    """A code that hangs: since when it is believed to be there and well, and its scans by day."""
+    """A code that hangs: its first whole day there, since when it is believed to be well, and its scans by day."""
 
     code: str
     placement: str
     name: str
+    begun: date
     believed: date
     days: dict[date, int]
 
@@ -97,13 +98,15 @@ def _judge(one: Hung, groups: dict[str, list[Hung]], watched: int, today: date) 
     start = max([one.believed, *(day + timedelta(days=1) for day in scanned)])
     siblings = [other for other in groups.get(group, ()) if other is not one]
     others = sum(_between(other, max(start, other.believed), today) for other in siblings)
-    base = max([one.believed, *(other.believed for other in siblings)])
+    # Shares are compared over days on which all of them hung.
+    base = max([one.begun, *(other.begun for other in siblings)])
     own = _between(one, base, start - timedelta(days=1))
     beside = sum(_between(other, base, start - timedelta(days=1)) for other in siblings)
     share = (own + PRIOR_SCANS / (len(siblings) + 1)) / (own + beside + PRIOR_SCANS)
     chance = chance_of_silence(share, others) if siblings else None
-    since = max(base, today - timedelta(days=RATE_DAYS - 1))
-    rate = sum(_between(other, since, today) for other in siblings) / ((today - since).days + 1) if siblings else 0
+    latest = [day for other in siblings for day in other.days if day > today - timedelta(days=RATE_DAYS)]
+    since = min(latest, default=today)
+    rate = sum(_between(other, since, today) for other in siblings) / ((today - since).days + 1)
     alarming = 1 / max(AT_LEAST, watched)
     level = "unknown" if chance is None else "fine"
     if chance is not None and chance <= SUSPECT:
@@ -130,7 +133,7 @@ def _between(one: Hung, first: date, last: date) -> int:
 
 # A fine inspection or a closed alert says that the code was there: its silence begins anew.
 _HUNG = text("""
-    SELECT c.slug, p.number, p.name, b.id, greatest(b.valid_from, i.at, a.at) AS believed_at
+    SELECT c.slug, p.number, p.name, b.id, b.valid_from, greatest(b.valid_from, i.at, a.at) AS believed_at
     FROM codes c
     JOIN code_bindings b ON b.code_id = c.id AND b.valid_from <= :now
          AND (b.valid_until IS NULL OR b.valid_until > :now)
@@ -160,7 +163,8 @@ def look(session: Session, *, now: datetime) -> list[Watched]:
             row.slug,
             row.number,
             row.name,
-            max(since, row.believed_at.astimezone(clock.SHANGHAI).date() + timedelta(days=1)),
+            max(since, _day_after(row.valid_from)),
+            max(since, _day_after(row.believed_at)),
             days[row.id],
         )
         for row in rows
@@ -204,6 +208,10 @@ def watch_due(*, now: datetime) -> int:
     if opened:
         _log.info("campaign.alerts_opened", alerts=opened)
     return opened
+
+
+def _day_after(at: datetime) -> date:
+    return at.astimezone(clock.SHANGHAI).date() + timedelta(days=1)
 
 
 def _evidence(one: Watched) -> dict[str, Any]:

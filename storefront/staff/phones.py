@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from storefront import audit, tokens
 from storefront.actors import Actor
 from storefront.errors import PhoneNotFound
+from storefront.roles import Role
 from storefront.staff_models import StaffAccount, StaffPhone
 from subway_campaign import exclusions
 from subway_campaign.lifecycle import Exclusion
@@ -53,7 +54,8 @@ def mark(session: Session, *, actor: Actor, visitor: UUID, label: str, now: date
         return session.scalars(
             select(StaffPhone.number).where(StaffPhone.visitor == visitor, StaffPhone.released_at.is_(None))
         ).one()
-    exclusions.exclude(session, reason=Exclusion.STAFF, valid_from=now, visitor=visitor)
+    is_crew = {grant.role for grant in actor.grants} == {Role.CREW}
+    exclusions.exclude(session, reason=Exclusion.CREW if is_crew else Exclusion.STAFF, valid_from=now, visitor=visitor)
     audit.record(session, actor, "phone.marked", number, {"label": label[:LABEL_LENGTH]}, now=now)
     return number
 

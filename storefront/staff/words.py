@@ -125,6 +125,11 @@ TOUCHES = {
     "revisit": "再次打开",
 }
 ENTRIES = {"sale": "记入销售", "refund": "退款冲回", "supersede": "改判冲回"}
+ACTS_ON_SPOT = {"taken_down": "拆下", "put_up": "挂上", "inspected": "检查"}
+FINDINGS = {"fine": "完好", "damaged": "破损", "covered": "被遮挡或贴盖", "missing": "不见了"}
+ALERTS = {"silent": "长时间无人扫码", "orphan": "没挂出却有人扫", "inspection": "现场发现问题", "signal": "可疑扫码"}
+ALERT_RESOLUTIONS = {"fixed": "已修复或更换", "harmless": "虚惊，没有问题", "confirmed": "属实，已处理"}
+DUE = {"alert": "有告警", "never": "挂出后还没检查过", "long_ago": "超过 30 天没检查"}
 ROLES = {
     "analyst": "分析",
     "campaign": "投放",
@@ -135,6 +140,7 @@ ROLES = {
     "township": "乡镇",
     "county": "县级认定",
     "supervisor": "监管",
+    "crew": "现场",
 }
 ACTS = {
     **{f"accreditation.{act}": f"认定：{word}" for act, word in ACCREDITATION_ACTS.items()},
@@ -180,6 +186,15 @@ ACTS = {
     "view.deleted": "删除报表视图",
     "phone.marked": "标记工作手机",
     "phone.released": "取消工作手机",
+    "code.planned": "安排现场挂出",
+    "code.plan_withdrawn": "取消现场安排",
+    "code.taken_down": "现场拆下",
+    "code.put_up": "现场挂上",
+    "code.inspected": "现场检查",
+    "alert.taken": "接手告警",
+    "alert.closed": "办结告警",
+    "creative.created": "新建素材",
+    "creative.changed": "修改素材",
 }
 COSTS = {"media": "媒体合同", "production": "制作", "installation": "安装", "other": "其他"}
 CASES = {
@@ -350,6 +365,11 @@ def instant(at: datetime | str | None) -> str:
         return "—"
     known = datetime.fromisoformat(at) if isinstance(at, str) else at
     return known.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M")
+
+
+def local(at: datetime) -> str:
+    """Return an instant as a date field takes it, in Beijing time."""
+    return f"{at.astimezone(clock.SHANGHAI):%Y-%m-%dT%H:%M}"
 
 
 def second(at: datetime | str | None) -> str:

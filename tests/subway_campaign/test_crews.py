@@ -26,7 +26,7 @@ def scan(code: str, *, key: UUID | None = None, crew: str = "wang") -> Scan:
     database.statement(
         "INSERT INTO pictures (number, is_public, width, height, files, taken_in_at, kept_until)"
         " VALUES (%s, false, 64, 48, '{}', %s, %s)",
-        (number, DOWN, DOWN + timedelta(days=2)),
+        (number, DOWN, DOWN + timedelta(days=365)),
     )
     return Scan(key=key or uuid4(), code=code, picture=number, crew=crew)
 

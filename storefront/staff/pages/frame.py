@@ -76,6 +76,12 @@ DONE = {
     "marked": "已标记：这台手机从现在起不计入报表。",
     "view_saved": "视图已保存，在“我的视图”里。",
     "view_deleted": "视图已删除。",
+    "code_taken_down": "已记录拆下：从现在起这个码没有点位。",
+    "code_put_up": "已记录挂上：从现在起扫码记在这个点位。",
+    "code_inspected": "检查已记录。",
+    "planned": "已安排，等现场扫码后才开始计数。",
+    "plan_withdrawn": "安排已取消。",
+    "creative_saved": "素材已保存。",
     "released": "已取消标记：这台手机从现在起照常计入报表。",
 }
 FAULTS = {
@@ -92,6 +98,8 @@ FAULTS = {
     "form.view": "请给视图起一个 1 到 30 个字的名字。",
     "form.cost": "请填完整：活动、点位编号、大于零的金额（元，最多两位小数）和起止日期。",
     "form.exposure": "请填完整：起止日期、日客流、三个看见次数（如 0.5）和来源。",
+    "form.scan": "请选择要做的事，并拍一张照片。",
+    "form.creative": "请填写 2 到 40 位编号（大写字母、数字、短横）、名称，时间要是有效的日期。",
     "form.label": "请给手机起一个 1 到 40 个字的名字。",
 }
 _BY_STATUS = {
@@ -127,6 +135,9 @@ MENU = (
     Item("accreditations", "/staff/accreditations", "产品认定", Permission.READ_ACCREDITATIONS),
     Item("finance", "/staff/finance", "财务", Permission.READ_MONEY, is_whole=True),
     Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, is_whole=True),
+    Item("alerts", "/staff/alerts", "告警", Permission.READ_ALERTS, is_whole=True),
+    Item("creatives", "/staff/creatives", "素材", Permission.READ_PLACEMENTS, is_whole=True),
+    Item("field", "/staff/field", "现场", Permission.WORK_FIELD, is_whole=True),
     Item("phone", "/staff/phone", "本机", Permission.MARK_PHONES),
     Item("trail", "/staff/audit", "操作记录", Permission.MANAGE_STAFF, is_whole=True),
 )
@@ -140,6 +151,7 @@ def install(app: Flask) -> None:
         percent=words.percent,
         instant=words.instant,
         second=words.second,
+        local=words.local,
         details=words.details,
         source=words.source,
         surplus=words.surplus,

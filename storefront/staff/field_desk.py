@@ -1,0 +1,292 @@
+"""Work at the placements as staff do it: scans of the crew, its round, plans, artworks, alerts.
+
+Invariant: every change stands in the audit trail with its doer; a photo is proved and kept before the transaction, and
+a code is read from it by us, so that what was photographed is what is bound.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from catalog import halls, names, products
+from config import darkroom, database, pictures
+from storefront import audit
+from storefront.actors import Actor
+from storefront.errors import CodeUnreadable, LandingUnknown, ProductsUnknown, SeveralCodes
+from storefront.roles import Permission
+from storefront.staff import sight
+from subway_campaign import alerts, codes, creatives, crews, listings, plans, posters, rounds, watch
+from subway_campaign.field_models import Act, AlertKind, AlertResolution, Finding
+from subway_campaign.landing import Landing, LandingKind
+
+_LINK = re.compile(r"/S/([0-9A-Z]{8})", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a member of the crew says with one scan; `picture` is the number of a photo that was sent before."""
+
+    key: UUID
+    act: Act
+    code: str | None = None
+    picture: str | None = None
+    placement: str | None = None
+    finding: Finding = Finding.FINE
+    is_retired: bool = False
+    note: str = ""
+
+
+def confirm(actor: Actor, *, said: Said, upload: bytes, now: datetime) -> dict[str, Any]:
+    """Take a photo in, read the code in it unless one is typed, do what is said, and return the scan as kept.
+
+    Opens its own transaction. Raises `PictureRefused`, `CodeUnreadable`, `SeveralCodes`, and what the verbs of
+    `crews` do.
+    """
+    sight.require_whole(actor, Permission.WORK_FIELD)
+    code, picture = said.code, said.picture
+    if picture is None:
+        view, texts = pictures.take_in_and_read(upload, now=now)
+        picture = view.number
+        code = code or _read(texts, picture)
+    if code is None:
+        raise CodeUnreadable(picture=picture)
+    scan = crews.Scan(key=said.key, code=code, picture=picture, crew=actor.username or "", note=said.note)
+    with database.transaction() as session:
+        if said.act is Act.TAKEN_DOWN:
+            kept = crews.take_down(session, scan=scan, now=now, is_retired=said.is_retired)
+        elif said.act is Act.PUT_UP:
+            kept = crews.put_up(session, scan=scan, placement=said.placement, now=now)
+        else:
+            kept = crews.inspect(session, scan=scan, finding=said.finding, now=now)
+        if kept["scanned_at"] == now:
+            told = {"placement": kept["placement"], "scan": kept["number"], "finding": kept["finding"]}
+            audit.record(session, actor, f"code.{said.act.value}", kept["code"], told, now=now)
+    return kept
+
+
+def home(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
+    """Return what a member of the crew has before them: plans, emptied placements, their latest scans, what is due."""
+    sight.require_whole(actor, Permission.WORK_FIELD)
+    crew = actor.username or ""
+    return {
+        "plans": plans.open_list(session, limit=50),
+        "emptied": crews.emptied(session, crew=crew, now=now),
+        "scans": crews.latest(session, crew=crew),
+    }
+
+
+def scan(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
+    """Return one confirming scan. Raises `UnknownScan`."""
+    sight.require_whole(actor, Permission.WORK_FIELD)
+    return crews.find(session, number=number)
+
+
+def photo(actor: Actor, *, number: str) -> bytes:
+    """Return the photo of a confirming scan as WebP. Raises `UnknownScan`, `UnknownPicture`."""
+    with database.transaction() as session:
+        found = scan(session, actor, number=number)
+    return pictures.read(number=found["picture"], size=darkroom.SIZES[0])
+
+
+def spot(session: Session, actor: Actor, *, code: str | None, now: datetime) -> dict[str, Any]:
+    """Return what the form of a scan shows beside its fields."""
+    sight.require_whole(actor, Permission.WORK_FIELD)
+    return {
+        "emptied": crews.emptied(session, crew=actor.username or "", now=now),
+        "plan": plans.of(session, code=code) if code else None,
+    }
+
+
+def round_(session: Session, actor: Actor, *, under: str | None, now: datetime) -> dict[str, Any]:
+    """Return the codes that are to be looked at, in the order of the way, by train or station, and how many hang."""
+    sight.require_whole(actor, Permission.WORK_FIELD)
+    due = rounds.due(session, now=now, under=under)
+    called = listings.names(session, numbers=[_stop(one["placement"]) for one in due])
+    stops: dict[str, list[dict[str, Any]]] = {}
+    for one in due:
+        stops.setdefault(called.get(_stop(one["placement"]), _stop(one["placement"])), []).append(one)
+    return {
+        "stops": stops,
+        "due": len(due),
+        "hanging": rounds.hanging(session, now=now, under=under),
+        "branches": listings.branches(session),
+    }
+
+
+def due(session: Session, actor: Actor, *, under: str | None, now: datetime) -> list[dict[str, Any]]:
+    """Return the same codes as one list."""
+    sight.require_whole(actor, Permission.WORK_FIELD)
+    return rounds.due(session, now=now, under=under)
+
+
+def plan(
+    session: Session,
+    actor: Actor,
+    *,
+    code: str,
+    placement: str,
+    campaign: str,
+    landing: Landing,
+    creative: str | None,
+    now: datetime,
+) -> None:
+    """Plan that a code is put up somewhere. Raises `LandingUnknown`, and what `plans.make` does."""
+    sight.require_whole(actor, Permission.WRITE_CODES)
+    shelf = products if landing.kind is LandingKind.PRODUCT else halls
+    if not shelf.exists(session, slug=landing.slug):
+        raise LandingUnknown(kind=landing.kind.value, slug=landing.slug)
+    plans.make(
+        session,
+        code=code,
+        placement=placement,
+        campaign=campaign,
+        landing=landing,
+        creative=creative,
+        by=actor.username or "",
+        now=now,
+    )
+    told = {"placement": placement, "creative": creative, "landing": landing.slug}
+    audit.record(session, actor, "code.planned", codes.normalize(code), told, now=now)
+
+
+def withdraw(session: Session, actor: Actor, *, code: str, now: datetime) -> None:
+    """Take a plan back, if there is one."""
+    sight.require_whole(actor, Permission.WRITE_CODES)
+    if plans.withdraw(session, code=code, now=now):
+        audit.record(session, actor, "code.plan_withdrawn", codes.normalize(code), {}, now=now)
+
+
+def planning(session: Session, actor: Actor, *, code: str) -> dict[str, Any]:
+    """Return the open plan of a code, where it was seen, and what it could be planned with."""
+    sight.require_whole(actor, Permission.WRITE_CODES)
+    return {
+        "plan": plans.of(session, code=code),
+        "scans": crews.latest(session, code=code),
+        "campaigns": listings.campaigns(session),
+        "creatives": creatives.listing(session),
+    }
+
+
+def artworks(session: Session, actor: Actor) -> list[dict[str, Any]]:
+    """Return the artworks with the names of their products."""
+    sight.require_whole(actor, Permission.READ_PLACEMENTS)
+    found = creatives.listing(session)
+    called = names.products(session, [slug for one in found for slug in one["products"]])
+    return [one | {"product_names": [called.get(slug, slug) for slug in one["products"]]} for one in found]
+
+
+def campaigns(session: Session, actor: Actor) -> list[dict[str, Any]]:
+    """Return the campaigns that an artwork can belong to."""
+    sight.require_whole(actor, Permission.READ_PLACEMENTS)
+    return listings.campaigns(session)
+
+
+def artwork(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
+    """Return one artwork. Raises `UnknownCreative`."""
+    sight.require_whole(actor, Permission.READ_PLACEMENTS)
+    return creatives.find(session, number=number)
+
+
+def artwork_picture(actor: Actor, *, number: str) -> bytes:
+    """Return the picture of an artwork as WebP. Raises `UnknownCreative`, `UnknownPicture`."""
+    with database.transaction() as session:
+        found = artwork(session, actor, number=number)
+    return pictures.read(number=found["picture"] or "", size=800)
+
+
+def save_artwork(
+    session: Session,
+    actor: Actor,
+    *,
+    number: str,
+    campaign: str | None,
+    name: str,
+    shown: Sequence[str],
+    picture: str | None,
+    valid_from: datetime | None,
+    valid_until: datetime | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """Add an artwork to a campaign, or without one change that with this number; without a picture it keeps its own.
+
+    Raises `ProductsUnknown`, `UnknownPicture`, and what `creatives` does.
+    """
+    sight.require_whole(actor, Permission.WRITE_CODES)
+    unknown = [slug for slug in shown if not products.exists(session, slug=slug)]
+    if unknown:
+        raise ProductsUnknown(products=unknown)
+    if picture is not None:
+        pictures.claim(session, number=picture, until=None, now=now)
+    rest: dict[str, Any] = {"name": name, "products": shown, "valid_from": valid_from, "valid_until": valid_until}
+    if campaign is not None:
+        saved = creatives.create(session, number=number, campaign=campaign, picture=picture, **rest)
+    else:
+        before = creatives.find(session, number=number)["picture"]
+        saved = creatives.change(session, number=number, picture=picture or before, **rest)
+        if picture is not None and before is not None:
+            pictures.release(session, number=before, now=now)
+    told = {"name": name, "products": sorted(set(shown))}
+    audit.record(session, actor, f"creative.{'created' if campaign else 'changed'}", number, told, now=now)
+    return saved
+
+
+def alarms(
+    session: Session, actor: Actor, *, is_open: bool, kind: AlertKind | None = None, offset: int = 0, limit: int = 50
+) -> list[dict[str, Any]]:
+    """Return open or closed alerts, the latest first."""
+    sight.require_whole(actor, Permission.READ_ALERTS)
+    return alerts.listing(session, is_open=is_open, kind=kind, offset=offset, limit=limit)
+
+
+def alarm(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
+    """Return one alert, and the latest scans of its code. Raises `UnknownAlert`."""
+    sight.require_whole(actor, Permission.READ_ALERTS)
+    found = alerts.find(session, number=number)
+    return found | {"scans": crews.latest(session, code=found["subject"])}
+
+
+def take(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
+    """Make an alert one's own. Raises `UnknownAlert`, `AlertClosed`."""
+    sight.require_whole(actor, Permission.CLOSE_ALERTS)
+    taken = alerts.take(session, number=number, owner=actor.username or "", now=now)
+    audit.record(session, actor, "alert.taken", number, {"code": taken["subject"]}, now=now)
+    return taken
+
+
+def close(
+    session: Session, actor: Actor, *, number: str, resolution: AlertResolution, note: str, now: datetime
+) -> dict[str, Any]:
+    """End an alert. Raises `UnknownAlert`, `AlertClosed`."""
+    sight.require_whole(actor, Permission.CLOSE_ALERTS)
+    ended = alerts.close(session, number=number, resolution=resolution, note=note, by=actor.username or "", now=now)
+    told = {"code": ended["subject"], "resolution": resolution.value}
+    audit.record(session, actor, "alert.closed", number, told, now=now)
+    return ended
+
+
+def watched(session: Session, actor: Actor, *, now: datetime) -> list[watch.Watched]:
+    """Return what the silence of every code says, and how long it takes to notice when it goes."""
+    sight.require_whole(actor, Permission.READ_ALERTS)
+    return watch.look(session, now=now)
+
+
+def _stop(placement: str) -> str:
+    """Return the station or the car at which a placement is: where one walks to."""
+    return placement.rpartition(".")[0] or placement
+
+
+def _read(texts: Sequence[str], picture: str) -> str:
+    """Return the one code of ours among what was read. Raises `CodeUnreadable`, `SeveralCodes`."""
+    found = {
+        match[1] for text in texts if (match := _LINK.search(text.upper())) and text.upper() == posters.link(match[1])
+    }
+    if not found:
+        raise CodeUnreadable(picture=picture)
+    if len(found) > 1:
+        raise SeveralCodes(picture=picture)
+    return found.pop()
