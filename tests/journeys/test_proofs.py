@@ -11,13 +11,14 @@ from tests.proofs.points import Board, Point
 from tests.shop import Shop
 
 # The moments of which each loses something if a guard is missing: an order, a prepay whose answer nobody heard, a
-# notification, money whose order was not told, a refund that WeChat has and we do not know of.
+# notification, money whose order was not told, a refund that WeChat has and we do not know of, and a parcel likewise.
 DEATHS = (
     (Point("web", "statement", "storefront.checkout.place", "after"), "process"),
     (Point("web", "wire", "POST /v3/pay/transactions/jsapi", "after"), "process"),
     (Point("web", "commit", "payments.notifications.receive", "after"), "database"),
     (Point("worker", "commit", "config.facts.react", "before", 2), "process"),
     (Point("worker", "wire", "POST /v3/refund/domestic/refunds", "after"), "database"),
+    (Point("worker", "wire", "POST /wxa/sec/order/upload_shipping_info?access_token=…", "after"), "process"),
 )
 
 
@@ -90,6 +91,14 @@ def test_no_secret_and_nobodys_data_was_written_to_a_log(grounds: tuple[Shop, Bo
     crash.Walk(shop).go()
     hidden = secrecy.known(shop) | secrecy.provoke(shop)
     logs = secrecy.logs(shop)
+    kinds = (
+        "an access token",
+        "WECHAT_MINIPROGRAM_SECRET",
+        "the link of an order",
+        "a shopper's token",
+        "a staff token",
+    )
+    assert all(any(what.startswith(kind) for what in hidden) for kind in kinds)
     assert {"web", "worker", "wechat"} <= {name for name in shop.children if shop.children[name].process}
     assert len(logs) > 10_000, "this is no log of a full run"
     assert secrecy.leaks(hidden, logs) == []

@@ -1,12 +1,16 @@
 """Looks for secrets and for people's data in everything that a running shop has written to its logs."""
 
 import base64
+import hashlib
+import hmac
 import re
+import secrets
 import subprocess
 import sys
 from urllib.parse import quote
 
 import requests
+from cryptography.fernet import Fernet
 from sqlalchemy.engine import make_url
 
 from emulator.browser import Browser
@@ -23,6 +27,7 @@ _PEOPLE = {
     "openid": "SELECT DISTINCT openid FROM shoppers WHERE openid IS NOT NULL",
     "unionid": "SELECT DISTINCT unionid FROM shoppers WHERE unionid IS NOT NULL",
     "password hash": "SELECT password_hash FROM staff_accounts",
+    "sealed access token": "SELECT sealed FROM wechat_access_tokens WHERE sealed IS NOT NULL",
     "sealed second factor": "SELECT totp_sealed FROM staff_accounts WHERE totp_sealed IS NOT NULL",
 }
 
@@ -40,7 +45,15 @@ def known(shop: Shop) -> dict[str, str]:
     hidden |= {"a password": account.password, "a second factor": account.totp_secret or ""}
     for what, sql in _PEOPLE.items():
         hidden |= {f"{what} {at}": value for at, (value,) in enumerate(shop.rows(sql), start=1)}
-    return hidden | {f"a recipient's {part}": text for part, text in RECIPIENT.items()}
+    return hidden | _access_tokens(shop) | {f"a recipient's {part}": text for part, text in RECIPIENT.items()}
+
+
+def _access_tokens(shop: Shop) -> dict[str, str]:
+    """Return WeChat's access tokens as the shop's processes use them, opened with its secret key."""
+    key = b"wechat access tokens:" + shop.environment["SECRET_KEY"].encode()
+    opener = Fernet(base64.urlsafe_b64encode(hashlib.sha256(key).digest()))
+    sealed = shop.rows("SELECT key, sealed FROM wechat_access_tokens WHERE sealed IS NOT NULL")
+    return {f"an access token, {name}": opener.decrypt(value).decode() for name, value in sealed}
 
 
 def provoke(shop: Shop) -> dict[str, str]:
@@ -63,6 +76,7 @@ def provoke(shop: Shop) -> dict[str, str]:
     ):
         requests.request(method, shop.url + path, headers=headers, json=body, timeout=60)
     _refuse_a_row(shop, key)
+    link = _open_a_link(shop)
     proof = csrf.token(staff.token or "", secret_key=shop.environment["SECRET_KEY"])
     return {
         "a card": _CARD,
@@ -71,6 +85,7 @@ def provoke(shop: Shop) -> dict[str, str]:
         "a wrong password": _WRONG_PASSWORD,
         "a staff token": staff.token or "",
         "a shopper's token": shopper,
+        "the link of an order": link,
         "a proof against forgery": proof,
     }
 
@@ -82,6 +97,22 @@ def _refuse_a_row(shop: Shop, key: dict[str, str]) -> None:
     answer = requests.post(f"{shop.url}/api/v1/addresses", headers=key, json=address, timeout=60)
     shop.write("ALTER TABLE addresses DROP CONSTRAINT refused")
     assert answer.status_code == 500, answer.text
+
+
+def _open_a_link(shop: Shop) -> str:
+    """Follow the link of an order, then once more after it was revoked, and return it."""
+    seed = secrets.token_bytes(16)
+    mac = hmac.new(shop.environment["SECRET_KEY"].encode(), b"storefront.order_links:" + seed, hashlib.sha256)
+    link = base64.urlsafe_b64encode(mac.digest()[:16]).rstrip(b"=").decode()
+    digest = hashlib.sha256(link.encode()).hexdigest()
+    shop.write(
+        "INSERT INTO order_links (link_digest, seed, order_number, created_at)"
+        f" SELECT '\\x{digest}', '\\x{seed.hex()}', number, now() FROM orders ORDER BY id DESC LIMIT 1"
+    )
+    assert requests.get(f"{shop.url}/o/{link}", timeout=60).status_code == 200
+    shop.write(f"UPDATE order_links SET revoked_at = now() WHERE link_digest = '\\x{digest}'")
+    assert requests.get(f"{shop.url}/o/{link}", timeout=60).status_code == 404
+    return link
 
 
 def _shopper(shop: Shop) -> str:
