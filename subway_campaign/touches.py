@@ -86,7 +86,10 @@ def _our_link(link: str) -> SplitResult:
     ours = urlsplit(settings.current().public_base_url)
     try:
         parts = urlsplit(link)
-        is_ours = parts.scheme in {"http", "https"} and (parts.hostname, parts.port) == (ours.hostname, ours.port)
+        # Whoever reads a user name or a backslash in it otherwise than we do would be led elsewhere.
+        is_plain = "@" not in parts.netloc and "\\" not in link
+        is_http = parts.scheme in {"http", "https"}
+        is_ours = is_plain and is_http and (parts.hostname, parts.port) == (ours.hostname, ours.port)
     except ValueError:
         is_ours = False
     if not is_ours:

@@ -3,10 +3,11 @@
 docs/wechat-mistakes.md numbers them; those of the money itself are in tests/payments/test_mistakes.py.
 """
 
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 import pytest
@@ -24,6 +25,7 @@ from storefront.errors import CodeRejected, WeChatUnavailable
 from storefront.guard import SHOPPER
 from storefront.wechat import wire
 from subway_campaign import touches
+from subway_campaign.errors import ForeignLink
 from tests.payments.conftest import Wechat, Writer
 from tests.storefront.api.conftest import Caller, code_of, log_in
 from tests.storefront.api.test_notifications import PAYMENTS, REFUNDS, bring, letter
@@ -151,6 +153,36 @@ def test_32_a_scanned_link_is_decoded_once(monkeypatch: pytest.MonkeyPatch, db: 
     if not guarded:
         monkeypatch.setattr(touches, "unquote", lambda text: unquote(unquote(text)))
     assert (touches._code_of(launch) == "7K3M9X2P") is not guarded
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "http://{there}/S/7K3M9X2P",
+        "http://localhost:{port}/S/7K3M9X2P",
+        "{ours}@{there}/S/7K3M9X2P",
+        "{ours}:x@{there}/S/7K3M9X2P",
+        "http://{there}\\@{host}/S/7K3M9X2P",
+        "HTTP://{there}/S/7K3M9X2P",
+        "ftp://{host}/S/7K3M9X2P",
+        "//{there}/S/7K3M9X2P",
+    ],
+)
+def test_29_a_scanned_link_that_is_not_ours_is_no_code_and_is_never_called(
+    trick: str, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    """The guard off it would count as a scan; nothing is called even then, for want of anything that could."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        stranger.setblocking(False)
+        there, ours = f"127.0.0.1:{stranger.getsockname()[1]}", process_settings.current().public_base_url
+        link = trick.format(there=there, port=there[10:], ours=ours, host=ours.partition("//")[2])
+        launch = touches.Launch(scene=1011, q=quote(link, safe=""))
+        with pytest.raises(ForeignLink):
+            touches._code_of(launch)
+        monkeypatch.setattr(touches, "_our_link", urlsplit)
+        assert touches._code_of(launch) == "7K3M9X2P"
+        with pytest.raises(BlockingIOError):
+            stranger.accept()
 
 
 @both
