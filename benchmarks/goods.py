@@ -21,6 +21,8 @@ DAYS = 30
 STOCK = 1_000_000
 # Each may change things 120 times a minute: enough of them for the fastest checkout.
 SHOPPERS = 20_000
+# Numbers far above what the identity column gives, so that both can go on.
+FIRST_SHOPPER = 10**9
 # The SKUs that one round sells to everybody, and that runs out; random orders leave both alone.
 HOT_SKU, SCARCE_SKU = "BENCH00001A", "BENCH00002A"
 _HERE = Path(__file__).parent
@@ -113,15 +115,14 @@ def _goods(connection: psycopg.Connection, size: Size) -> None:
 
 def _shoppers(connection: psycopg.Connection) -> None:
     now = datetime.now(UTC)
-    # Numbers far above what the identity column gives, so that both can go on.
     with connection.cursor().copy("COPY shoppers (id, number, person, created_at, logged_in_at) FROM STDIN") as copy:
         for at in range(SHOPPERS):
-            copy.write_row((10**9 + at, f"BENCH{at}", visitor(10**9 + at), now, now))
+            copy.write_row((FIRST_SHOPPER + at, f"BENCH{at}", visitor(FIRST_SHOPPER + at), now, now))
     sql = "COPY sessions (token_digest, kind, shopper_id, created_at, expires_at) FROM STDIN"
     with connection.cursor().copy(sql) as copy:
         for at in range(SHOPPERS):
             digest = hashlib.sha256(token(at).encode()).digest()
-            copy.write_row((digest, "guest", 10**9 + at, now, now + timedelta(days=90)))
+            copy.write_row((digest, "guest", FIRST_SHOPPER + at, now, now + timedelta(days=90)))
 
 
 def _touches(connection: psycopg.Connection, size: Size) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 import psycopg
 from psycopg.types.json import Jsonb
 
-from benchmarks import goods, load, reference, sales, traffic
+from benchmarks import goods, load, reference, sales, settling, traffic
 from benchmarks.measure import Budget, Job, Sample, sample
 from benchmarks.stand import Stand
 
@@ -25,7 +25,9 @@ def all_jobs(stand: Stand, *, scale: float) -> list[Job]:
         *_reading(stand),
         *_selling(stand),
         *_paying(stand),
-        sales.credited(stand),
+        settling.credited(stand),
+        settling.posted(stand),
+        settling.committed(stand),
         sales.report(stand),
         *sales.rolling(stand),
     ]

@@ -25,12 +25,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a job is to reach: a share of the reference's rate, of the variant `many`'s rate, processor time, ms."""
+    """What a job is to reach: a share of the reference's rate, of the variant `many`'s rate, processor time, ms.
+
+    `more_cpu` is how much more processor time it may take than the reference, as a share of the reference's.
+    """
 
     ratio: float | None = None
     cpu: float | None = None
     of_many: float | None = None
     p50_ms: float | None = None
+    p99_ms: float | None = None
+    more_cpu: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,11 @@ def _verdict(job: Job, figures: dict[str, Sample]) -> str:
         said.append(_judged("CPU", product.cpu, budget.cpu, more_is_better=False))
     if budget.p50_ms is not None:
         said.append(_judged("ms", product.p50_ms, budget.p50_ms, more_is_better=False))
+    if budget.p99_ms is not None:
+        said.append(_judged("p99 ms", product.p99_ms, budget.p99_ms, more_is_better=False))
+    if budget.more_cpu is not None:
+        more = product.cpu / figures["reference"].cpu - 1
+        said.append(_judged("more CPU", more, budget.more_cpu, more_is_better=False))
     if budget.of_many is not None:
         said.append(_judged("of many", product.rate / figures["many"].rate, budget.of_many, more_is_better=True))
     return "; ".join(said) or "no budget"

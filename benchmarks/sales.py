@@ -1,13 +1,12 @@
-"""What needs more than a request: money from its notification to its credit, the report, and that nothing is oversold.
+"""What needs more than a request: the report, its rollups, and that nothing is oversold.
 
 Invariant: here too every figure is of the product as it runs, with its own worker and its own verbs.
 """
 
-import secrets
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from datetime import time as clock_time
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,6 @@ from subway_campaign import reports, rollups
 
 SCARCE = 100
 _RECOUNT = (Path(__file__).parent / "recount.sql").read_text()
-_ONE_BY_ONE = 40
 # A day's scans, were they all made in so many minutes: the rush hours of a morning and an evening.
 _BUSY_MINUTES = 240
 # New riders who scan now what others scanned before; each phone confirms at once.
@@ -68,79 +66,6 @@ def never_oversold(stand: Stand) -> None:
             """
         ).fetchall()
     assert not wrong, f"stock and reservations differ: {wrong}"
-
-
-def credited(stand: Stand) -> Job:
-    """Return the job from WeChat's notification to the row that credits a placement, a worker running."""
-    return Job("paid-and-credited", 8, 400, {"product": partial(_credited, stand)})
-
-
-def _credited(stand: Stand, count: int) -> Sample:
-    forget_the_queue(stand)
-    count = max(count, 2 * _ONE_BY_ONE)
-    amounts = _placed_and_opened(stand, count)
-    stand.work()
-    try:
-        _wait(stand, "SELECT count(*) FROM open_facts", 0)
-        letters = traffic.notifications(traffic.letters(stand, amounts), reference=False)
-        port, done = (
-            stand.servers["product"].port,
-            "SELECT count(*) FROM reactions_done WHERE reaction = 'credit_placement'",
-        )
-        with stand.connect() as connection:
-            [(before,)] = connection.execute(done).fetchall()
-        # One at a time for the latency; then all at once for the rate and the processor.
-        latencies = sorted(
-            _one(stand, port, letter, done, before + at) for at, letter in enumerate(letters[:_ONE_BY_ONE], start=1)
-        )
-        used, begun = stand.cpu("product", "worker"), time.monotonic()
-        load.drive(port, letters[_ONE_BY_ONE:], connections=8, expected={204})
-        _wait(stand, done, before + count)
-        seconds, used = time.monotonic() - begun, stand.cpu("product", "worker") - used
-    finally:
-        stand.stop("worker")
-    many = count - _ONE_BY_ONE
-    return Sample(many / seconds, statistics.median(latencies), latencies[-1], used * 1000 / many)
-
-
-def _placed_and_opened(stand: Stand, count: int) -> dict[str, int]:
-    """Place orders through the product and open a payment of each: number → fen."""
-    with stand.connect() as connection:
-        [(last,)] = connection.execute("SELECT coalesce(max(id), 0) FROM orders").fetchall()
-        requests = traffic.orders(stand, count, lines=1, sku=None, reference=False)
-        load.drive(stand.servers["product"].port, requests, connections=8, expected={201})
-        who, now = stand.wechat.identity, datetime.now(UTC)
-        orders = connection.execute("SELECT number, payable_fen FROM orders WHERE id > %s", (last,)).fetchall()
-        amounts = {}
-        for reference, fen in orders:
-            number = f"B{secrets.token_hex(10)}"
-            amounts[number] = fen
-            connection.execute(
-                """
-                INSERT INTO payments (number, reference, channel, mchid, appid, amount_fen, state, request, pay_until,
-                                      opened_at)
-                VALUES (%s, %s, 'miniprogram', %s, %s, %s, 'open', '{}', %s, %s)
-                """,
-                (number, reference, who.mchid, who.miniprogram_appid, fen, now + timedelta(hours=1), now),
-            )
-    return amounts
-
-
-def _one(stand: Stand, port: int, letter: bytes, done: str, wanted: int) -> float:
-    """Send one notification and return the ms until its credit is there."""
-    begun = time.perf_counter()
-    load.drive(port, [letter], connections=1, expected={204})
-    _wait(stand, done, wanted, pause_s=0.002)
-    return (time.perf_counter() - begun) * 1000
-
-
-def _wait(stand: Stand, sql: str, wanted: int, *, pause_s: float = 0.02) -> None:
-    deadline = time.monotonic() + 120
-    with stand.connect() as connection:
-        while connection.execute(sql).fetchone() != (wanted,):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{sql} does not become {wanted}")
-            time.sleep(pause_s)
 
 
 def report(stand: Stand) -> Job:

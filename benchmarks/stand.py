@@ -95,9 +95,9 @@ class Stand:
                 raise RuntimeError(f"{name} does not answer, see {self.directory / name}.log")
             time.sleep(0.05)
 
-    def work(self) -> None:
+    def work(self, application: str = "wsgi") -> None:
         """Start the product's worker."""
-        self._start("worker", [sys.executable, "-m", "flask", "--app", "wsgi", "worker"], {}, 0)
+        self._start("worker", [sys.executable, "-m", "flask", "--app", application, "worker"], {}, 0)
 
     def _start(self, name: str, command: list[str], extra: dict[str, str], port: int) -> None:
         with (self.directory / f"{name}.log").open("ab") as log:

@@ -31,6 +31,11 @@ def test_a_miss_says_by_how_much() -> None:
     )
 
 
+def test_what_may_be_more_than_the_reference_is_a_share_of_it() -> None:
+    job = _job(Budget(p99_ms=10, more_cpu=0.25), [Sample(100, 5, 9, 1.2)], [Sample(100, 1, 2, 1.0)])
+    assert measure.run(job, 1).verdict == "p99 ms 9.00 (≤ 10) met; more CPU 0.20 (≤ 0.25) met"
+
+
 def test_the_time_of_a_dead_child_is_not_lost() -> None:
     before = cpu.seconds(os.getpid())
     subprocess.run([sys.executable, "-c", "sum(range(20_000_000))"], check=True)
