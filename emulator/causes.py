@@ -5,89 +5,18 @@ riders' trips. It is a generator that yields the time until it goes on. Where th
 happened, `because` says by which one.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
-from emulator.browser import CONFIRMATION, Browser, Page
-from emulator.riders import IN_WECHAT, OUTSIDE, Purchase, Rider, SoldOut
-from emulator.staff import Spot, Staff
-from emulator.stories import product_of
+from emulator.browser import CONFIRMATION
+from emulator.riders import IN_WECHAT, OUTSIDE
+from emulator.staff import Spot
+from emulator.stage import DAY, HOUR, MINUTE, Scene, Story
 
-Story = Generator[timedelta, None, None]
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 WINDOW = 7 * DAY
 SHARED, LONG_PRESS, ALBUM, CRAWLER = 1007, 1012, 1013, 1129
-
-
-@dataclass
-class Scene:
-    """Where a cause is played: by whom, at which three adverts, with which member of staff at hand."""
-
-    rider: Rider
-    staff: Staff
-
-    @property
-    def a(self) -> Spot:
-        """The first advert."""
-        return self.rider.ground.spots[0]
-
-    @property
-    def b(self) -> Spot:
-        """The second."""
-        return self.rider.ground.spots[1]
-
-    @property
-    def c(self) -> Spot:
-        """The third."""
-        return self.rider.ground.spots[2]
-
-    def buy(self, phone: Browser, page: Page, *, earns: Spot | None, reason: str = "") -> Purchase:
-        """Order from a page and pay."""
-        purchase, page = self.order(phone, page, earns=earns, reason=reason)
-        self.pay(phone, purchase)
-        return purchase
-
-    def order(self, phone: Browser, page: Page, *, earns: Spot | None, reason: str = "") -> tuple[Purchase, Page]:
-        """Order from a page, or from the first thing on the shelf."""
-        placement = earns.placement if earns else None
-        return self.rider.order(phone, self.rider.choose(phone, page), placement=placement, reason=reason)
-
-    def pay(self, phone: Browser, purchase: Purchase) -> None:
-        """Open the sheet and tap 支付."""
-        channel = "official" if "MicroMessenger" in phone.user_agent else "h5"
-        self.rider.tap(phone, self.rider.sheet(phone, purchase, channel), "pay")
-
-    def buy_in_app(
-        self, phone: Browser, launched: dict[str, Any] | None, *, earns: Spot | None, reason: str = ""
-    ) -> Purchase:
-        """Order in the mini-program and pay; `launched` is the answer to a launch, if there was one."""
-        purchase = self.order_in_app(phone, launched, earns=earns, reason=reason)
-        self.pay_in_app(phone, purchase)
-        return purchase
-
-    def order_in_app(
-        self, phone: Browser, launched: dict[str, Any] | None, *, earns: Spot | None, reason: str = ""
-    ) -> Purchase:
-        """Log in to the mini-program, unless that is done, and order what was launched, or anything."""
-        if phone.token is None:
-            self.rider.login(phone, visitor_token=launched["visitor_token"] if launched else None)
-        product = product_of(phone, launched["landing"]) if launched else self._anything(phone)
-        placement = earns.placement if earns else None
-        return self.rider.order_by_api(phone, product=product, placement=placement, reason=reason)
-
-    def pay_in_app(self, phone: Browser, purchase: Purchase) -> None:
-        """Open the mini-program's sheet and tap 支付."""
-        self.rider.tap(phone, self.rider.sheet(phone, purchase, "miniprogram"), "pay")
-
-    def _anything(self, phone: Browser) -> str:
-        items = phone.call("GET", "/api/v1/products").json()["items"]
-        slugs = [item["slug"] for item in items if item["available"]]
-        if not slugs:
-            raise SoldOut("/api/v1/products")
-        return str(self.rider.dice.choice(slugs))
 
 
 @dataclass(frozen=True)
@@ -297,8 +226,7 @@ def code_swap(scene: Scene) -> Story:
     """A code hangs at A, is taken down for four hours, then hangs at B; riders scan it before, between and after."""
     now = datetime.fromtimestamp(scene.rider.ground.now(), UTC)
     down, up = now + 2 * DAY, now + 2 * DAY + 4 * HOUR
-    hung = scene.staff.code(scene.a.code)["bindings"][0]
-    binding = {"campaign": hung["campaign"], "landing": {name: hung["landing"][name] for name in ("kind", "slug")}}
+    binding = scene.binding_of(scene.a)
     code = scene.staff.mint()
     for spot, since, until in ((scene.a, now, down), (scene.b, up, None)):
         period = {"valid_from": since.isoformat(), "valid_until": until and until.isoformat()}

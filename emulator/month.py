@@ -20,10 +20,11 @@ from tqdm import tqdm
 
 from emulator import verdict, weights
 from emulator.browser import Browser, GaveUp
-from emulator.causes import CAUSES, Cause, Scene, Story
+from emulator.causes import CAUSES, Cause
 from emulator.clock import BEIJING
 from emulator.riders import Ground, Purchase, Rider, SoldOut, Trip
 from emulator.staff import Account, Staff
+from emulator.stage import Scene, Story
 
 SPOTS_EACH = 3
 # Causes begin on the first twenty days, in the daytime, so that the slowest is over within the month.
