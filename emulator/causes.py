@@ -15,6 +15,8 @@ from emulator.riders import IN_WECHAT, OUTSIDE
 from emulator.staff import Spot
 from emulator.stage import DAY, HOUR, MINUTE, Scene, Story
 
+# More codes in a minute than any rider scans.
+SWEPT = 9
 WINDOW = 7 * DAY
 SHARED, LONG_PRESS, ALBUM, CRAWLER = 1007, 1012, 1013, 1129
 
@@ -171,6 +173,17 @@ def queued_launch(scene: Scene) -> Story:
     scene.buy_in_app(phone, launched, earns=scene.a)
 
 
+def told_after_ordering(scene: Scene) -> Story:
+    """Scans A into the mini-program without a network, buys, and the phone tells of its scan forty minutes later."""
+    phone = scene.rider.phone(IN_WECHAT)
+    scanned_at = scene.rider.ground.now()
+    yield 10 * MINUTE
+    purchase = scene.buy_in_app(phone, None, earns=scene.a)
+    yield 40 * MINUTE
+    scene.rider.launch(phone, scene.a, ago=scene.rider.ground.now() - scanned_at)
+    scene.await_reason(purchase, "eligible_touch")
+
+
 def far_too_late(scene: Scene) -> Story:
     """Scans A, buys by another way, and the phone tells of its scan four days later."""
     phone = scene.rider.phone(IN_WECHAT)
@@ -242,6 +255,21 @@ def code_swap(scene: Scene) -> Story:
     yield DAY
     scene.buy(after, scene.rider.scan(after, at_b), earns=at_b)
     scene.buy(before, before.open("/"), earns=at_a)
+
+
+def sweep(scene: Scene) -> Story:
+    """Is no rider: scans nine codes at A within a minute, then buys."""
+    now = datetime.fromtimestamp(scene.rider.ground.now(), UTC)
+    binding = scene.binding_of(scene.a) | {"placement": scene.a.placement, "valid_from": now.isoformat()}
+    codes = [scene.staff.mint() for _ in range(SWEPT)]
+    for code in codes:
+        scene.staff.bind(code, binding | {"valid_until": (now + 2 * DAY).isoformat()})
+    yield DAY
+    phone = scene.rider.phone(OUTSIDE)
+    for code in codes:
+        page = scene.rider.follow(phone, Spot(scene.a.placement, scene.a.name, code), unheard_as="fraud_hold")
+        scene.rider.trip.kept_out.append("fraud_hold")
+    scene.await_reason(scene.buy(phone, page, earns=None, reason="fraud_hold"), "fraud_hold")
 
 
 def staff_purchase(scene: Scene) -> Story:
@@ -323,11 +351,13 @@ CAUSES = (
     Cause(late_beacon, "A", "a scan of A"),
     Cause(lost_beacon, "A", "A"),
     Cause(queued_launch, "A", "A"),
+    Cause(told_after_ordering, "A", "A, decided again"),
     Cause(far_too_late, "A", "nobody", "R20, R21: a clock is believed for 24 hours, an order decided again for 72"),
     Cause(unlocked, "A", "A, one scan"),
     Cause(partial_refund, "A, B", "B, less a third"),
     Cause(full_refund, "A", "A, nothing left"),
     Cause(code_swap, "A, the depot, B", "A, nobody, B", "R12: between two walls a code hangs nowhere"),
+    Cause(sweep, "nobody", "nobody, held back"),
     Cause(staff_purchase, "staff", "not counted"),
     Cause(scan_after_ordering, "nobody", "nobody, scanned late"),
     Cause(

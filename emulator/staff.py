@@ -124,8 +124,9 @@ class Staff:
             self.login()
 
     def attribution(self, number: str) -> dict[str, Any]:
-        """Return why an order was credited as it was."""
-        return dict(self._get(f"/orders/{number}/attribution"))
+        """Return why an order was credited as it was; nothing while the campaign has not heard of it."""
+        answer = self._browser.call("GET", f"{API}/orders/{number}/attribution", accept=(404,))
+        return dict(answer.json()) if answer.status < 300 else {}
 
     def code(self, code: str) -> dict[str, Any]:
         """Return a code with everywhere it hung."""

@@ -1,5 +1,6 @@
 """What the known causes of a month are played with: a rider, three adverts, and a member of staff at hand."""
 
+import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,8 @@ from emulator.stories import product_of
 
 Story = Generator[timedelta, None, None]
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+# The shop looks for news every ten seconds, and at what they change five seconds later.
+SECOND_LOOK_SECONDS = 60
 
 
 @dataclass
@@ -78,6 +81,15 @@ class Scene:
         """Return the campaign and landing of an advert, as a binding of another code takes them."""
         hung = self.staff.code(spot.code)["bindings"][0]
         return {"campaign": hung["campaign"], "landing": {name: hung["landing"][name] for name in ("kind", "slug")}}
+
+    def await_reason(self, purchase: Purchase, reason: str) -> None:
+        """Wait until the shop has looked at an order again, which it does in its own time: no day may pass before.
+
+        If it never does, the table says so.
+        """
+        deadline = time.monotonic() + SECOND_LOOK_SECONDS
+        while time.monotonic() < deadline and self.staff.attribution(purchase.number).get("reason") != reason:
+            time.sleep(0.5)
 
     def _anything(self, phone: Browser) -> str:
         items = phone.call("GET", "/api/v1/products").json()["items"]

@@ -46,6 +46,9 @@ _WAYS = text(
               SELECT l.visitor_id, e.valid_from, e.valid_until
               FROM excluded_identities e JOIN visitor_links l USING (person_id)) identities
         GROUP BY visitor_id
+    ), held AS (
+        SELECT DISTINCT h.touch_id FROM held_touches h JOIN fraud_signals f ON f.id = h.signal_id
+        WHERE f.resolution IS DISTINCT FROM 'harmless'
     ), lost AS (
         SELECT coalesce(l.person_id, t.visitor_id, t.id) AS rider, t.occurred_at, t.id, tree.node
         FROM touches t JOIN tree ON tree.id = t.placement_id
@@ -53,9 +56,10 @@ _WAYS = text(
         LEFT JOIN touch_confirmations k ON k.touch_id = t.id
         LEFT JOIN excluded e ON e.visitor_id = t.visitor_id AND e.spans @> t.occurred_at
         LEFT JOIN spent ON spent.touch = t.id
+        LEFT JOIN held ON held.touch_id = t.id
         WHERE t.occurred_at >= :since AND t.occurred_at < :until AND t.kind = ANY(cast(:kinds AS text[]))
           AND t.drop_reason IS NULL AND (t.surface <> 'h5' OR k.touch_id IS NOT NULL)
-          AND e.visitor_id IS NULL AND spent.touch IS NULL
+          AND e.visitor_id IS NULL AND spent.touch IS NULL AND held.touch_id IS NULL
     ), stepped AS (
         SELECT rider, occurred_at, id, node, lag(node) OVER way AS node_before,
                occurred_at - lag(occurred_at) OVER way > :gap AS is_apart

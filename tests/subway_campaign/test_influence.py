@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config import database
-from subway_campaign import exclusions, influence, shapley
+from subway_campaign import exclusions, influence, shapley, signals, suspicion
 from subway_campaign.lifecycle import Exclusion, Level
 from tests.subway_campaign.conftest import World, beijing
 
@@ -37,6 +37,10 @@ def ridden(world: World) -> World:
     cashier = world.scan("C", beijing(3, 10)).visitor
     with database.transaction() as session:
         exclusions.exclude(session, reason=Exclusion.STAFF, valid_from=beijing(1, 1), visitor=cashier)
+    tester = world.scan("C", beijing(3, 11))
+    with database.transaction() as session:
+        touches = {tester.touch: beijing(3, 11)}
+        signals.suspect(session, kind=suspicion.SWEEP, now=NIGHT, evidence={}, touches=touches, visitor=tester.visitor)
     world.scan("C", beijing(2, 27))  # before the thirty days
     return world
 
