@@ -4,6 +4,7 @@ Invariant: both sides are read from one snapshot, and orders whose credit is sti
 undecided, so that any other difference, of a single fen, is a fault and shows.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from storefront.actors import Actor
 from storefront.errors import PeriodTooLong
 from storefront.roles import Permission
 from storefront.staff import sight
-from subway_campaign import reports
+from subway_campaign import reports, returns, yields
 from subway_campaign.lifecycle import Level, Model, View
 from subway_campaign.narrowing import Narrowing
 
@@ -121,6 +122,27 @@ def tree(session: Session, actor: Actor, wanted: Wanted, *, with_models: bool = 
     narrowed = _begin(session, actor, wanted)
     found = reports.tree(session, narrowed=narrowed, with_models=with_models, **_asked(wanted))
     return reports.Tree(found.nodes, found.told | _beside_sales(session, found.told, wanted, narrowed))
+
+
+def add_returns(session: Session, wanted: Wanted, rows: Sequence[dict[str, Any]]) -> None:
+    """Add to each row with a cost its `roi` with both ends, or `is_too_few` orders to say so; other rows get neither.
+
+    Of the cohort view whatever is `wanted`, as the page of returns has it. In the transaction of the report.
+    """
+    costly = [row for row in rows if row["allocated_cost_fen"]]
+    if not costly:
+        return
+    found = yields.of_placements(
+        session,
+        placements=[row["placement"] for row in costly],
+        from_day=wanted.from_day,
+        to_day=wanted.to_day,
+        model=wanted.model,
+    )
+    for row in costly:
+        sold = found.get(row["placement"], returns.Sales())
+        row["is_too_few"] = returns.effective_orders(sold) < returns.ENOUGH_ORDERS
+        row["roi"] = None if row["is_too_few"] else returns.roi(row["allocated_cost_fen"], sold)
 
 
 def _begin(session: Session, actor: Actor, wanted: Wanted) -> Narrowing:

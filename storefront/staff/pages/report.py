@@ -1,8 +1,10 @@
 """The placement report as a page and as files: the tree level by level, and what nobody earned, beside the sales."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
+from sqlalchemy.orm import Session
 
 from config import clock, database
 from storefront import guard
@@ -11,7 +13,7 @@ from storefront.staff import reports, saved_views, tables, words
 from storefront.staff.pages import choices, exports, frame
 from storefront.staff.pages.choices import Choice
 from storefront.staff.tables import Column, Kind, Part, Sheet, Sort, Table
-from subway_campaign import listings
+from subway_campaign import listings, returns
 from subway_campaign.lifecycle import Level
 from subway_campaign.reports import Tree
 
@@ -19,6 +21,7 @@ blueprint = Blueprint("staff_pages_report", __name__, url_prefix=frame.ROOT, tem
 
 PATH = f"{frame.ROOT}/report"
 _MONEY = ("gross_fen", "refunded_fen", "net_fen")
+TOO_FEW = "数据不足"
 _ADDED = ("scans", "carts", "orders", "paid_orders", *_MONEY)
 _LEVELS = list(Level)
 
@@ -29,6 +32,10 @@ def columns(choice: Choice) -> tuple[Column, ...]:
     def down(row: tables.Row) -> str | None:
         is_node = "placement" in row and row["placement"] != choice.under and row["level"] != Level.POSITION
         return f"{PATH}?{choice.query(under=row['placement'], level=None)}" if is_node else None
+
+    def back(row: tables.Row) -> str | None:
+        days = urlencode({"from": choice.from_day, "to": choice.last_day})
+        return f"{frame.ROOT}/returns/{row['placement']}?{days}" if _cost(row) and "placement" in row else None
 
     return (
         Column("placement", "点位编号", Kind.CODE, only="file", width=28),
@@ -52,6 +59,10 @@ def columns(choice: Choice) -> tuple[Column, ...]:
         Column("allocated_cost_fen", "成本", Kind.MONEY, value=_cost, sorts=True),
         Column("per_scan_fen", "每次扫码成本", Kind.MONEY, value=_cost_per("scans"), only="file"),
         Column("per_order_fen", "每单成本", Kind.MONEY, value=_cost_per("paid_orders"), sorts=True),
+        Column("roi", "回报率", Kind.RATE, value=_roi("value"), note=_roi_range, href=back, sorts=True),
+        Column("roi_low", "回报率下限", Kind.RATE, value=_roi("low"), only="file"),
+        Column("roi_high", "回报率上限", Kind.RATE, value=_roi("high"), only="file"),
+        Column("roi_note", "回报率说明", value=lambda row: TOO_FEW if row.get("is_too_few") else None, only="file"),
     )
 
 
@@ -70,11 +81,21 @@ def _cost(row: tables.Row) -> int | None:
 
 def _cost_per(name: str) -> Any:
     def value(row: tables.Row) -> int | None:
-        cost_fen = _cost(row)
-        count = row.get(name)
-        return (2 * cost_fen + count) // (2 * count) if cost_fen and count else None
+        # Orders that no placement earned cost nobody anything.
+        cost_fen = _cost(row) if "placement" in row else None
+        return returns.each_fen(cost_fen or 0, row.get(name) or 0)
 
     return value
+
+
+def _roi(name: str) -> Any:
+    return lambda row: getattr(row["roi"], name) if row.get("roi") else None
+
+
+def _roi_range(row: tables.Row) -> str | None:
+    if row.get("roi"):
+        return f"{words.percent(row['roi'].low)} 至 {words.percent(row['roi'].high)}"
+    return TOO_FEW if row.get("is_too_few") else None
 
 
 def _range(row: tables.Row) -> str | None:
@@ -90,11 +111,10 @@ def show() -> Response:
     """Show one step of the tree, or a whole level of it, for the chosen days."""
     choice = chosen()
     with database.transaction() as session:
-        tree = reports.tree(session, guard.actor(), choice.wanted)
+        tree, rows, title = _read(session, choice)
         above = listings.way(session, number=choice.under) if choice.under else []
         offered = choices.options(session, choice)
         kept = saved_views.listing(session, guard.actor())
-    rows, title = shown(tree, choice)
     return frame.render(
         "staff/report.html",
         here="report",
@@ -132,14 +152,22 @@ def download(kind: str) -> Response:
     """Send the same rows as a file."""
     choice = chosen()
     with database.transaction() as session:
-        tree = reports.tree(session, guard.actor(), choice.wanted)
+        tree, rows, title = _read(session, choice)
         notes = choices.notes(session, choice)
-    rows, title = shown(tree, choice)
     notes.append(("核对", "一致" if reports.agrees(tree.told) else "不一致"))
     if tree.told["freight_fen"] is not None:
         notes.append(("净运费（另计，元）", words.money(tree.told["freight_fen"])))
     made = sheet(tree, choice, rows, title, notes=notes)
     return exports.send(kind, made, now=clock.now(), period=f"{choice.from_day}-{choice.last_day}")
+
+
+def _read(session: Session, choice: Choice) -> tuple[Tree, list[dict[str, Any]], str]:
+    """Return the report with the rows that are asked for, and what these are; with the return of what they cost."""
+    tree = reports.tree(session, guard.actor(), choice.wanted)
+    rows, _ = shown(tree, choice)
+    node = tree.nodes.get(choice.under) if choice.under else None
+    reports.add_returns(session, choice.wanted, [*rows, *([node["row"]] if node else [])])
+    return tree, *shown(tree, choice)
 
 
 def chosen() -> Choice:

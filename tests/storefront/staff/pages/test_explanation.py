@@ -27,7 +27,7 @@ def test_an_order_is_explained_from_its_answer_to_its_fen(counter: Counter, code
     assert page.count("1/2") >= 4, "both touches, under linear and position"
     file = analyst.open(f"/orders/{number}/attribution.csv").get_data(as_text=True)
     rows = [row for row in csv.reader(io.StringIO(file)) if row]
-    nets = {row[1]: row[5] for row in rows if len(row) == 6 and row[4] == "净额"}
+    nets = {row[1]: row[6] for row in rows if len(row) == 7 and row[5] == "净额"}
     assert set(nets) == set(words.MODELS.values())
     assert len(set(nets.values())) == 1
     assert ("order.attribution_seen", number) in audited()

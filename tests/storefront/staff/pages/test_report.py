@@ -11,6 +11,8 @@ import pytest
 from config import clock, database
 from storefront.roles import Role
 from storefront.staff import words
+from subway_campaign import costs
+from subway_campaign.cost_models import CostKind
 from tests.storefront.staff.conftest import Clerk, Counter
 
 
@@ -152,3 +154,25 @@ def test_a_name_is_no_formula(counter: Counter, codes: dict[str, str]) -> None:
     assert planner.call("PATCH", "/placements/METRO", {"name": "=HYPERLINK(1)"}).status_code == 200
     counter.scan(next(slug for number, slug in codes.items() if ".T01." in number))
     assert "METRO,'=HYPERLINK(1)," in planner.open("/report.csv").get_data(as_text=True)
+
+
+def test_a_cost_is_shown_with_its_return_or_with_how_little_is_known(counter: Counter, sold: str) -> None:
+    planner = counter.hire(Role.CAMPAIGN)
+    today = clock.now().astimezone(clock.SHANGHAI).date()
+    line = ".".join(sold.split(".")[:3])
+    with database.transaction() as session:
+        cost = costs.Cost(
+            campaign="XFFP2020",
+            placement=line,
+            kind=CostKind.MEDIA,
+            amount_fen=10_000,
+            from_day=today,
+            to_day=today + timedelta(days=1),
+        )
+        costs.enter(session, cost=cost, by="li", key="cost-0001", now=clock.now())
+    _, rows = cells(planner, "/report.csv?span=today&level=line")
+    row = next(row for row in rows.values() if row["点位编号"] == line)
+    assert (row["成本（元）"], row["每次扫码成本（元）"], row["每单成本（元）"]) == ("100.00", "100.00", "100.00")
+    assert (row["回报率"], row["回报率说明"]) == ("", "数据不足")
+    page = planner.open("/report?span=today&level=line").get_data(as_text=True)
+    assert f'href="/staff/returns/{line}?from={today}&amp;to={today}"' in page
