@@ -106,6 +106,9 @@ REASONS = {
     "shared_only": "只打开过转发的链接",
     "late_touch_only": "下单之后才扫码",
     "orphan_code": "扫码时该码未挂出",
+    "continued_elsewhere": "换了浏览器打开，分不清是否转发",
+    "fraud_hold": "扫码可疑，核查中或已确认",
+    "already_credited": "扫码已计入之前的订单",
     "excluded_staff": "工作人员",
     "excluded_crew": "乘务人员",
     "excluded_test": "测试",
@@ -123,6 +126,7 @@ TOUCHES = {
     "share_open": "打开转发",
     "typed": "手输编号",
     "revisit": "再次打开",
+    "continued": "在另一个浏览器打开",
 }
 ENTRIES = {"sale": "记入销售", "refund": "退款冲回", "supersede": "改判冲回"}
 ACTS_ON_SPOT = {"taken_down": "拆下", "put_up": "挂上", "inspected": "检查"}
