@@ -18,13 +18,12 @@ from sqlalchemy.orm import Session
 from storefront.actors import Actor
 from storefront.roles import Permission
 from storefront.staff import reports, sight
-from subway_campaign import costs, hours, intervals, listings, rollups
+from subway_campaign import costs, hours, intervals, listings, returns, rollups
 from subway_campaign.errors import UnknownPlacement
 from subway_campaign.hours import Hour
 
-# As many journeys tell a rate of 3 % from one of 4 % (two-sided at 5 %, power 80 %).
-ENOUGH_JOURNEYS = 5_298
-CAVEAT = "归因结果，不代表因果"
+# As many journeys tell a rate of 3 % from one of 4 %.
+ENOUGH_JOURNEYS = returns.journeys_needed(0.03, 0.04)
 
 
 class Kind(StrEnum):

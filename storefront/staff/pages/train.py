@@ -14,6 +14,7 @@ from storefront.staff import train as trains
 from storefront.staff.pages import exports, frame, period
 from storefront.staff.tables import Column
 from storefront.staff.train import Figures, Kind, Seat, Train
+from subway_campaign import returns
 
 blueprint = Blueprint("staff_pages_train", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -84,7 +85,7 @@ def show() -> Response:
         heat=_heat(train, choice),
         query=urlencode(choice.query),
         report_query=urlencode(choice.days.query),
-        caveat=trains.CAVEAT,
+        caveat=returns.CAVEAT,
         enough=trains.ENOUGH_JOURNEYS,
     )
 
