@@ -232,3 +232,24 @@ class ExposureImplausible(errors.Invalid):
 
     code = "campaign.exposure_implausible"
     message = "请按 最低 ≤ 最可能 ≤ 最高 填写，客流不超过一千万，并写明来源"
+
+
+class UnknownTrial(errors.NotFound):
+    """There is no such test."""
+
+    code = "campaign.unknown_trial"
+    message = "没有这个测试"
+
+
+class TrialImpossible(errors.Invalid):
+    """The test needs 4 to 200 units of which none lies in another, 2 to 52 weeks, and a first day ahead."""
+
+    code = "campaign.trial_impossible"
+    message = "请选 4 到 200 个互不包含的点位，2 到 52 周，开始日期要在今天之后"
+
+
+class TrialFixed(errors.Conflict):
+    """The test has started, was withdrawn, or its first day has passed: it cannot be changed any more."""
+
+    code = "campaign.trial_fixed"
+    message = "测试已开始、已撤回或已过开始日期，不能再改"

@@ -24,11 +24,11 @@ def jeffreys(successes: int, trials: int) -> tuple[float, float] | None:
 
 def beta(a: float, b: float) -> tuple[float, float]:
     """Return the middle 95 % of Beta(a, b)."""
-    return _beta_quantile(_TAIL, a, b), _beta_quantile(1 - _TAIL, a, b)
+    return beta_quantile(_TAIL, a, b), beta_quantile(1 - _TAIL, a, b)
 
 
-def _beta_quantile(p: float, a: float, b: float) -> float:
-    """Newton's method on the distribution function, kept inside a bracket that always holds the root."""
+def beta_quantile(p: float, a: float, b: float) -> float:
+    """Return the `p` quantile of Beta(a, b): Newton's method, kept inside a bracket that always holds the root."""
     low, high = 0.0, 1.0
     x = a / (a + b)
     constant = lgamma(a + b) - lgamma(a) - lgamma(b)

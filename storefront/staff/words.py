@@ -184,6 +184,9 @@ ACTS = {
     "cost.entered": "登记成本",
     "cost.reversed": "冲销成本",
     "exposure.estimated": "登记曝光估算",
+    "trial.planned": "设计分批上线测试",
+    "trial.started": "开始分批上线测试",
+    "trial.withdrawn": "撤回分批上线测试",
     "case.taken": "接手待办事项",
     "case.closed": "办结待办事项",
     "view.saved": "保存报表视图",
@@ -200,6 +203,7 @@ ACTS = {
     "creative.created": "新建素材",
     "creative.changed": "修改素材",
 }
+TRIALS = {"planned": "未开始", "started": "进行中", "withdrawn": "已撤回"}
 COSTS = {"media": "媒体合同", "production": "制作", "installation": "安装", "other": "其他"}
 CASES = {
     "mismatch": "付款与微信不符",
@@ -298,6 +302,7 @@ DETAILS = {
     "count": "数量",
     "passers": "日客流",
     "version": "版本",
+    "seed": "随机种子",
     "difference_fen": "差额",
     "freight_fen": "其中运费",
     "kind": "类型",

@@ -15,7 +15,14 @@ import payments.models  # noqa: F401 - the tables of payments
 from catalog import accreditation_models, models  # noqa: F401 - the catalog's tables
 from config import database, embedded, migrations
 from storefront import app, claim_models, order_models, shopper_models, staff_models  # noqa: F401 - imports every model
-from subway_campaign import conversion_models, field_models, influence_models, signal_models  # noqa: F401 - all of the campaign
+from subway_campaign import (  # noqa: F401 - all of the campaign
+    conversion_models,
+    cost_models,
+    field_models,
+    influence_models,
+    signal_models,
+    trial_models,
+)
 from tests.contracts.schema import describe
 
 

@@ -25,6 +25,7 @@ from storefront.staff.pages import (
     today,
     trail,
     train,
+    trials,
     views,
     wall,
 )
@@ -37,6 +38,7 @@ _NOUNS = (
     train,
     wall,
     costs,
+    trials,
     orders,
     explanation,
     aftersales,

@@ -1,0 +1,127 @@
+"""Tests by turns on pages: the list with the form that plans one, and one with its schedule and what it shows."""
+
+import re
+import secrets
+from datetime import date, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from config import clock, database
+from config.errors import Conflict, Invalid, NotFound
+from storefront import guard
+from storefront.roles import Permission
+from storefront.staff import trial_desk
+from storefront.staff.pages import frame
+from subway_campaign.trials import Wanted
+
+blueprint = Blueprint("staff_pages_trials", __name__, url_prefix=frame.ROOT, template_folder="../templates")
+
+_KEY = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
+_WEEKS = re.compile(r"[0-9]{1,2}", re.ASCII)
+
+
+@blueprint.get("/trials")
+@guard.staff(Permission.READ_REPORTS)
+def listing() -> Response:
+    """Show the tests, and the form that plans one."""
+    now = clock.now()
+    with database.transaction() as session:
+        seen = trial_desk.shelf(session, guard.actor(), now=now)
+    monday = _today() + timedelta(days=7 - _today().weekday())
+    return frame.render(
+        "staff/trials.html", here="costs", key=secrets.token_urlsafe(16), monday=monday.isoformat(), **seen
+    )
+
+
+@blueprint.post("/trials")
+@guard.staff(Permission.WRITE_COSTS)
+def plan() -> Response:
+    """Plan a test, once per form."""
+    wanted, key = _wanted(request.form), request.form.get("key", "")
+    if wanted is None or not _KEY.fullmatch(key):
+        return frame.back("/trials", fault="form.trial")
+    try:
+        with database.transaction() as session:
+            trial, _ = trial_desk.plan(session, guard.actor(), wanted=wanted, key=key, now=clock.now())
+    except (Conflict, Invalid, NotFound) as error:
+        return frame.refused("/trials", error)
+    return frame.back(f"/trials/{trial['number']}", done="trial_planned")
+
+
+@blueprint.get("/trials/<number:number>")
+@guard.staff(Permission.READ_REPORTS)
+def show(number: str) -> Response:
+    """Show a schedule, and what the test shows so far."""
+    with database.transaction() as session:
+        trial = trial_desk.find(session, guard.actor(), number=number, now=clock.now())
+    return frame.render(
+        "staff/trial.html",
+        here="costs",
+        trial=trial,
+        rows=[_row(trial, pair) for pair in trial["pairs"]],
+        ends_on=trial["starts_on"] + timedelta(weeks=trial["weeks"]) - timedelta(days=1),
+    )
+
+
+@blueprint.post("/trials/<number:number>/start")
+@guard.staff(Permission.WRITE_COSTS)
+def start(number: str) -> Response:
+    """Start a test."""
+    try:
+        with database.transaction() as session:
+            trial_desk.start(session, guard.actor(), number=number, now=clock.now())
+    except (Conflict, NotFound) as error:
+        return frame.refused(f"/trials/{number}", error)
+    return frame.back(f"/trials/{number}", done="trial_started")
+
+
+@blueprint.post("/trials/<number:number>/withdrawal")
+@guard.staff(Permission.WRITE_COSTS)
+def withdraw(number: str) -> Response:
+    """Give a test up before it starts."""
+    try:
+        with database.transaction() as session:
+            trial_desk.withdraw(session, guard.actor(), number=number, now=clock.now())
+    except (Conflict, NotFound) as error:
+        return frame.refused(f"/trials/{number}", error)
+    return frame.back(f"/trials/{number}", done="trial_withdrawn")
+
+
+def _wanted(form: Any) -> Wanted | None:
+    """Return what a form says; units stand one on a line. None when something is missing."""
+    name, weeks = form.get("name", "").strip()[:80], form.get("weeks", "")
+    units = tuple(re.split(r"[\s,，;；]+", form.get("units", "").strip().upper()[:20_000]))
+    starts_on = _day(form.get("starts_on", ""))
+    if not name or not any(units) or starts_on is None or not _WEEKS.fullmatch(weeks):
+        return None
+    return Wanted(name=name, units=units, weeks=int(weeks), starts_on=starts_on)
+
+
+def _row(trial: dict[str, Any], pair: dict[str, Any]) -> dict[str, Any]:
+    """Return a pair with the days on which its two units are switched on; None for a day that is not in the test."""
+    late_week = pair["on_week"] + trial["hold_weeks"]
+    return {
+        "early": trial["names"].get(pair["early"], pair["early"]),
+        "late": trial["names"].get(pair["late"], pair["late"]),
+        "early_number": pair["early"],
+        "late_number": pair["late"],
+        "early_on": trial["starts_on"] + timedelta(weeks=pair["on_week"]),
+        "late_on": trial["starts_on"] + timedelta(weeks=late_week),
+        "cells": [
+            ("on" if week >= pair["on_week"] else "off", "on" if week >= late_week else "off")
+            for week in range(trial["weeks"])
+        ],
+    }
+
+
+def _today() -> date:
+    return clock.now().astimezone(clock.SHANGHAI).date()
+
+
+def _day(given: str) -> date | None:
+    try:
+        day = date.fromisoformat(given)
+    except ValueError:
+        return None
+    return day if 2000 <= day.year <= 2100 else None

@@ -1,0 +1,87 @@
+"""Tests that switch placements on by turns, as campaign staff plan, start and read them.
+
+Invariant: one form is one plan; planning, starting and withdrawing stand in the audit trail with the seed.
+"""
+
+import secrets
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from storefront import audit
+from storefront.actors import Actor
+from storefront.errors import IdempotencyMismatch
+from storefront.roles import Permission
+from storefront.staff import sight
+from subway_campaign import designs, listings, returns, trials
+from subway_campaign.trials import Trial, Wanted
+
+_SEEDS = 2**31
+
+
+def plan(session: Session, actor: Actor, *, wanted: Wanted, key: str, now: datetime) -> tuple[dict[str, Any], bool]:
+    """Draw a schedule and keep it once per `key`; return the plan and whether it is new.
+
+    Raises `IdempotencyMismatch` when the key was used for another, and what `trials.plan` does.
+    """
+    sight.require_whole(actor, Permission.WRITE_COSTS)
+    seed = secrets.randbelow(_SEEDS)
+    trial, is_new = trials.plan(session, wanted=wanted, seed=seed, by=actor.username or "", key=key, now=now)
+    if trial.wanted != Wanted(**(vars(wanted) | {"units": tuple(sorted(set(wanted.units)))})):
+        raise IdempotencyMismatch
+    if is_new:
+        audit.record(session, actor, "trial.planned", trial.number, {"name": wanted.name, "seed": seed}, now=now)
+    return _view(session, trial, now), is_new
+
+
+def start(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
+    """Start a plan, which only runs from then on. Raises `UnknownTrial`, `TrialFixed`."""
+    sight.require_whole(actor, Permission.WRITE_COSTS)
+    trial = trials.start(session, number=number, by=actor.username or "", now=now)
+    audit.record(session, actor, "trial.started", number, {"name": trial.wanted.name, "seed": trial.seed}, now=now)
+    return _view(session, trial, now)
+
+
+def withdraw(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
+    """Give a plan up before it starts. Raises `UnknownTrial`, `TrialFixed`."""
+    sight.require_whole(actor, Permission.WRITE_COSTS)
+    trial = trials.withdraw(session, number=number, now=now)
+    audit.record(session, actor, "trial.withdrawn", number, {"name": trial.wanted.name, "seed": trial.seed}, now=now)
+    return _view(session, trial, now)
+
+
+def find(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
+    """Return a plan with its schedule and what it shows so far. Raises `UnknownTrial`."""
+    sight.require_whole(actor, Permission.READ_REPORTS)
+    return _view(session, trials.find(session, number=number), now)
+
+
+def listing(session: Session, actor: Actor, *, now: datetime) -> list[dict[str, Any]]:
+    """Return the latest hundred plans, newest first."""
+    sight.require_whole(actor, Permission.READ_REPORTS)
+    return [_view(session, trial, now) for trial in trials.listing(session)]
+
+
+def shelf(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
+    """Return the `trials`, and the `branches` that a new one may be made of."""
+    return {"trials": listing(session, actor, now=now), "branches": listings.printable(session)}
+
+
+def _view(session: Session, trial: Trial, now: datetime) -> dict[str, Any]:
+    found = trials.finding(session, trial=trial, now=now)
+    own = {name: value for name, value in vars(trial).items() if name not in {"wanted", "pairs", "baseline"}}
+    plan_ = {name: value for name, value in vars(trial.wanted).items() if name != "units"}
+    return (
+        own
+        | plan_
+        | {
+            "units": list(trial.wanted.units),
+            "hold_weeks": designs.hold(trial.wanted.weeks),
+            "pairs": [asdict(pair) for pair in trial.pairs],
+            "weeks_over": found.weeks_over,
+            "difference": asdict(found.difference) if found.difference else None,
+            "caveat": returns.CAVEAT,
+        }
+    )

@@ -1,0 +1,44 @@
+from collections.abc import Callable
+from datetime import timedelta
+
+from config import clock
+from storefront.roles import Role
+from tests.storefront.staff.conftest import Clerk
+from tests.subway_campaign.conftest import World, world  # noqa: F401 - fixture
+from tests.subway_campaign.test_trials import UNITS, lines  # noqa: F401 - fixture
+
+
+def test_a_test_is_planned_started_and_shown(clerk: Callable[..., Clerk], lines: World) -> None:  # noqa: F811
+    campaign = clerk(Role.CAMPAIGN)
+    assert "还没有测试" in campaign.open("/trials").text
+    day = clock.now().astimezone(clock.SHANGHAI).date() + timedelta(days=7)
+    form = {"key": "form-0001", "name": "亮灯", "units": "\r\n".join(UNITS), "weeks": "6", "starts_on": day.isoformat()}
+    places = {campaign.send("/trials", **form).location for _ in range(2)}
+    (location,) = places
+    path = location.removeprefix("/staff").partition("?")[0]
+    page = campaign.open(path).text
+    assert "开始测试" in page
+    assert page.count('class="week on"') == 4 * 6 - page.count('class="week off"')
+    assert campaign.send(f"{path}/start").location.endswith("done=trial_started")
+    page = campaign.open(path).text
+    assert "数据不足" in page
+    assert "开始测试" not in page
+    assert campaign.send(f"{path}/withdrawal").location.endswith("fault=campaign.trial_fixed")
+    assert "亮灯" in clerk(Role.ANALYST).open("/trials").text
+
+
+def test_a_wrong_form_plans_nothing(clerk: Callable[..., Clerk], lines: World) -> None:  # noqa: F811
+    campaign = clerk(Role.CAMPAIGN)
+    day = clock.now().astimezone(clock.SHANGHAI).date() + timedelta(days=7)
+    form = {"key": "form-0001", "name": "亮灯", "units": " ".join(UNITS), "weeks": "6", "starts_on": day.isoformat()}
+    for wrong, fault in (
+        ({"weeks": "many"}, "form.trial"),
+        ({"units": " "}, "form.trial"),
+        ({"key": ""}, "form.trial"),
+        ({"starts_on": "2026-02-30"}, "form.trial"),
+        ({"units": "METRO.HF.L1"}, "campaign.trial_impossible"),
+    ):
+        assert campaign.send("/trials", **(form | wrong)).location == f"/staff/trials?fault={fault}"
+    made = campaign.send("/trials", **form).location.removeprefix("/staff").partition("?")[0]
+    assert campaign.send(f"{made}/withdrawal").location.endswith("done=trial_withdrawn")
+    assert "已撤回" in campaign.open(made).text
