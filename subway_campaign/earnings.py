@@ -80,14 +80,16 @@ _ORDERS = text(
     GROUP BY day, placement_id, binding_id, outcome, reason
 """
 )
-# One half of the money: by the sale's day or by its own.
+# One half of the money: by the sale's day or by its own. The binding is looked up row by row: a join would read the
+# weights of all orders for those of a day.
 _MOVED = f"""
-    SELECT {{is_cohort}} AS cohort, day, k.model, k.entry, k.fen, k.placement_id, w.binding_id,
+    SELECT {{is_cohort}} AS cohort, day, k.model, k.entry, k.fen, k.placement_id,
+           (SELECT w.binding_id FROM attribution_weights w
+            WHERE w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id) AS binding_id,
            {_WHOSE.format(t="k", o="d")}
     FROM days CROSS JOIN unnest(cast(:models AS text[])) AS asked (model)
     JOIN credits k ON k.model = asked.model AND k.{{at}} >= since AND k.{{at}} < until
     JOIN attribution_decisions d ON d.id = k.decision_id
-    LEFT JOIN attribution_weights w ON w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id
 """
 _CREDITS = text(
     _DAYS
