@@ -256,7 +256,12 @@ def _add_unrolled(
 def _add_goods(session: Session, found: Gathered, asked: Asked) -> None:
     """Add orders and money of the goods that are meant, in place of all orders' and money."""
     sold = goods.of(
-        session, products=asked.narrowed.products or (), models=asked.models, view=asked.view, **asked.period
+        session,
+        products=asked.narrowed.products or (),
+        models=asked.models,
+        view=asked.view,
+        with_bindings=asked.narrowed.by_binding,
+        **asked.period,
     )
     for row in sold.orders:
         whose = {"placement_id": row.placement_id, "outcome": row.outcome, "reason": row.reason}

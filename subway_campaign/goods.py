@@ -7,9 +7,10 @@ was sold of the goods, not with the log; over all goods it says what the rollups
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
 from subway_campaign.candidates import HORIZON
@@ -39,36 +40,53 @@ _SOLD = """
         SELECT DISTINCT id, placed_at, paid_at, journey, touch_id, placement_id, outcome, reason FROM sold
     )
 """
-_ORDERS = text(
-    _SOLD
-    + """
+# Under which binding is looked up only where a campaign or creative is asked for: it costs as much as all the rest.
+_OF_TOUCH = """
+    (SELECT t.binding_id FROM touches t
+     WHERE t.id = s.touch_id AND t.occurred_at >= s.placed_at - :horizon AND t.occurred_at <= s.placed_at)
+"""
+_OF_WEIGHT = """
+    (SELECT w.binding_id FROM attribution_weights w
+     WHERE w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id)
+"""
+
+
+@cache
+def _orders(*, with_bindings: bool) -> TextClause:
+    binding, of_journey = (_OF_TOUCH, "t.binding_id") if with_bindings else ("NULL::bigint", "NULL::bigint")
+    return text(
+        _SOLD
+        + f"""
     SELECT placement_id, binding_id, outcome, reason, cast(sum(orders) AS bigint) AS orders,
            cast(sum(paid_orders) AS bigint) AS paid_orders, cast(sum(paid_journeys) AS bigint) AS paid_journeys
     FROM (
-        SELECT s.placement_id, t.binding_id, s.outcome, s.reason,
+        SELECT s.placement_id, {binding} AS binding_id, s.outcome, s.reason,
                cast(s.placed_at >= since AND s.placed_at < until AS int) AS orders,
                cast(coalesce(s.paid_at >= since AND s.paid_at < until, false) AS int) AS paid_orders,
                0 AS paid_journeys
         FROM span CROSS JOIN carriers s
-        LEFT JOIN touches t ON t.id = s.touch_id
-            AND t.occurred_at >= s.placed_at - :horizon AND t.occurred_at <= s.placed_at
         WHERE s.placed_at >= since AND s.placed_at < until OR s.paid_at >= since AND s.paid_at < until
         UNION ALL
-        SELECT t.placement_id, t.binding_id, '', '', 0, 0, count(DISTINCT s.journey)
+        SELECT t.placement_id, {of_journey}, '', '', 0, 0, count(DISTINCT s.journey)
         FROM span CROSS JOIN carriers s
         JOIN touches t ON t.id = s.journey AND t.occurred_at >= since AND t.occurred_at < until
         WHERE s.placed_at >= since AND s.placed_at < until + :horizon AND s.paid_at IS NOT NULL
           AND t.placement_id IS NOT NULL
-        GROUP BY t.placement_id, t.binding_id
+        GROUP BY 1, 2
     ) parts
     GROUP BY placement_id, binding_id, outcome, reason
-"""
-)
-_CREDITS = {
-    view: text(
+    """
+    )
+
+
+@cache
+def _credits(view: View, *, with_bindings: bool) -> TextClause:
+    at = "cohort_at" if view is View.COHORT else "occurred_at"
+    bound = "s.paid_at >= since AND s.paid_at < until" if view is View.COHORT else "s.paid_at < until"
+    return text(
         _SOLD
         + f"""
-    SELECT k.model, k.placement_id, w.binding_id,
+    SELECT k.model, k.placement_id, {_OF_WEIGHT if with_bindings else "NULL::bigint"} AS binding_id,
            CASE WHEN k.placement_id IS NULL THEN d.outcome ELSE '' END AS outcome,
            CASE WHEN k.placement_id IS NULL THEN d.reason ELSE '' END AS reason,
            cast(coalesce(sum(k.fen) FILTER (WHERE k.entry <> 'refund'), 0) AS bigint) AS gross_fen,
@@ -77,13 +95,12 @@ _CREDITS = {
     JOIN attribution_decisions d ON d.conversion_id = s.id
     JOIN credits k ON k.decision_id = d.id AND k.model = ANY(cast(:models AS text[])) AND k.line_no = s.line_no
         AND k.{at} >= since AND k.{at} < until
-    LEFT JOIN attribution_weights w ON w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id
-    WHERE {{bound}}
+    WHERE {bound}
     GROUP BY 1, 2, 3, 4, 5
-    """.format(bound="s.paid_at >= since AND s.paid_at < until" if view is View.COHORT else "s.paid_at < until")
+    """
     )
-    for view, at in {View.COHORT: "cohort_at", View.CASH: "occurred_at"}.items()
-}
+
+
 _UNDECIDED = text(
     _SOLD
     + """
@@ -96,16 +113,24 @@ _UNDECIDED = text(
 
 
 def of(
-    session: Session, *, products: Sequence[str], from_day: date, to_day: date, models: Iterable[Model], view: View
+    session: Session,
+    *,
+    products: Sequence[str],
+    from_day: date,
+    to_day: date,
+    models: Iterable[Model],
+    view: View,
+    with_bindings: bool = True,
 ) -> Sold:
     """Return what `products` (slugs) earned in the Shanghai days from `from_day` up to, not including, `to_day`.
 
-    An order counts once however many of the products it has.
+    An order counts once however many of the products it has. Without `with_bindings` no row says its binding.
     """
     asked = {"products": list(products), "from_day": from_day, "to_day": to_day}
+    by_model = asked | {"models": [model.value for model in models]}
     counted, fen = session.execute(_UNDECIDED, asked).one()
     return Sold(
-        session.execute(_ORDERS, asked | {"horizon": HORIZON}).all(),
-        session.execute(_CREDITS[view], asked | {"models": [model.value for model in models]}).all(),
+        session.execute(_orders(with_bindings=with_bindings), asked | {"horizon": HORIZON}).all(),
+        session.execute(_credits(view, with_bindings=with_bindings), by_model).all(),
         (counted, fen),
     )

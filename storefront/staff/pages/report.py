@@ -22,6 +22,8 @@ blueprint = Blueprint("staff_pages_report", __name__, url_prefix=frame.ROOT, tem
 PATH = f"{frame.ROOT}/report"
 _MONEY = ("gross_fen", "refunded_fen", "net_fen")
 TOO_FEW = "数据不足"
+# What a placement returned needs every order of the period; of more than these a page only says where it is told.
+_MOST_JUDGED = 20_000
 _ADDED = ("scans", "carts", "orders", "paid_orders", *_MONEY)
 _LEVELS = list(Level)
 
@@ -95,7 +97,9 @@ def _roi(name: str) -> Any:
 def _roi_range(row: tables.Row) -> str | None:
     if row.get("roi"):
         return f"{words.percent(row['roi'].low)} 至 {words.percent(row['roi'].high)}"
-    return TOO_FEW if row.get("is_too_few") else None
+    if "is_too_few" in row:
+        return TOO_FEW if row["is_too_few"] else None
+    return "点开看" if _cost(row) and "placement" in row else None
 
 
 def _range(row: tables.Row) -> str | None:
@@ -111,7 +115,7 @@ def show() -> Response:
     """Show one step of the tree, or a whole level of it, for the chosen days."""
     choice = chosen()
     with database.transaction() as session:
-        tree, rows, title = _read(session, choice)
+        tree, rows, title = _read(session, choice, most=_MOST_JUDGED)
         above = listings.way(session, number=choice.under) if choice.under else []
         offered = choices.options(session, choice)
         kept = saved_views.listing(session, guard.actor())
@@ -152,7 +156,7 @@ def download(kind: str) -> Response:
     """Send the same rows as a file."""
     choice = chosen()
     with database.transaction() as session:
-        tree, rows, title = _read(session, choice)
+        tree, rows, title = _read(session, choice, most=None)
         notes = choices.notes(session, choice)
     notes.append(("核对", "一致" if reports.agrees(tree.told) else "不一致"))
     if tree.told["freight_fen"] is not None:
@@ -161,12 +165,16 @@ def download(kind: str) -> Response:
     return exports.send(kind, made, now=clock.now(), period=f"{choice.from_day}-{choice.last_day}")
 
 
-def _read(session: Session, choice: Choice) -> tuple[Tree, list[dict[str, Any]], str]:
-    """Return the report with the rows that are asked for, and what these are; with the return of what they cost."""
+def _read(session: Session, choice: Choice, *, most: int | None) -> tuple[Tree, list[dict[str, Any]], str]:
+    """Return the report with the rows that are asked for, and what these are.
+
+    With the return of what they cost, unless the report has more than `most` paid orders.
+    """
     tree = reports.tree(session, guard.actor(), choice.wanted)
     rows, _ = shown(tree, choice)
     node = tree.nodes.get(choice.under) if choice.under else None
-    reports.add_returns(session, choice.wanted, [*rows, *([node["row"]] if node else [])])
+    if most is None or tree.told["total"]["paid_orders"] <= most:
+        reports.add_returns(session, choice.wanted, [*rows, *([node["row"]] if node else [])])
     return tree, *shown(tree, choice)
 
 
