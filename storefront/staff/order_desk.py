@@ -18,7 +18,7 @@ from storefront.errors import NotPermitted, OrderNotFound
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
 from storefront.staff import accounts, sight
-from subway_campaign import decisions, listings
+from subway_campaign import conversions, decisions, listings
 
 
 def listing(
@@ -75,6 +75,19 @@ def explain(session: Session, actor: Actor, *, number: str, now: datetime) -> di
         "names": listings.names(session, numbers=[*placed, explained.get("earned_via")]),
         "titles": {line["line"]: line["title"] for line in order["lines"]},
     }
+
+
+def decide_again(session: Session, actor: Actor, *, number: str, reason: str, now: datetime) -> dict[str, Any]:
+    """Credit an order by everything that is known now, because of `reason`, and return what `explain` does (R21).
+
+    Raises as `explain` does, and `NotDecided` and `BuyerForgotten`.
+    """
+    _seen(session, actor, number, Permission.READ_ATTRIBUTION)
+    changed = conversions.override(session, order=number, reason=reason, now=now)
+    audit.record(
+        session, actor, "order.attribution_overridden", number, {"reason": reason, "changed": changed}, now=now
+    )
+    return explain(session, actor, number=number, now=now)
 
 
 def ship(

@@ -176,6 +176,7 @@ ACTS = {
     "refund.transferred": "异常退款已转账",
     "order.address_seen": "查看收货信息",
     "order.attribution_seen": "查看归因说明",
+    "order.attribution_overridden": "按现有证据重新归因",
     "placement.created": "新建点位",
     "placement.renamed": "点位改名",
     "codes.minted": "生成二维码",

@@ -151,6 +151,12 @@ class StaffOrder(StaffOrderSummary):
     money = fields.Nested(OrderMoney, allow_none=True)
 
 
+class OverrideWanted(Schema):
+    """Why what came too late shall count; it stays with the decision, so it names nobody."""
+
+    reason = Text(required=True, low=4, high=200)
+
+
 class RefundAccepted(Answer):
     """A refund on its way to WeChat, or, above the limit, a `proposal` that waits for a second person."""
 
@@ -174,6 +180,8 @@ class Attribution(Answer):
     flags = fields.List(fields.String())
     earned_via = fields.String(allow_none=True)
     version = fields.Integer(allow_none=True)
+    versions = fields.List(fields.Dict())
+    frozen_at = Instant(allow_none=True)
     rules_version = fields.Integer(allow_none=True)
     params = fields.Dict(allow_none=True)
     decided_at = Instant(allow_none=True)
@@ -189,6 +197,8 @@ _UNDECIDED: dict[str, Any] = {
     "flags": [],
     "earned_via": None,
     "version": None,
+    "versions": [],
+    "frozen_at": None,
     "rules_version": None,
     "params": None,
     "decided_at": None,
@@ -197,6 +207,16 @@ _UNDECIDED: dict[str, Any] = {
     "weights": {},
     "ledger": [],
     "recomputed_equal": None,
+}
+_UNEXPLAINED = {
+    "order": "2611214815162342",
+    "placed_at": "2026-11-21T04:00:00+00:00",
+    "paid_at": None,
+    "freight_fen": 0,
+    "lines": [],
+    "outcome": None,
+    "words": "订单尚未支付，未作归因。",
+    **_UNDECIDED,
 }
 _PAYMENT = {"number": None, "state": "open", "channel": None, "transaction_id": None, "succeeded_at": None}
 _SUMMARY = {
@@ -271,16 +291,7 @@ def find(number: str) -> Response:
 @blueprint.alt_response(
     200,
     schema=Attribution,
-    example={
-        "order": "2611214815162342",
-        "placed_at": "2026-11-21T04:00:00+00:00",
-        "paid_at": None,
-        "freight_fen": 0,
-        "lines": [],
-        "outcome": None,
-        "words": "订单尚未支付，未作归因。",
-        **_UNDECIDED,
-    },
+    example=_UNEXPLAINED,
     success=True,
 )
 @blueprint.refuses(errors.OrderNotFound, campaign_errors.UnknownConversion)
@@ -288,6 +299,23 @@ def explain(number: str) -> Response:
     """Explain who was credited with an order, touch by touch."""
     with database.transaction() as session:
         told = order_desk.explain(session, guard.actor(), number=number, now=clock.now())
+    return said(_UNDECIDED | told["explained"])
+
+
+@blueprint.post("/orders/<number:number>/attribution")
+@guard.staff(Permission.WRITE_PLACEMENTS)
+@blueprint.arguments(OverrideWanted, example={"reason": "信号中断，扫码记录晚到四天"})
+@blueprint.alt_response(200, schema=Attribution, example=_UNEXPLAINED, success=True)
+@blueprint.refuses(
+    errors.OrderNotFound,
+    campaign_errors.UnknownConversion,
+    campaign_errors.NotDecided,
+    campaign_errors.BuyerForgotten,
+)
+def override(given: dict[str, Any], number: str) -> Response:
+    """Decide on an order with everything that is known now, also what came more than 72 hours after it."""
+    with database.transaction() as session:
+        told = order_desk.decide_again(session, guard.actor(), number=number, reason=given["reason"], now=clock.now())
     return said(_UNDECIDED | told["explained"])
 
 

@@ -44,6 +44,7 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("GET", f"{API}/orders"): Permission.READ_ORDERS,
     ("GET", f"{API}/orders/X1"): Permission.READ_ORDERS,
     ("GET", f"{API}/orders/X1/attribution"): Permission.READ_ATTRIBUTION,
+    ("POST", f"{API}/orders/X1/attribution"): Permission.WRITE_PLACEMENTS,
     ("POST", f"{API}/orders/X1/refunds"): Permission.REFUND_ORDERS,
     ("POST", f"{API}/orders/X1/shipments"): Permission.SHIP_ORDERS,
     ("PUT", f"{API}/orders/X1/shipments"): Permission.SHIP_ORDERS,

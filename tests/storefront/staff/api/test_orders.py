@@ -84,6 +84,18 @@ def test_a_decision_is_explained(counter: Counter, codes: dict[str, str]) -> Non
     assert {row["placement"] for row in told["ledger"]} == {spot}
 
 
+def test_staff_credit_by_what_is_known_now_with_a_reason(counter: Counter, codes: dict[str, str]) -> None:
+    counter.scan(next(slug for number, slug in codes.items() if ".T01." in number))
+    number = counter.buy()
+    manager = counter.hire(Role.CAMPAIGN)
+    asked = {"reason": "信号中断，扫码记录晚到"}
+    told = manager.post(f"/orders/{number}/attribution", asked).get_json()
+    assert (told["outcome"], told["version"], told["recomputed_equal"]) == ("attributed", 1, True)
+    assert ("order.attribution_overridden", number) in audited()
+    assert code_of(manager.post(f"/orders/{number}/attribution", {"reason": ""})) == (422, "request.invalid")
+    assert counter.hire(Role.ANALYST).post(f"/orders/{number}/attribution", asked).status_code == 403
+
+
 def test_names_and_telephones_are_for_who_ships_and_reading_them_is_written_down(
     buyer: Buyer, skus: list[str], clerk: Callable[..., Clerk]
 ) -> None:
