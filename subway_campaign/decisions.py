@@ -70,7 +70,16 @@ _DECIDE = text("""
                                            reason, evidence, flags, earned_placement_id, decided_at)
         VALUES (coalesce(cast(:id AS bigint), nextval(pg_get_serial_sequence('attribution_decisions', 'id'))),
                 :conversion, :version, :rules_version, cast(:params AS jsonb), :cutoff_at, :outcome, :reason,
-                cast(:evidence AS jsonb), cast(:flags AS jsonb), :earned, :now)
+                cast(:evidence AS jsonb),
+                -- R22: something was bought that the artwork of the last touch does not show; credited all the same.
+                cast(:flags AS jsonb) || CASE WHEN EXISTS (
+                    SELECT FROM code_bindings b JOIN conversion_lines l ON l.conversion_id = :conversion
+                    WHERE b.id = cast(:binding AS bigint)
+                      AND EXISTS (SELECT FROM creative_products p WHERE p.creative_id = b.creative_id)
+                      AND NOT EXISTS (SELECT FROM creative_products p
+                                      WHERE p.creative_id = b.creative_id AND p.product = l.product)
+                ) THEN '["halo"]'::jsonb ELSE '[]'::jsonb END,
+                :earned, :now)
         RETURNING id
     ), weights AS (
         INSERT INTO attribution_weights (decision_id, model, touch_id, position, binding_id, placement_id, w_num, w_den)
@@ -129,6 +138,7 @@ def store(
             "reason": decision.reason,
             "evidence": database.dump_json([candidate.as_evidence() for candidate in touches]),
             "flags": database.dump_json(decision.flags),
+            "binding": decision.last and decision.last.binding_id,
             "earned": decision.earned_via and decision.earned_via.placement_id,
             "now": now,
             **{name: list(column) for name, column in zip(names, columns, strict=True)},

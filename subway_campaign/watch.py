@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import clock, database, logs
-from subway_campaign import alerts
+from subway_campaign import alerts, signals
 from subway_campaign.field_models import AlertKind
 
 # With 1,000 codes watched, at most one false alarm is expected: e^-6.9 (attribution.md, 3.5).
@@ -188,7 +188,7 @@ _ORPHANS = text("""
 
 
 def watch_due(*, now: datetime) -> int:
-    """Open an alert for each code that is alarmingly silent, or scanned while it hangs nowhere; return how many."""
+    """Open an alert for each code that is silent or scanned while unbound, and each suspicion; return how many."""
     with database.transaction() as session:
         opened = sum(
             alerts.open(
@@ -205,6 +205,16 @@ def watch_due(*, now: datetime) -> int:
         for row in session.execute(_ORPHANS, {"since": now - _ORPHANS_SINCE}).all():
             evidence = {"touches": row.touches, "latest": row.latest.isoformat(), "in_swap": row.in_swap}
             opened += alerts.open(session, kind=AlertKind.ORPHAN, subject=row.slug, evidence=evidence, now=now)
+        for signal in signals.open_list(session):
+            evidence = {"signal": signal["kind"], "words": signal["words"], "touches": signal["touches"]}
+            opened += alerts.open(
+                session,
+                kind=AlertKind.SIGNAL,
+                subject=signal["number"],
+                placement=signal["placement"],
+                evidence=evidence,
+                now=now,
+            )
     if opened:
         _log.info("campaign.alerts_opened", alerts=opened)
     return opened

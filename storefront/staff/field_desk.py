@@ -20,9 +20,10 @@ from storefront.actors import Actor
 from storefront.errors import CodeUnreadable, LandingUnknown, ProductsUnknown, SeveralCodes
 from storefront.roles import Permission
 from storefront.staff import sight
-from subway_campaign import alerts, codes, creatives, crews, listings, plans, posters, rounds, watch
+from subway_campaign import alerts, codes, creatives, crews, listings, plans, posters, rounds, signals, watch
 from subway_campaign.field_models import Act, AlertKind, AlertResolution, Finding
 from subway_campaign.landing import Landing, LandingKind
+from subway_campaign.lifecycle import Resolution
 
 _LINK = re.compile(r"/S/([0-9A-Z]{8})", re.ASCII)
 
@@ -261,8 +262,21 @@ def take(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[
 def close(
     session: Session, actor: Actor, *, number: str, resolution: AlertResolution, note: str, now: datetime
 ) -> dict[str, Any]:
-    """End an alert. Raises `UnknownAlert`, `AlertClosed`."""
+    """End an alert, and with it the suspicion that it is about: harmless, or else confirmed.
+
+    Raises `UnknownAlert`, `AlertClosed`, `SignalClosed`.
+    """
     sight.require_whole(actor, Permission.CLOSE_ALERTS)
+    found = alerts.find(session, number=number)
+    if found["kind"] == AlertKind.SIGNAL and found["closed_at"] is None:
+        harmless = resolution is AlertResolution.HARMLESS
+        signals.close(
+            session,
+            number=found["subject"],
+            resolution=Resolution.HARMLESS if harmless else Resolution.CONFIRMED,
+            by=actor.username or "",
+            now=now,
+        )
     ended = alerts.close(session, number=number, resolution=resolution, note=note, by=actor.username or "", now=now)
     told = {"code": ended["subject"], "resolution": resolution.value}
     audit.record(session, actor, "alert.closed", number, told, now=now)

@@ -1,9 +1,11 @@
 """Artworks as rows: their campaign, products, picture and time."""
 
+from datetime import timedelta
+
 import pytest
 
 from config import database
-from subway_campaign import creatives, errors
+from subway_campaign import creatives, decisions, errors
 from tests.subway_campaign.conftest import World, beijing
 
 SINCE, UNTIL = beijing(3, 1), beijing(4, 1)
@@ -37,3 +39,32 @@ def test_an_artwork_has_products_and_a_time(world: World) -> None:
         creatives.require_valid(session, number=None, now=UNTIL)
         with pytest.raises(errors.UnknownCreative):
             creatives.find(session, number="NONE")
+
+
+def flags(order: str) -> list[str]:
+    with database.transaction() as session:
+        return decisions.explain(session, order=order)["flags"]
+
+
+def test_what_the_artwork_does_not_show_is_credited_the_same_and_flagged(world: World) -> None:
+    """R22: an ad for fruit, tea is bought: A, halo. What the artwork shows later changes no decision."""
+    with database.transaction() as session:
+        for number, shown in (("TEA", ["tea"]), ("FRUIT", ["pears", "plums"])):
+            creatives.create(session, number=number, campaign="DRIVE", name=number, products=shown)
+    for place, number in (("A", "FRUIT"), ("B", "TEA")):
+        database.statement(
+            "UPDATE code_bindings SET creative_id = (SELECT id FROM creatives WHERE number = %s)"
+            " WHERE code_id = (SELECT id FROM codes WHERE slug = %s)",
+            (number, world.codes[place]),
+        )
+    for place in ("A", "B", "C"):
+        rider = world.scan(place, SINCE).visitor
+        world.order(f"O{place}", rider, SINCE + timedelta(hours=1))
+        assert world.credits(f"O{place}") == {place: 9_900}
+    assert [flags(f"O{place}") for place in ("A", "B", "C")] == [["halo"], [], []]
+    with database.transaction() as session:
+        creatives.change(
+            session, number="FRUIT", name="", products=["tea"], picture=None, valid_from=None, valid_until=None
+        )
+        assert decisions.explain(session, order="OA")["recomputed_equal"]
+    assert flags("OA") == ["halo"]

@@ -136,7 +136,8 @@ def test_a_code_that_is_scanned_while_it_hangs_nowhere_opens_an_alert_and_crews_
     with database.transaction() as session:
         session.execute(
             text("""
-                INSERT INTO excluded_identities (visitor_id, reason, valid_from) VALUES (:crew, 'excluded_crew', :at)
+                INSERT INTO excluded_identities (visitor_id, reason, valid_from, recorded_at)
+                VALUES (:crew, 'excluded_crew', :at, :at)
             """),
             {"crew": crew, "at": beijing(1, 1)},
         )

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from config import clock, database
 from storefront.roles import Role
 from storefront.staff import field_desk
-from subway_campaign import alerts, bindings, crews, plans, posters
+from subway_campaign import alerts, bindings, crews, plans, posters, signals, watch
 from subway_campaign.field_models import AlertKind
 from tests.storefront.api.conftest import Caller, shopper  # noqa: F401 - fixture
 from tests.storefront.staff.conftest import Clerk, audited
@@ -179,3 +179,21 @@ def test_a_scan_is_shown_to_those_who_work_there_only(
     for path in (f"/field/scans/{kept['number']}", f"/field/scans/{kept['number']}/photo.webp", "/field"):
         assert analyst.open(path).status_code == 403
     assert crew.open("/field/scans/CS0").status_code == 404
+
+
+def test_closing_the_alert_of_a_suspicion_closes_the_suspicion(
+    app: Flask, db: None, clerk: Callable[..., Clerk]
+) -> None:
+    office, now = clerk(Role.CAMPAIGN), clock.now()
+    with database.transaction() as session:
+        suspicion = signals.suspect(session, kind="sweep", now=now, evidence={"codes": 12}, visitor=uuid4())
+    assert (watch.watch_due(now=now), watch.watch_due(now=now)) == (1, 0)
+    with database.transaction() as session:
+        (alert,) = alerts.listing(session, is_open=True, kind=AlertKind.SIGNAL)
+    assert alert["subject"] == suspicion
+    path = f"/alerts/{alert['number']}"
+    assert "像是逐个测试" in office.open(path).get_data(as_text=True)
+    assert office.send(f"{path}/end", resolution="harmless", note="验收人员").location.endswith("done=closed")
+    with database.transaction() as session:
+        assert signals.open_list(session) == []
+        assert signals.closed_list(session)[0]["resolution"] == "harmless"
