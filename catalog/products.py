@@ -73,7 +73,7 @@ def price(session: Session | None, lines: Mapping[str, int]) -> list[PricedLine]
     if wrong:
         raise errors.QuantityInvalid(skus=wrong)
     known = {number: quantity for number, quantity in lines.items() if identifiers.is_sku(number)}
-    params = {"numbers": list(known), "quantities": list(known.values())}
+    params = {"numbers": database.dump_array(known), "quantities": database.dump_array(known.values())}
     priced = [PricedLine(*row) for [row] in database.run(session, _PRICE, params)]
     if len(priced) < len(lines):
         raise errors.SkuUnknown(skus=sorted(lines.keys() - {line.sku for line in priced}))

@@ -200,8 +200,8 @@ def hold_params(*, reference: str, lines: Mapping[str, int], now: datetime) -> d
     """Return what `GLANCING` and `taking` need to hold lines (SKU number → quantity) that `products.price` accepted."""
     return {
         "reference": reference,
-        "numbers": list(lines),
-        "quantities": list(lines.values()),
+        "numbers": database.dump_array(lines),
+        "quantities": database.dump_array(lines.values()),
         "now": now,
         "queue": SKU_QUEUE,
     }
@@ -280,5 +280,5 @@ def _run(session: Session, sql: str, lines: Mapping[str, int], **params: object)
 
 
 def _execute(session: Session, sql: str, lines: Mapping[str, int], **params: object) -> list[tuple[Any, ...]]:
-    params |= {"numbers": list(lines), "quantities": list(lines.values())}
+    params |= {"numbers": database.dump_array(lines), "quantities": database.dump_array(lines.values())}
     return database.driver_connection(session).execute(sql, params).fetchall()

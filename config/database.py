@@ -8,7 +8,7 @@ import enum
 import math
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -22,6 +22,8 @@ from sqlalchemy import BigInteger, DateTime, Engine, Enum, Identity, MetaData, U
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+
+from config import straight
 
 Id = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
 Fen = Annotated[int, mapped_column(BigInteger)]
@@ -160,13 +162,11 @@ def statement(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[
     """
     refuse_transaction()
     for attempt in (1, 2):
-        cursor = _autocommit_cursor()
+        connection = _own_connection()
         try:
-            cursor.execute(sql, params, prepare=True)
-            # Only a result with rows has a row to stand before.
-            return [] if cursor.rownumber is None else cursor.fetchall()
+            return connection.run(sql, params)
         except psycopg.OperationalError:
-            if not cursor.connection.closed or attempt == 2:
+            if not connection.is_dead or attempt == 2:
                 raise
     raise AssertionError("unreachable")
 
@@ -179,29 +179,26 @@ def run(session: Session | None, sql: str, params: Mapping[str, Any] | Sequence[
     return cursor.fetchall() if cursor.description else []
 
 
-class _Held:
-    """A thread's own connection, closed when the thread ends (its locals die with it), and its one cursor."""
-
-    def __init__(self, connection: psycopg.Connection, generation: int) -> None:
-        self.connection = connection
-        self.cursor = connection.cursor()
-        self.generation = generation
-
-    def __del__(self) -> None:
-        self.connection.close()
-
-
-def _autocommit_cursor() -> psycopg.Cursor:
-    held: _Held | None = getattr(_thread, "held", None)
-    if held is None or held.connection.closed or held.generation != _generation:
-        connection = psycopg.connect(plain_url(), autocommit=True, options=_HOT_OPTIONS)
-        held = _thread.held = _Held(connection, _generation)
-    return held.cursor
+def _own_connection() -> straight.Connection:
+    """Return this thread's connection for hot statements, which is closed when the thread ends: its locals die."""
+    held: tuple[int, straight.Connection] | None = getattr(_thread, "held", None)
+    if held is None or held[0] != _generation or held[1].is_dead:
+        held = _thread.held = (_generation, straight.Connection(plain_url(), options=_HOT_OPTIONS))
+    return held[1]
 
 
 def dump_json(value: Any) -> str:
     """Return `value` as JSON text for a `cast(:x AS jsonb)` parameter."""
     return orjson.dumps(value).decode()
+
+
+def dump_array(values: Iterable[str | int]) -> str:
+    """Return words or numbers as the text of an array, for a parameter cast to one: `%(x)s::text[]`.
+
+    psycopg would look into each list anew for what it holds and how that is written.
+    """
+    words = [str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return '{"' + '","'.join(words) + '"}' if words else "{}"
 
 
 def driver_connection(session: Session) -> psycopg.Connection:

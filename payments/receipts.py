@@ -47,7 +47,7 @@ TAKE = f"""
             state = 'succeeded', transaction_id = %(transaction_id)s, succeeded_at = %(succeeded_at)s,
             next_check_at = NULL
         FROM known
-        WHERE payments.id = known.id AND payments.state = ANY(%(origins)s) AND %(is_complete)s
+        WHERE payments.id = known.id AND payments.state = ANY(%(origins)s::text[]) AND %(is_complete)s
           AND known.mchid = %(mchid)s AND known.appid = %(appid)s AND known.amount_fen = %(total_fen)s
           AND NOT EXISTS (
               SELECT FROM payments other
@@ -121,7 +121,7 @@ def parameters(transaction: answers.Transaction, *, now: datetime) -> dict[str, 
         "transaction_id": transaction.transaction_id,
         "succeeded_at": at,
         "is_complete": transaction.is_complete and transaction.currency == bodies.CURRENCY,
-        "origins": [state.value for state in lifecycle.payment_origins(PaymentState.SUCCEEDED)],
+        "origins": database.dump_array(lifecycle.payment_origins(PaymentState.SUCCEEDED)),
         "now": now,
         **facts.publish_params(
             PAYMENT_SUCCEEDED,

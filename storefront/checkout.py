@@ -157,7 +157,7 @@ def place(
         "visitor": visitor,
         "key": key,
         "fingerprint": fingerprint,
-        "declared": list(declared),
+        "declared": database.dump_array(declared),
     }
     while True:
         number = _new_number(now)

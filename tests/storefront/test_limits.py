@@ -1,5 +1,6 @@
 """Limits count in Redis, and stand open without it."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ def empty_redis(db: None) -> None:
     client = shared_redis.shared()
     assert client is not None
     client.flushdb()
+    limits.forget()
 
 
 def test_the_limit_holds_within_the_window() -> None:
@@ -67,3 +69,65 @@ def test_without_redis_everybody_passes(settings: Settings) -> None:
         for _ in range(5):
             limits.allow("quotes:a", limit=1, window_s=60)
     process_settings.use(settings)
+
+
+def uses(key: str) -> int:
+    client = shared_redis.shared()
+    assert client is not None
+    return int(client.get(f"limit:{key}") or 0)  # type: ignore[arg-type]
+
+
+def test_redis_is_told_in_bundles_of_a_sixteenth_of_the_limit() -> None:
+    for _ in range(3):
+        limits.allow("changes:a", limit=64, window_s=60)
+    assert uses("changes:a") == 0
+    limits.allow("changes:a", limit=64, window_s=60)
+    assert uses("changes:a") == 4
+
+
+def test_whoever_goes_beyond_is_refused_again_and_again_until_the_window_ends() -> None:
+    passed = 0
+    with pytest.raises(TooFast):
+        for _ in range(200):
+            limits.allow("changes:a", limit=64, window_s=60)
+            passed += 1
+    assert 64 <= passed < 64 + 64 // limits.BUNDLES
+    told = uses("changes:a")
+    for _ in range(10):
+        with pytest.raises(TooFast) as refused:
+            limits.allow("changes:a", limit=64, window_s=60)
+        assert 1 <= (refused.value.retry_after or 0) <= 60
+    assert uses("changes:a") == told, "Redis is not asked for somebody who is refused"
+    limits._callers["changes:a"] = (0, time.monotonic())
+    limits.allow("changes:a", limit=64, window_s=60)
+
+
+def test_another_process_stops_whoever_was_counted_elsewhere() -> None:
+    for _ in range(64):
+        limits.allow("changes:a", limit=64, window_s=60)
+    limits.forget()
+    with pytest.raises(TooFast):
+        for _ in range(64 // limits.BUNDLES):
+            limits.allow("changes:a", limit=64, window_s=60)
+
+
+def test_bundles_at_once_lose_no_use() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: limits.allow("changes:a", limit=640, window_s=60), range(400)))
+    assert uses("changes:a") == 400
+
+
+def test_what_was_not_told_in_its_window_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        limits.allow("changes:a", limit=64, window_s=60)
+    later = time.monotonic() + 61
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    limits.allow("changes:a", limit=64, window_s=60)
+    assert uses("changes:a") == 0
+
+
+def test_a_crowd_of_callers_takes_no_more_room_than_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CALLERS", 10)
+    for caller in range(100):
+        limits.allow(f"changes:{caller}", limit=64, window_s=60)
+        assert len(limits._callers) <= 10
