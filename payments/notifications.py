@@ -68,9 +68,15 @@ def _apply_payment(notification: answers.Notification, now: datetime) -> tuple[O
             "content": database.dump_json(transaction),
         },
     )
-    verdict = receipts.judge(Taken(*rows[0]) if rows else None, transaction)
+    taken = Taken(*rows[0]) if rows else None
+    verdict = receipts.judge(taken, transaction)
     if verdict is Verdict.RECORDED:
         log.info("payment.succeeded", payment=transaction.number)
+    # Nobody but a few need more than the statement; whoever dies before that gets the news again, having said no 204.
+    if taken is not None and receipts.has_rival(taken, verdict):
+        receipts.hurry_rival(None, taken, now=now)
+    if taken is not None and verdict is Verdict.MISMATCHED:
+        database.statement(_ASK_PAYMENT_NOW, {"id": taken.payment_id, "now": now})
     return _OUTCOMES[verdict], transaction.number
 
 
@@ -136,12 +142,10 @@ _TAKE_AND_KEEP = f"""
         SELECT %(notification_id)s, %(event_type)s, %(number)s, %(content)s::jsonb, outcome, %(now)s,
                CASE WHEN outcome = 'applied' THEN %(now)s::timestamptz END
         FROM judged {_ON_REPEAT}
-    ), asked AS (
-        UPDATE payments SET next_check_at = %(now)s, asked_at = %(now)s FROM known, judged
-        WHERE payments.id = known.id AND outcome = 'mismatched'
     )
     {receipts.TAKEN}
 """
+_ASK_PAYMENT_NOW = "UPDATE payments SET next_check_at = %(now)s, asked_at = %(now)s WHERE id = %(id)s"
 _KEEP = text(f"""
     INSERT INTO payment_notifications
         (notification_id, event_type, number, content, outcome, received_at, applied_at)

@@ -36,8 +36,7 @@ _FACT_VALUES = """%(fact_values)s::jsonb || (
     FROM known
 )"""
 # Locking the row first makes `known` the latest truth, so that the loser of a race sees the winner's transaction. The
-# same statement publishes `payment.succeeded` and posts the money to the ledger. Money that came after its payment had
-# been closed may find a rival open: that is then due to be closed at once.
+# same statement publishes `payment.succeeded` and posts the money to the ledger.
 TAKE = f"""
     known AS MATERIALIZED (
         SELECT id, reference, channel, mchid, appid, amount_fen, transaction_id, state = 'closed' AS was_closed
@@ -54,15 +53,11 @@ TAKE = f"""
               WHERE other.mchid = %(mchid)s AND other.transaction_id = %(transaction_id)s AND other.id <> known.id
           )
         RETURNING payments.id
-    ), rival AS (
-        UPDATE payments SET next_check_at = %(now)s FROM known
-        WHERE known.was_closed AND EXISTS (SELECT FROM paid)
-          AND payments.reference = known.reference AND payments.state = 'open'
     ), {books.RECEIVED}, {facts.publishing(PAYMENT_SUCCEEDED, "EXISTS (SELECT FROM paid)", _FACT_VALUES)}
 """
 TAKEN = """
     SELECT known.id, known.reference, known.channel, known.mchid, known.appid, known.amount_fen, known.transaction_id,
-           EXISTS (SELECT FROM paid)
+           EXISTS (SELECT FROM paid), was_closed
     FROM known LEFT JOIN published ON true
 """
 _TAKE_ALONE = f"WITH {TAKE} {TAKEN}"
@@ -80,6 +75,7 @@ class Taken:
     amount_fen: int
     transaction_id: str | None
     is_recorded: bool
+    was_closed: bool = False
 
 
 def record(session: Session, *, transaction: answers.Transaction, now: datetime) -> Verdict:
@@ -94,6 +90,8 @@ def record(session: Session, *, transaction: answers.Transaction, now: datetime)
     verdict = judge(taken, transaction)
     if verdict is Verdict.RECORDED:
         log.info("payment.succeeded", payment=transaction.number)
+    if taken is not None and has_rival(taken, verdict):
+        hurry_rival(session, taken, now=now)
     if taken is not None and verdict is Verdict.MISMATCHED:
         cases.open(
             session,
@@ -144,6 +142,25 @@ def judge(taken: Taken | None, transaction: answers.Transaction) -> Verdict:
     if taken.transaction_id is not None and taken.transaction_id == transaction.transaction_id:
         return Verdict.KNOWN
     return Verdict.MISMATCHED
+
+
+def has_rival(taken: Taken, verdict: Verdict) -> bool:
+    """Tell whether another payment of the same thing may be open beside this one, whose money is there.
+
+    It may when this one had been closed before. Of money that is known already nobody says any more what it came to, so
+    that a death between the recording and the hurrying is made good when the news comes again.
+    """
+    return verdict is Verdict.KNOWN or (verdict is Verdict.RECORDED and taken.was_closed)
+
+
+def hurry_rival(session: Session | None, taken: Taken, *, now: datetime) -> None:
+    """Make an open rival of a paid payment due to be closed at once."""
+    database.run(session, _HURRY_RIVAL, {"id": taken.payment_id, "reference": taken.reference, "now": now})
+
+
+_HURRY_RIVAL = """
+    UPDATE payments SET next_check_at = %(now)s WHERE reference = %(reference)s AND state = 'open' AND id <> %(id)s
+"""
 
 
 def differences(taken: Taken, transaction: answers.Transaction) -> list[str]:

@@ -132,6 +132,31 @@ class TestApplying:
         assert (row["state"], row["closed_at"] is not None) == ("succeeded", True)
         assert len(facts_of("payment.succeeded")) == 1
 
+    def test_an_open_rival_of_late_money_is_asked_about_at_once_even_if_we_died_before(
+        self, post: Post, now: datetime, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        change("UPDATE payments SET state = 'closed', closed_at = now(), next_check_at = NULL")
+        payer = collect.Payer(channel=Channel.NATIVE)
+        collect._take_number("O1", 5990, payer, "梨", now + timedelta(minutes=30), now)
+        (rival,) = rows("SELECT number, next_check_at FROM payments WHERE state = 'open'")
+        assert rival["next_check_at"] != post.at
+
+        class Death(BaseException):
+            """Of the process, just after the statement that took the money."""
+
+        def die(*_: Any, **__: Any) -> None:
+            raise Death
+
+        with monkeypatch.context() as patched:
+            patched.setattr(receipts, "hurry_rival", die)
+            with pytest.raises(Death):
+                post.bring(name="EV-1")
+        assert payment(post.number)["state"] == "succeeded"
+        assert payment(rival["number"])["next_check_at"] == rival["next_check_at"]
+        post.bring(name="EV-1")
+        assert payment(rival["number"])["next_check_at"] == post.at
+        assert len(facts_of("payment.succeeded")) == 1
+
     def test_nothing_is_kept_when_publishing_fails(self, post: Post) -> None:
         """All of it is one statement: WeChat must send it again, and finds nothing half done."""
 
