@@ -479,13 +479,13 @@ def test_39_what_is_sent_again_is_the_same_bytes(
     """The connection breaks after WeChat has taken the request."""
     seen: list[bytes] = []
 
-    def built_anew(send: Any, self: Transport, host: str, request: Request, *, within_s: float) -> Any:
+    def built_anew(send: Any, self: Transport, host: str, request: Request, into: Any, *, within_s: float) -> Any:
         if b"out_trade_no" in request.body:
             if seen and not guarded:
                 body = orjson.dumps({**orjson.loads(request.body), "attach": "second"})
                 request = replace(request, body=body)
             seen.append(request.body)
-        return send(self, host, request, within_s=within_s)
+        return send(self, host, request, into, within_s=within_s)
 
     around(monkeypatch, Transport, "_send", built_anew)
     wechat.fault("reset", on="prepay", when="after")
