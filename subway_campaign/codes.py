@@ -19,6 +19,11 @@ def normalize(text: str) -> str:
     return text.upper().translate(_MISREAD)
 
 
+def typed(text: str) -> str:
+    """Return what a person typed, with or without spaces and hyphens, as we would have printed it."""
+    return normalize("".join(text.split()).replace("-", ""))
+
+
 def check(body: str) -> str:
     """Return the check symbol of seven symbols. Raises `KeyError` for a symbol outside the alphabet."""
     total = 0

@@ -3,6 +3,13 @@
 from config import errors
 
 
+class CodeMistyped(errors.Invalid):
+    """What was typed cannot be one of our codes: its check symbol does not fit."""
+
+    code = "campaign.code_mistyped"
+    message = "编号不对，请对照海报再输一次"
+
+
 class UnknownCode(errors.NotFound):
     """Nobody printed this code, or it has been retired."""
 

@@ -60,7 +60,7 @@ _OPEN = (
     + """, touched AS (
     INSERT INTO touches (id, occurred_at, received_at, kind, surface, clock, drop_reason, visitor_id,
                          code_id, binding_id, placement_id, network)
-    SELECT %(touch)s, %(now)s, %(now)s, 'scan', 'h5', 'server', %(drop)s, %(visitor)s,
+    SELECT %(touch)s, %(now)s, %(now)s, %(kind)s, 'h5', 'server', %(drop)s, %(visitor)s,
            code_id, CASE WHEN valid THEN binding_id END, CASE WHEN valid THEN placement_id END, %(network)s
     FROM hung ON CONFLICT DO NOTHING
 )
@@ -78,8 +78,11 @@ def open(  # noqa: A001 - callers say visits.open
     user_agent: str = "",
     headers: Mapping[str, str] = MappingProxyType({}),
     network: str | None = None,
+    kind: TouchKind = TouchKind.SCAN,
 ) -> Opened:
     """Write down that the code `slug`, in any spelling, was opened, and return where it leads.
+
+    `kind` is `TYPED` when a person typed the text under the code instead of scanning it (R23).
 
     `visitor` is the cookie's, or None for a new one; `headers` are read for signs of prefetching, by lower-case name;
     `network` is a coarse network (`network_of`), never an address. Crawlers and prefetches are kept with the reason.
@@ -96,15 +99,16 @@ def open(  # noqa: A001 - callers say visits.open
             "visitor": visitor,
             "drop": scenes.drop_of_request(method=method, user_agent=user_agent, headers=headers),
             "network": network,
+            "kind": kind,
         },
     )
     if not rows:
         count_orphan(slug, now=now)
         raise errors.UnknownCode
-    kind, landing_slug, is_bound = rows[0]
+    landing_kind, landing_slug, is_bound = rows[0]
     if not is_bound:
         logs.alarm("campaign.orphan_touch", code=slug)
-    landing = Landing(LandingKind(kind), landing_slug) if kind else None
+    landing = Landing(LandingKind(landing_kind), landing_slug) if landing_kind else None
     return Opened(visitor, touch, tokens.seal_visit(touch, occurred_at=now), landing, not is_bound)
 
 

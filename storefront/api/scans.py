@@ -14,7 +14,8 @@ from config import clock, http
 from config.schemas import Blueprint, Schema, Text
 from storefront import guard, sessions
 from storefront.api import landings
-from subway_campaign import errors, scenes, tokens, visits
+from subway_campaign import codes, errors, scenes, tokens, visits
+from subway_campaign.lifecycle import TouchKind
 
 blueprint = Blueprint("scans", __name__, description="Printed codes and the pages that they lead to.")
 
@@ -28,6 +29,12 @@ class Confirmation(Schema):
     tk = Text(high=200, load_default=None)
 
 
+class Typed(Schema):
+    """What is printed under a code, as somebody typed it: any case, spaces and hyphens."""
+
+    code = Text(required=True, low=1, high=40)
+
+
 @blueprint.get("/s/<code>")
 @guard.public
 @blueprint.alt_response(
@@ -39,9 +46,14 @@ class Confirmation(Schema):
 @blueprint.refuses(errors.UnknownCode)
 def scan(code: str) -> Response:
     """Write the scan down and lead on. Codes may be typed in any case; I and L are read as 1, O as 0."""
+    return _lead_on(code, TouchKind.SCAN)
+
+
+def _lead_on(code: str, kind: TouchKind) -> Response:
     headers = request.headers
     opened = visits.open(
         slug=code,
+        kind=kind,
         visitor=guard.visitor(),
         now=clock.now(),
         method=request.method,
@@ -60,6 +72,24 @@ def scan(code: str) -> Response:
 
 # The same route for what is printed in capitals; smorest would document a second one.
 flask.Blueprint.add_url_rule(blueprint, "/S/<code>", "scan", scan)
+
+
+@blueprint.get("/typed")
+@guard.public
+@blueprint.arguments(Typed, location="query")
+@blueprint.alt_response(
+    303,
+    description="As after a scan.",
+    headers={"Location": {"schema": {"type": "string"}}, "Set-Cookie": {"schema": {"type": "string"}}},
+    success=True,
+)
+@blueprint.refuses(errors.UnknownCode, errors.CodeMistyped)
+def take_typed(given: dict[str, str]) -> Response:
+    """Write down that a person typed the text under a code, and lead on (R23)."""
+    code = codes.typed(given["code"])
+    if not codes.is_code(code):
+        raise errors.CodeMistyped
+    return _lead_on(code, TouchKind.TYPED)
 
 
 @blueprint.post("/api/v1/visits/confirmation")

@@ -71,6 +71,13 @@ def search() -> Response:
     return pages.render("h5/search.html", page=searching.page(request.args))
 
 
+@blueprint.get("/code")
+@guard.public
+def type_code() -> Response:
+    """Show the form for the text under a code, for who cannot scan it."""
+    return pages.render("h5/code.html")
+
+
 @blueprint.get("/regions")
 @guard.public
 def divisions() -> Response:

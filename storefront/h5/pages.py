@@ -26,6 +26,7 @@ _WORTH_SQUEEZING = 800
 
 _APOLOGIES = {
     "campaign.unknown_code": ("这个二维码还没有启用", "它可能刚刚张贴，或者已经更换。您可以从地方馆里找到同样的商品。"),
+    "campaign.code_mistyped": ("编号不对", "编号是海报二维码下面的 8 位字母和数字，请对照着再输一次。"),
     "catalog.product_unknown": ("这款商品已经下架", "您可以从地方馆里看看其他商品。"),
     "catalog.hall_unknown": ("没有这个地方馆", "全省各市县的地方馆都在首页。"),
     "accreditation.not_found": ("没有这项公示", "编号可能不完整，或者申请还没有进入公示。"),

@@ -214,3 +214,28 @@ def test_wechat_s_check_files_are_served_and_nothing_beside_them(
 
 def test_without_a_folder_there_is_no_check_file(client: FlaskClient) -> None:
     assert client.get("/MP_verify_0a1B.txt").status_code == 404
+
+
+def test_r23_a_typed_code_is_written_down_as_typed_and_leads_on(client: FlaskClient, poster: str) -> None:
+    assert "输入海报编号" in client.get("/code").text
+    written = f"{poster[:4].lower()} -{poster[4:]}"
+    answer = client.get("/typed", query_string={"code": written})
+    assert (answer.status_code, urlsplit(answer.headers["Location"]).path) == (303, f"/p/{PRODUCT}")
+    client.get(answer.headers["Location"])
+    rows = database.statement("SELECT t.kind, c.slug FROM touches t JOIN codes c ON c.id = t.code_id")
+    assert rows == [("typed", poster)]
+
+
+@pytest.mark.parametrize("typed", ["", "7", "7" * 41, "一二三四五六七八", "\x00"])
+def test_what_was_mistyped_is_refused_and_counted_nowhere(client: FlaskClient, poster: str, typed: str) -> None:
+    answer = client.get("/typed", query_string={"code": typed})
+    assert answer.status_code == 422
+    assert database.statement("SELECT FROM orphan_scans") == []
+
+
+def test_a_slip_in_a_typed_code_is_told_apart_from_an_unknown_one(client: FlaskClient, poster: str) -> None:
+    slip = codes.ALPHABET[(codes.ALPHABET.index(poster[0]) + 1) % 32] + poster[1:]
+    assert code_of(client.get("/typed", query_string={"code": slip})) == (422, "campaign.code_mistyped")
+    body = "0000001" if not poster.startswith("0000001") else "0000002"
+    unknown = body + codes.check(body)
+    assert code_of(client.get("/typed", query_string={"code": unknown})) == (404, "campaign.unknown_code")
