@@ -1,4 +1,4 @@
-"""Signed random ids: the visit token of a landing page (`tk`) and the visitor token of a mini-program.
+"""Signed random ids: a landing page's visit token (`tk`) and hand-off (`hk`), a mini-program's visitor token.
 
 Invariant: a token proves only that we issued it; who may use it is decided by the cookie that comes with it (R3).
 """
@@ -14,6 +14,8 @@ from config import settings
 
 # A forwarded link is told from its owner's for as long as the scan could still earn an order.
 VISIT_LIFE = timedelta(days=7)
+# Long enough to tap a button on a page that is open; a page that comes back mints another.
+HANDOFF_LIFE = timedelta(minutes=30)
 _MAC_BYTES = 16
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +27,14 @@ class Visit:
 
     touch: UUID
     occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class Handoff:
+    """A hand-off and the visitor whose page minted it."""
+
+    handoff: UUID
+    visitor: UUID
 
 
 def seal_visit(touch: UUID, *, occurred_at: datetime) -> str:
@@ -39,6 +49,20 @@ def open_visit(token: str, *, now: datetime) -> Visit | None:
         return None
     occurred_at = _EPOCH + int.from_bytes(payload[16:], "big") * _MICROSECOND
     return Visit(UUID(bytes=payload[:16]), occurred_at) if now < occurred_at + VISIT_LIFE else None
+
+
+def seal_handoff(handoff: UUID, *, visitor: UUID, now: datetime) -> str:
+    """Return the token by which a mini-program may show within 30 minutes from which browser's page it was opened."""
+    until = (now + HANDOFF_LIFE - _EPOCH) // _MICROSECOND
+    return _seal(b"handoff", handoff.bytes + visitor.bytes + until.to_bytes(8, "big"))
+
+
+def open_handoff(token: str, *, now: datetime) -> Handoff | None:
+    """Return what a hand-off token says, or None when it is forged or over."""
+    payload = _open(b"handoff", token, 40)
+    if payload is None or now >= _EPOCH + int.from_bytes(payload[32:], "big") * _MICROSECOND:
+        return None
+    return Handoff(UUID(bytes=payload[:16]), UUID(bytes=payload[16:32]))
 
 
 def seal_visitor(visitor: UUID) -> str:

@@ -106,12 +106,57 @@ _MERGE_PERSONS = text("""
 
 
 def _join(session: Session, person: UUID, other: UUID, *, via: str, now: datetime) -> None:
-    pair = {"person": person, "other": other}
-    if session.execute(_STRANGERS, pair | {"openids": list(OPENIDS)}).scalar_one():
+    if _are_strangers(session, person, other):
         logs.alarm("campaign.identity_conflict", via=via)
         return
-    if session.execute(_MERGE_PERSONS, pair | {"via": via, "now": now}).first() is not None:
+    values = {"person": person, "other": other, "via": via, "now": now}
+    if session.execute(_MERGE_PERSONS, values).first() is not None:
         reviews.ask(session, kind=ReviewKind.PERSON, refs=[person, other])
+
+
+def _are_strangers(session: Session, person: UUID, other: UUID) -> bool:
+    """Tell whether two people, with whoever was found to be one with them, have different openids of one app."""
+    values = {"person": person, "other": other, "openids": list(OPENIDS)}
+    return bool(session.execute(_STRANGERS, values).scalar_one())
+
+
+_SPEND = text(
+    "INSERT INTO spent_handoffs (handoff, spent_at) VALUES (:handoff, :now) ON CONFLICT DO NOTHING RETURNING 1"
+)
+_PERSON_OF = text("SELECT person_id FROM visitor_links WHERE visitor_id = :visitor AND unlinked_at IS NULL")
+_MERGE_VISITORS = text("""
+    INSERT INTO visitor_merges (visitor_id, same_as, via, merged_at) SELECT :visitor, :other, 'hk', :now
+    WHERE NOT EXISTS (
+        SELECT FROM visitor_merges
+        WHERE (visitor_id, same_as) IN ((:visitor, :other), (:other, :visitor)))
+    RETURNING number
+""")
+
+
+def hand_off(session: Session, *, token: str, visitor: UUID, now: datetime) -> bool:
+    """Write that `visitor` of a mini-program came from the page that minted `token`; True when it joined the two.
+
+    It joins touches only: no session, cart, order or address. A token is good once, for 30 minutes; what is forged,
+    over or spent does nothing, and neither does one between people whose openids of one app differ, which is alarmed,
+    or between two who were parted before (`undo`). Orders of both are decided again.
+    """
+    database.require_transaction(session)
+    opened = tokens.open_handoff(token, now=now)
+    if opened is None or session.execute(_SPEND, {"handoff": opened.handoff, "now": now}).first() is None:
+        return False
+    if opened.visitor == visitor:
+        return False
+    # Two hand-offs between the same two at once would each find no merge.
+    _lock(session, "".join(sorted((opened.visitor.hex, visitor.hex))))
+    mine, theirs = (session.scalar(_PERSON_OF, {"visitor": each}) for each in (visitor, opened.visitor))
+    if mine and theirs and _are_strangers(session, mine, theirs):
+        logs.alarm("campaign.identity_conflict", via="hk")
+        return False
+    pair = {"visitor": visitor, "other": opened.visitor, "now": now}
+    if session.execute(_MERGE_VISITORS, pair).first() is None:
+        return False
+    reviews.ask(session, kind=ReviewKind.VISITOR, refs=[visitor, opened.visitor])
+    return True
 
 
 _UNDO = (

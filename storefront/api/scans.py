@@ -5,15 +5,17 @@ counts nothing until the page that it led to confirms it.
 """
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import flask
 from flask import Response, request
+from marshmallow import fields
 
 from config import clock, http
 from config.schemas import Blueprint, Schema, Text
 from storefront import guard, sessions
 from storefront.api import landings
+from storefront.api.shapes import Answer, said
 from subway_campaign import codes, errors, scenes, tokens, visits
 from subway_campaign.lifecycle import TouchKind
 
@@ -27,6 +29,12 @@ class Confirmation(Schema):
     """The token of the visit, from the landing page's address; the cookie's when absent."""
 
     tk = Text(high=200, load_default=None)
+
+
+class Minted(Answer):
+    """A hand-off token to put into the link that opens the mini-program."""
+
+    hk = fields.String(allow_none=True)
 
 
 class Typed(Schema):
@@ -103,6 +111,18 @@ def confirm(given: dict[str, Any]) -> Response:
     response = Response(status=204)
     if confirmed is not None:
         _remember(response, confirmed.visitor)
+    return response
+
+
+@blueprint.post("/api/v1/visits/handoff")
+@guard.public
+@blueprint.alt_response(200, schema=Minted, example={"hk": "hQ3n0cQxq9S3mT4b0n8Xz1vJ7kL2pW6yR9dF3gH8aBc"}, success=True)
+def mint_handoff() -> Response:
+    """Mint a hand-off for the mini-program that this page opens: good once, for 30 minutes; null without a cookie."""
+    visitor = guard.visitor()
+    hk = tokens.seal_handoff(uuid4(), visitor=visitor, now=clock.now()) if visitor else None
+    response = said({"hk": hk})
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

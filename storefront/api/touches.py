@@ -8,13 +8,13 @@ from typing import Any
 from flask import Response
 from marshmallow import fields, validate
 
-from config import clock
+from config import clock, database
 from config.schemas import Blueprint, Int, Schema, Text
 from storefront import errors, guard
 from storefront.api import landings
 from storefront.api.shapes import Answer, said
 from subway_campaign import errors as campaign_errors
-from subway_campaign import tokens, touches
+from subway_campaign import tokens, touches, visitors
 from subway_campaign.landing import LandingKind
 from subway_campaign.lifecycle import TouchKind
 
@@ -38,6 +38,19 @@ class TouchGiven(Schema):
     client_at = fields.AwareDateTime(required=True, format="iso")
     sent_at = fields.AwareDateTime(required=True, format="iso")
     visitor_token = Text(high=200, load_default=None, allow_none=True)
+
+
+class HandoffGiven(Schema):
+    """What a page handed to the mini-program that it opened, and the mini-program's own visitor."""
+
+    hk = Text(required=True, low=1, high=200)
+    visitor_token = Text(required=True, low=1, high=200)
+
+
+class Joined(Answer):
+    """Whether page and mini-program are one visitor from now on."""
+
+    is_joined = fields.Boolean()
 
 
 class Touch(Answer):
@@ -114,3 +127,23 @@ def record(given: dict[str, Any]) -> Response:
         },
         201,
     )
+
+
+@blueprint.post("/handoffs")
+@guard.public
+@blueprint.arguments(
+    HandoffGiven,
+    example={
+        "hk": "hQ3n0cQxq9S3mT4b0n8Xz1vJ7kL2pW6yR9dF3gH8aBc",
+        "visitor_token": "hQ3n0cQxq9S3mT4b0n8Xz1vJ7kL2pW6yR9dF3gH8aBc",
+    },
+)
+@blueprint.alt_response(200, schema=Joined, example={"is_joined": True}, success=True)
+def take_handoff(given: dict[str, str]) -> Response:
+    """Join what a page and the mini-program that it opened did: touches only, once for each token."""
+    visitor = tokens.open_visitor(given["visitor_token"])
+    if visitor is None:
+        return said({"is_joined": False})
+    with database.transaction() as session:
+        is_joined = visitors.hand_off(session, token=given["hk"], visitor=visitor, now=clock.now())
+    return said({"is_joined": is_joined})

@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from config import clock, database
+from subway_campaign import tokens
 from subway_campaign.landing import Landing, LandingKind
 from tests.storefront.api.conftest import Caller, code_of
 from tests.storefront.api.test_scans import hang
@@ -107,3 +108,18 @@ def test_a_phone_s_impossible_clock_spoils_nothing(client: FlaskClient, poster: 
     for at in ("0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59-00:01", "1904-06-24T09:18:39.82641-23:21"):
         given = launch(poster, client_at=at, query={"q": launch(poster)["query"]["q"]})
         assert client.post(TOUCHES, json=given).status_code == 201, at
+
+
+def test_a_page_hands_its_visitor_to_the_mini_program(client: FlaskClient) -> None:
+    """Minted with the cookie of the page, spent with the token of the mini-program; once."""
+    assert client.post("/api/v1/visits/handoff").get_json() == {"hk": None}
+    page, program = uuid4(), uuid4()
+    client.set_cookie("hall_visitor", str(page))
+    hk = client.post("/api/v1/visits/handoff").get_json()["hk"]
+    body = {"hk": hk, "visitor_token": tokens.seal_visitor(program)}
+    assert [client.post("/api/v1/handoffs", json=body).get_json() for _ in range(2)] == [
+        {"is_joined": True},
+        {"is_joined": False},
+    ]
+    assert client.post("/api/v1/handoffs", json=body | {"visitor_token": "x"}).get_json() == {"is_joined": False}
+    assert client.post("/api/v1/handoffs", json={"hk": hk}).status_code == 422
