@@ -205,7 +205,8 @@ def _count(stand: Stand, sql: str) -> int:
 
 
 def _wait(stand: Stand, sql: str, wanted: int) -> None:
-    deadline = time.monotonic() + 120
+    # What jobs before left to the worker is tens of thousands of orders.
+    deadline = time.monotonic() + 900
     with stand.connect() as connection:
         while connection.execute(sql).fetchone() != (wanted,):
             if time.monotonic() > deadline:

@@ -328,11 +328,12 @@ class TestDecidingAtOnce:
         with ThreadPoolExecutor(len(decisions)) as pool:
             return sorted(pool.map(decide, range(len(decisions))))
 
-    @pytest.mark.parametrize("decisions", [(proposals.approve, proposals.reject), (proposals.approve,) * 2])
-    def test_without_the_lock_both_have_decided(
-        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, decisions: Sequence[Callable[..., Any]]
-    ) -> None:
-        """The guard off: both have looked before either has decided, every time; the money goes, whatever is said."""
+    def test_without_the_lock_both_have_decided(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The guard off: both have looked before either has decided, every time.
+
+        Of a yes and a no the table's own check would still stop the one that comes second, sometimes by a crash.
+        """
+        decisions = (proposals.approve,) * 2
         together = Barrier(2, timeout=60)
 
         def unlocked(session: Any, number: str, by: str) -> tuple[Any, str]:

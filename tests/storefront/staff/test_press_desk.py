@@ -61,7 +61,10 @@ def test_who_may_only_read_may_fetch_and_not_ask(clerk: Callable[..., Clerk], co
 
 
 def test_the_pdf_of_one_code(planner: Clerk, codes: dict[str, str]) -> None:
-    pdf = planner.get(f"/codes/{codes[SPOT]}/print?format=pdf")
+    # The codes are random, and preflight refuses one in some hundreds: then another is printed.
+    answers = [planner.get(f"/codes/{code}/print?format=pdf") for code in (codes[SPOT], *list(codes.values())[:2])]
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    pdf = next(answer for answer in answers if answer.status_code == 200)
     assert (pdf.mimetype, pdf.data[:5]) == ("application/pdf", b"%PDF-")
     assert planner.get("/codes/0000000X/print?format=pdf").status_code == 404
 
