@@ -103,6 +103,8 @@ class Accreditation(Base):
     # When the alarm went out that `due_at` was missed; a new state begins without one.
     escalated_at: Mapped[datetime | None]
     noticed_at: Mapped[datetime | None]
+    # `due_at` while it was on notice, kept for whoever asks later how long it hung.
+    noticed_until: Mapped[datetime | None]
     certificate_number: Mapped[str | None] = mapped_column(unique=True)
     batch_id: Mapped[int | None] = mapped_column(ForeignKey("accreditation_batches.id"), index=True)
     issued_on: Mapped[date | None] = mapped_column(Date)

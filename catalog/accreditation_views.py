@@ -17,9 +17,10 @@ from catalog.accreditation_lifecycle import STANDING, State
 from catalog.accreditation_models import AccreditationBatch, AccreditationTerm, Township
 
 _HEAD = """
-    a.id, a.number, a.state, a.statement, a.drafted_at, a.due_at, a.noticed_at, a.certificate_number, a.issued_on,
-    a.valid_until, a.recheck_until, a.rectify_until, a.township_code, p.slug AS product, p.name AS product_name,
-    p.plate, p.is_on_sale, u.number AS supplier, u.name AS supplier_name, u.is_illustrative AS is_supplier_illustrative,
+    a.id, a.number, a.state, a.statement, a.drafted_at, a.due_at, a.noticed_at, a.noticed_until,
+    a.certificate_number, a.issued_on, a.valid_until, a.recheck_until, a.rectify_until, a.township_code,
+    p.slug AS product, p.name AS product_name, p.plate, p.is_on_sale,
+    u.number AS supplier, u.name AS supplier_name, u.is_illustrative AS is_supplier_illustrative,
     t.name AS township, r.code AS county_code, r.full_name AS county, b.name AS batch
 """
 _FROM = """

@@ -228,7 +228,7 @@ def _move(session: Session, held: Accreditation, act: Act, seat: Seat, by: str, 
     waits = lifecycle.WAITS.get(step.after)
     held.due_at = due_at(session, waits, now=now) if waits else None
     if step.after is State.NOTICED:
-        held.noticed_at = now
+        held.noticed_at, held.noticed_until = now, held.due_at
     session.flush()
     position = session.execute(
         _NOTE_STEP,

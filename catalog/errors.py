@@ -230,6 +230,13 @@ class BatchTaken(errors.Conflict):
     message = "已有同名批次"
 
 
+class IndicationInvalid(errors.Invalid):
+    """A geographical indication needs its number, its issuer and a day up to today."""
+
+    code = "accreditation.indication_invalid"
+    message = "请填写地理标志的证书编号、发证单位和不晚于今天的日期"
+
+
 class RectificationInvalid(errors.Invalid):
     """An order to rectify needs a day in the future, and the others none; or there is none to confirm."""
 

@@ -72,6 +72,14 @@ class CertificateKind(StrEnum):
     GEOGRAPHICAL_INDICATION = "geographical_indication"
 
 
+class IndicationKind(StrEnum):
+    """Under which of the three systems a geographical indication is protected."""
+
+    PRODUCT = "product"
+    TRADEMARK = "trademark"
+    AGRICULTURAL = "agricultural"
+
+
 class ReservationState(StrEnum):
     """A reservation is held, then either committed (goods gone) or released (given back)."""
 
@@ -249,13 +257,17 @@ class SkuPrice(database.Base):
 
 
 class Certificate(database.Base):
-    """Evidence that was entered for a product: without number and date there is none, and no badge."""
+    """Evidence that was entered for a product: without number and date there is none, and no badge.
+
+    A geographical indication also says of which kind it is.
+    """
 
     __tablename__ = "certificates"
     __table_args__ = (
         UniqueConstraint("product_id", "kind"),
         CheckConstraint("length(number) > 0", name="number"),
         CheckConstraint("valid_until IS NULL OR valid_until >= issued_on", name="validity"),
+        CheckConstraint("(kind = 'geographical_indication') = (indication_kind IS NOT NULL)", name="indication"),
     )
 
     id: Mapped[database.Id]
@@ -265,6 +277,7 @@ class Certificate(database.Base):
     issuer: Mapped[str]
     issued_on: Mapped[date] = mapped_column(Date)
     valid_until: Mapped[date | None] = mapped_column(Date)
+    indication_kind: Mapped[IndicationKind | None]
 
 
 class StockLevel(database.Base):

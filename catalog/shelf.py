@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from catalog import categories, cursors, errors, freight
+from catalog import categories, cursors, errors, freight, labels
 from config import database
 
 # Sort keys are integers and all ascend; the slug makes each unique.
@@ -38,10 +38,22 @@ _BOUNDS = {
 
 _CERTIFICATE = """(
     SELECT json_build_object('number', c.number, 'issuer', c.issuer, 'issued_on', c.issued_on,
-                             'valid_until', c.valid_until)
+                             'valid_until', c.valid_until{more})
     FROM certificates c
     WHERE c.product_id = p.id AND c.kind = '{kind}'
       AND (c.valid_until IS NULL OR c.valid_until >= (now() AT TIME ZONE 'Asia/Shanghai')::date)
+)"""
+
+_ITS_KIND = ", 'kind', c.indication_kind"
+# What the badge rests on, for as long as it is shown.
+_EVIDENCE = """(
+    SELECT json_build_object('notice', a.number, 'county', g.full_name, 'batch', b.name, 'noticed_at', a.noticed_at,
+                             'noticed_until', a.noticed_until, 'recheck_until', a.recheck_until)
+    FROM accreditations a JOIN certificates c ON c.product_id = a.product_id AND c.number = a.certificate_number
+    JOIN accreditation_batches b ON b.id = a.batch_id JOIN townships t ON t.code = a.township_code
+    JOIN regions g ON g.code = t.county_code
+    WHERE a.product_id = p.id AND a.state = 'published' AND c.kind = 'accreditation'
+      AND c.valid_until >= (now() AT TIME ZONE 'Asia/Shanghai')::date
 )"""
 
 _AVAILABLE = """CASE WHEN p.is_display_only THEN 0 ELSE coalesce((
@@ -52,7 +64,7 @@ _AVAILABLE = """CASE WHEN p.is_display_only THEN 0 ELSE coalesce((
 _SHARED = f"""
     'slug', p.slug, 'name', p.name, 'hall', h.slug, 'hall_name', h.name, 'origin', r.full_name,
     'price_fen', f.price_fen, 'image', '/plates/' || p.plate || '.svg',
-    'accreditation', {_CERTIFICATE.format(kind="accreditation")},
+    'accreditation', {_CERTIFICATE.format(kind="accreditation", more="")},
     'available', {_AVAILABLE}, 'is_display_only', p.is_display_only, 'is_illustrative', p.is_illustrative
 """
 
@@ -83,7 +95,8 @@ _BODY = f"""
 SELECT json_build_object({_SHARED},
     'category', p.category, 'region_code', p.origin_code, 'description', p.description, 'label', p.label,
     'licence_class', p.licence_class, 'return_class', p.return_class, 'delivery_class', p.delivery_class,
-    'geographical_indication', {_CERTIFICATE.format(kind="geographical_indication")},
+    'geographical_indication', {_CERTIFICATE.format(kind="geographical_indication", more=_ITS_KIND)},
+    'accreditation_evidence', {_EVIDENCE},
     'supplier', json_build_object('number', u.number, 'name', u.name, 'is_illustrative', u.is_illustrative),
     'ship_from', json_build_object('key', w.key, 'name', w.name, 'is_illustrative', w.is_illustrative),
     'skus', (
@@ -92,7 +105,7 @@ SELECT json_build_object({_SHARED},
         ) ORDER BY k.position)
         FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id
     )
-)::text, p.category, p.delivery_class
+)::text, p.category, p.delivery_class, p.licence_class, p.label
 FROM products p
 JOIN skus f ON f.product_id = p.id AND f.position = 1
 JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
@@ -138,6 +151,10 @@ def body(slug: str) -> bytes:
     rows = database.statement(_BODY, {"slug": slug})
     if not rows:
         raise errors.ProductUnknown
-    text, category, delivery_class = rows[0]
-    tail = {"category_name": categories.NAMES.get(category), "freight_note": freight.note(delivery_class)}
+    text, category, delivery_class, licence_class, label = rows[0]
+    tail = {
+        "category_name": categories.NAMES.get(category),
+        "freight_note": freight.note(delivery_class),
+        "label_missing": labels.missing(licence_class, label),
+    }
     return str(text)[:-1].encode() + b"," + orjson.dumps(tail)[1:]

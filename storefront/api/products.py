@@ -9,6 +9,7 @@ from flask import Response
 from marshmallow import fields, validate
 
 from catalog import errors, narrowing, products, suggestions
+from catalog.models import IndicationKind
 from config import clock
 from config.schemas import Blueprint, Int, PageArgs, Pattern, Schema, Text
 from storefront import guard
@@ -55,6 +56,23 @@ class Certificate(Answer):
     issuer = fields.String()
     issued_on = fields.Date()
     valid_until = fields.Date(allow_none=True)
+
+
+class Indication(Certificate):
+    """A geographical indication: under which system it is protected, besides number and date."""
+
+    kind = fields.String(validate=validate.OneOf([kind.value for kind in IndicationKind]))
+
+
+class Evidence(Answer):
+    """What the badge rests on; `notice` is the number under `/notices/`, where the public notice stays readable."""
+
+    notice = fields.String()
+    county = fields.String()
+    batch = fields.String()
+    noticed_at = fields.DateTime()
+    noticed_until = fields.DateTime(allow_none=True)
+    recheck_until = fields.Date()
 
 
 class Product(Answer):
@@ -163,17 +181,22 @@ class Warehouse(Answer):
 
 
 class ProductBody(Product):
-    """The page of one product; `label` is what its label must say, by field."""
+    """The page of one product; `label` is what its label must say, by field, `label_missing` what of it is not entered.
+
+    `accreditation_evidence` says what the badge rests on, when there is one.
+    """
 
     category = fields.String()
     category_name = fields.String()
     region_code = fields.String()
     description = fields.String()
     label = fields.Dict(keys=fields.String())
+    label_missing = fields.List(fields.String())
     licence_class = fields.String()
     return_class = fields.String()
     delivery_class = fields.String()
-    geographical_indication = fields.Nested(Certificate, allow_none=True)
+    geographical_indication = fields.Nested(Indication, allow_none=True)
+    accreditation_evidence = fields.Nested(Evidence, allow_none=True)
     supplier = fields.Nested(Supplier)
     ship_from = fields.Nested(Warehouse)
     skus = fields.List(fields.Nested(Sku))
@@ -211,10 +234,12 @@ _BODY_EXAMPLE = {
     "region_code": "341321",
     "description": "砀山酥梨，产自安徽省宿州市砀山县。",
     "label": {"kind": "水果", "season": "9-3月", "storage": "0-5℃冷藏或阴凉"},
+    "label_missing": [],
     "licence_class": "farm_produce",
     "return_class": "excluded_perishable",
     "delivery_class": "fresh",
     "geographical_indication": None,
+    "accreditation_evidence": None,
     "supplier": {"number": "SUP0001", "name": "平台自营（示意供应商）", "is_illustrative": True},
     "ship_from": {"key": "suzhou", "name": "宿州示意仓", "is_illustrative": True},
     "skus": [{"number": "AH001A", "spec": "净重5斤(8-9枚)", "price_fen": 2990, "available": 198}],

@@ -28,6 +28,11 @@ def moment(at: datetime) -> str:
     return at.astimezone(clock.SHANGHAI).strftime("%Y-%m-%d %H:%M")
 
 
+def beijing_day(at: datetime) -> str:
+    """Return the day of an aware instant by Beijing time, in words."""
+    return day(at.astimezone(clock.SHANGHAI).date())
+
+
 def last_day(until: datetime) -> str:
     """Return the last whole day before an instant at midnight, as a day of Beijing: `2026年11月29日`."""
     return day((until.astimezone(clock.SHANGHAI) - timedelta(microseconds=1)).date())
@@ -40,4 +45,6 @@ def masked(phone: str) -> str:
 
 def install(app: Flask) -> None:
     """Give the templates of `app` these filters."""
-    app.jinja_env.filters.update(yuan=yuan, day=day, clock=clock_time, moment=moment, last_day=last_day)
+    app.jinja_env.filters.update(
+        yuan=yuan, day=day, clock=clock_time, moment=moment, beijing_day=beijing_day, last_day=last_day
+    )

@@ -5,36 +5,21 @@ A badge needs number and date; goods that are display-only say why; label fields
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from catalog import plates
+from catalog import labels, plates
 from storefront.h5 import viewmodels
 
 Json = Mapping[str, Any]
 
-LABELS = {
-    "kind": "品类",
-    "spec": "规格",
-    "net_content": "净含量",
-    "ingredients": "配料",
-    "additives": "食品添加剂",
-    "storage": "贮存条件",
-    "season": "上市时节",
-    "shelf_life": "保质期",
-    "production_date": "生产日期",
-    "producer": "生产者",
-    "producer_contact": "联系方式",
-    "standard": "产品标准号",
-    "production_licence": "生产许可证",
-    "shipping": "发货",
+# The three systems under which a geographical indication is protected, in the words of their registers.
+INDICATIONS = {
+    "product": "地理标志保护产品",
+    "trademark": "地理标志证明商标",
+    "agricultural": "农产品地理标志",
 }
-# What article 67 of the food safety law wants on the label of prepackaged food, whether it has been entered or not.
-PREPACKAGED = (
-    "ingredients", "net_content", "producer", "producer_contact", "production_date", "shelf_life", "standard",
-    "production_licence",
-)  # fmt: skip
 OTHER_KINDS = {"enterprise": "企业馆", "zone": "专区"}
 _GROUND = re.compile(rb'<rect width="240" height="240" fill="(#[0-9a-f]{6})"')
 DISPLAY_ONLY = {
@@ -105,8 +90,11 @@ def product(found: Json) -> viewmodels.Product:
         specs=tuple(
             viewmodels.Spec(sku["number"], sku["spec"], sku["price_fen"], sku["available"] > 0) for sku in found["skus"]
         ),
-        accreditation=_certificate(found["accreditation"]),
+        accreditation=_certificate(found["accreditation"], found["accreditation_evidence"]),
+        indication=_indication(found["geographical_indication"]),
         label=_label(found),
+        label_missing=tuple(field.name for field in labels.fields() if field.key in found["label_missing"]),
+        ship_from=found["ship_from"]["name"],
         freight_note=found["freight_note"],
         return_class=found["return_class"],
         refused_because=_refusal(found),
@@ -127,23 +115,34 @@ def _refusal(found: Json) -> str:
     return DISPLAY_ONLY.get(found["licence_class"], "本品只作展示，不出售。")
 
 
-def _certificate(found: Json | None) -> viewmodels.Accreditation | None:
+def _certificate(found: Json | None, evidence: Json | None) -> viewmodels.Accreditation | None:
     if found is None:
         return None
-    until = found["valid_until"]
+    known, until = evidence or {}, found["valid_until"]
     return viewmodels.Accreditation(
         number=found["number"],
         issuer=found["issuer"],
         issued_on=date.fromisoformat(found["issued_on"]),
         valid_until=date.fromisoformat(until) if until else None,
+        county=known.get("county", ""),
+        batch=known.get("batch", ""),
+        notice=known.get("notice", ""),
+        noticed_at=_instant(known.get("noticed_at")),
+        noticed_until=_instant(known.get("noticed_until")),
     )
 
 
+def _indication(found: Json | None) -> viewmodels.Indication | None:
+    if found is None:
+        return None
+    issued_on = date.fromisoformat(found["issued_on"])
+    return viewmodels.Indication(INDICATIONS[found["kind"]], found["number"], found["issuer"], issued_on)
+
+
+def _instant(said: str | None) -> datetime | None:
+    return datetime.fromisoformat(said) if said else None
+
+
 def _label(found: Json) -> tuple[tuple[str, str], ...]:
-    wanted = PREPACKAGED if found["licence_class"] == "prepackaged_food" else ()
     label = found["label"]
-    rows = [(LABELS[key], str(label.get(key, ""))) for key in LABELS if key in label or key in wanted]
-    indication = found["geographical_indication"]
-    if indication is not None:
-        rows.append(("地理标志", f"{indication['number']}（{indication['issuer']}，{indication['issued_on']}）"))
-    return tuple(rows)
+    return tuple((field.name, str(label[field.key])) for field in labels.fields() if label.get(field.key))

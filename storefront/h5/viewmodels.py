@@ -121,6 +121,21 @@ class Accreditation:
     issuer: str
     issued_on: date
     valid_until: date | None
+    county: str = ""
+    batch: str = ""
+    notice: str = ""
+    noticed_at: datetime | None = None
+    noticed_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Indication:
+    """A geographical indication: its kind in words, number, issuer and date."""
+
+    kind: str
+    number: str
+    issuer: str
+    issued_on: date
 
 
 @dataclass(frozen=True)
@@ -136,7 +151,10 @@ class Product:
     tint: str
     specs: tuple[Spec, ...]
     accreditation: Accreditation | None
+    indication: Indication | None
     label: tuple[tuple[str, str], ...]
+    label_missing: tuple[str, ...]
+    ship_from: str
     freight_note: str
     return_class: str
     refused_because: str

@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from catalog import accreditation_lifecycle as lifecycle
-from catalog import accreditation_views, accreditations, evidence, inspections, objections
+from catalog import accreditation_views, accreditations, evidence, indications, inspections, objections
 from catalog.accreditation_lifecycle import Act, Seat, State
 from catalog.accreditation_models import EvidenceKind, Finding, InspectionLevel
 from catalog.accreditation_views import Reach
 from catalog.errors import AccreditationUnknown, ObjectionUnknown
+from catalog.models import IndicationKind
 from config import database, pictures
 from storefront import audit, roles, tokens
 from storefront.actors import Actor
@@ -65,7 +66,11 @@ def find(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
     other = {step["seat"] for step in found["steps"] if step["taken_by"] == actor.username}
     free = [seat for seat in seats if not other or seat in other]
     choices = {seat.value: [act.value for act in lifecycle.choices(found["state"], seat)] for seat in free}
-    return found | {"choices": choices, "seats": [seat.value for seat in seats]}
+    return (
+        found
+        | {"choices": choices, "seats": [seat.value for seat in seats]}
+        | {"indication": indications.of(session, product=found["product"])}
+    )
 
 
 def applicable(session: Session, actor: Actor) -> list[dict[str, Any]]:
@@ -212,6 +217,36 @@ def confirm_rectified(session: Session, actor: Actor, *, number: str, now: datet
     _require_seat(session, actor, number, Seat.SUPERVISOR)
     inspections.confirm_rectified(session, accreditation=number, now=now)
     audit.record(session, actor, "accreditation.rectified", number, {}, now=now)
+
+
+def enter_indication(
+    session: Session,
+    actor: Actor,
+    *,
+    number: str,
+    kind: IndicationKind,
+    certificate: str,
+    issuer: str,
+    issued_on: date,
+    now: datetime,
+) -> None:
+    """Enter the geographical indication of an application's product, as its `certificate` says.
+
+    Raises `NotPermitted` and what `indications.enter` does.
+    """
+    product = _require_seat(session, actor, number, Seat.COUNTY)["product"]
+    indications.enter(
+        session, product=product, kind=kind, number=certificate, issuer=issuer, issued_on=issued_on, now=now
+    )
+    values = {"product": product, "kind": kind, "number": certificate}
+    audit.record(session, actor, "indication.entered", number, values, now=now)
+
+
+def take_back_indication(session: Session, actor: Actor, *, number: str, now: datetime) -> None:
+    """Take the geographical indication of an application's product away again. Raises `NotPermitted`."""
+    product = _require_seat(session, actor, number, Seat.COUNTY)["product"]
+    indications.take_back(session, product=product)
+    audit.record(session, actor, "indication.taken_back", number, {"product": product}, now=now)
 
 
 def _require_seat(session: Session, actor: Actor, number: str, seat: Seat) -> dict[str, Any]:

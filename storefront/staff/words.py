@@ -85,7 +85,8 @@ PAPERS = {
     "photo": "实物照片",
     "other": "其他材料",
 }
-FINDINGS = {"passed": "合格", "rectify": "限期整改", "suspended": "暂停认定", "revoked": "撤销认定"}
+INSPECTION_FINDINGS = {"passed": "合格", "rectify": "限期整改", "suspended": "暂停认定", "revoked": "撤销认定"}
+INDICATIONS = {"product": "地理标志保护产品", "trademark": "地理标志证明商标", "agricultural": "农产品地理标志"}
 INSPECTION_LEVELS = {"city": "市级", "province": "省级", "nation": "国家级"}
 MARKS = {"accreditation_lost": "商品认定已失效"}
 LEVELS = {
@@ -156,6 +157,8 @@ ACTS = {
     "accreditation.evidence_added": "认定：上传材料",
     "accreditation.evidence_removed": "认定：删除材料",
     "objection.answered": "认定：答复异议",
+    "indication.entered": "认定：登记地理标志",
+    "indication.taken_back": "认定：撤下地理标志",
     "staff.added": "新建账号",
     "staff.logged_in": "登录",
     "staff.logged_out": "退出登录",

@@ -2,7 +2,7 @@
 
 import threading
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from catalog import accreditation_lifecycle as lifecycle
 from catalog import accreditation_views, accreditations, errors, evidence, objections, products
 from catalog.accreditation_lifecycle import Act, Seat, State
 from catalog.accreditation_models import Accreditation
+from catalog.cache import Cache
 from config import database
 from tests.catalog.accrediting import (
     AFTER_NOTICE,
@@ -358,3 +359,18 @@ def test_a_batch_is_opened_once() -> None:
         assert {term.key for term in accreditation_views.terms(session)} == set(lifecycle.Term)
         with pytest.raises(errors.BatchTaken):
             accreditations.open_batch(session, name=BATCH, now=NOW)
+
+
+def test_the_page_says_what_the_badge_rests_on_while_it_stands() -> None:
+    number = brought(State.PUBLISHED)
+    shown = products.find(PEARS)
+    rests = shown["accreditation_evidence"]
+    assert (rests["notice"], rests["county"], rests["batch"]) == (number, "安徽省宿州市砀山县", BATCH)
+    hung = datetime.fromisoformat(rests["noticed_until"]) - datetime.fromisoformat(rests["noticed_at"])
+    assert hung > timedelta(days=7)
+    assert shown["accreditation"]["number"].startswith("341321-")
+    take(number, Act.REVOKE, Seat.SUPERVISOR)
+    with database.transaction() as session:
+        session.connection().exec_driver_sql("UPDATE products SET is_on_sale = true WHERE slug = %s", (PEARS,))
+    Cache.forget_all()
+    assert products.find(PEARS)["accreditation_evidence"] is None

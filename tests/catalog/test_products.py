@@ -278,11 +278,11 @@ def test_an_absurd_price_is_refused(seeded: None, price_fen: int) -> None:
 
 def test_a_certificate_is_shown_once_it_has_number_and_date_and_while_it_is_valid(seeded: None) -> None:
     enter = (
-        "INSERT INTO certificates (product_id, kind, number, issuer, issued_on, valid_until)"
-        " SELECT id, %s, 'C-1', '砀山县', '2020-01-02', %s FROM products WHERE slug = 'dangshansuli'"
+        "INSERT INTO certificates (product_id, kind, number, issuer, issued_on, valid_until, indication_kind)"
+        " SELECT id, %s, 'C-1', '砀山县', '2020-01-02', %s, %s FROM products WHERE slug = 'dangshansuli'"
     )
-    database.statement(enter, ("accreditation", None))
-    database.statement(enter, ("geographical_indication", "2020-12-31"))
+    database.statement(enter, ("accreditation", None, None))
+    database.statement(enter, ("geographical_indication", "2020-12-31", "product"))
     page = products.find("dangshansuli")
     shown = {"number": "C-1", "issuer": "砀山县", "issued_on": "2020-01-02", "valid_until": None}
     assert page["accreditation"] == listed(q="砀山酥梨")[0]["accreditation"] == shown

@@ -10,6 +10,7 @@ from catalog import accreditation_lifecycle as lifecycle
 from catalog import accreditation_views
 from catalog.accreditation_lifecycle import Act, Seat, State
 from catalog.accreditation_models import EvidenceKind, Finding, InspectionLevel
+from catalog.models import IndicationKind
 from config import clock, darkroom, database, pictures
 from config.errors import Conflict, Forbidden, Invalid
 from storefront import guard
@@ -123,7 +124,8 @@ def show(number: str) -> Response:
         batches=batches,
         needs_reason={act.value for act in lifecycle.NEEDS_REASON},
         kinds=words.PAPERS,
-        findings=words.FINDINGS,
+        findings=words.INSPECTION_FINDINGS,
+        indications=words.INDICATIONS,
         levels=words.INSPECTION_LEVELS,
         is_county=accounts.allowed(actor, Permission.DECIDE_ACCREDITATION) and "county" in found["seats"],
         is_applicant="applicant" in found["seats"] and found["state"] in lifecycle.EDITABLE,
@@ -269,6 +271,38 @@ def confirm_rectified(number: str) -> Response:
         f"{_PATH}/{number}",
         lambda session: accreditation_desk.confirm_rectified(session, guard.actor(), number=number, now=clock.now()),
         done="rectified",
+    )
+
+
+@blueprint.post("/accreditations/<number:number>/indication")
+@guard.staff(Permission.DECIDE_ACCREDITATION)
+def enter_indication(number: str) -> Response:
+    """Enter, correct or take away the geographical indication of its product."""
+    given, path = request.form, f"{_PATH}/{number}"
+    if given.get("do") == "take_back":
+        return _try(
+            path,
+            lambda session: accreditation_desk.take_back_indication(
+                session, guard.actor(), number=number, now=clock.now()
+            ),
+            done="saved",
+        )
+    kind, day = given.get("kind", ""), _day(given.get("issued_on", ""))
+    if kind not in set(IndicationKind) or day is None:
+        return frame.back(path, fault="accreditation.indication_invalid")
+    return _try(
+        path,
+        lambda session: accreditation_desk.enter_indication(
+            session,
+            guard.actor(),
+            number=number,
+            kind=IndicationKind(kind),
+            certificate=given.get("certificate", ""),
+            issuer=given.get("issuer", ""),
+            issued_on=day,
+            now=clock.now(),
+        ),
+        done="saved",
     )
 
 

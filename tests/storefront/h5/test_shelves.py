@@ -16,8 +16,11 @@ def found(**changed: Any) -> dict[str, Any]:
         "image": "/plates/fruit.svg",
         "skus": [{"number": "AH001A", "spec": "5斤", "price_fen": 2990, "available": 3}],
         "accreditation": None,
+        "accreditation_evidence": None,
         "geographical_indication": None,
         "label": {"spec": "5斤"},
+        "label_missing": [],
+        "ship_from": {"key": "suzhou", "name": "宿州示意仓", "is_illustrative": True},
         "licence_class": "farm_produce",
         "freight_note": "",
         "return_class": "excluded_perishable",
@@ -56,11 +59,33 @@ def test_display_only_goods_say_why_they_are_not_sold(licence_class: str, words:
     assert not shown.is_available
 
 
-def test_label_fields_of_prepackaged_food_are_shown_even_when_missing() -> None:
-    label = dict(shelves.product(found(licence_class="prepackaged_food")).label)
-    assert label["配料"] == label["保质期"] == label["生产许可证"] == ""
-    assert label["规格"] == "5斤"
-    assert "配料" not in dict(shelves.product(found()).label)
+def test_what_the_label_lacks_is_named_and_nothing_is_made_up() -> None:
+    shown = shelves.product(found(label={"spec": "5斤", "storage": ""}, label_missing=["shelf_life", "ingredients"]))
+    assert shown.label == (("规格", "5斤"),)
+    assert shown.label_missing == ("配料", "保质期")
+
+
+def test_a_badge_says_what_it_rests_on() -> None:
+    badge = {"number": "341321-2026-00001", "issuer": "砀山县", "issued_on": "2026-11-30", "valid_until": "2027-11-30"}
+    evidence = {
+        "notice": "C1",
+        "county": "安徽省宿州市砀山县",
+        "batch": "2026年第一批",
+        "noticed_at": "2026-11-21T04:00:00+00:00",
+        "noticed_until": None,
+    }
+    shown = shelves.product(found(accreditation=badge, accreditation_evidence=evidence)).accreditation
+    assert shown is not None
+    assert (shown.batch, shown.notice, shown.noticed_until) == ("2026年第一批", "C1", None)
+    assert shown.noticed_at is not None
+    assert shown.noticed_at.utcoffset() is not None
+
+
+def test_a_geographical_indication_says_its_kind() -> None:
+    known = {"kind": "trademark", "number": "1299947", "issuer": "国家知识产权局", "issued_on": "2003-07-28"}
+    shown = shelves.product(found(geographical_indication=known)).indication
+    assert shown is not None
+    assert (shown.kind, shown.number) == ("地理标志证明商标", "1299947")
 
 
 def test_alcohol_that_is_sold_asks_for_an_adult() -> None:

@@ -192,3 +192,34 @@ def test_an_objection_after_the_notice_is_told_so(app: Flask, clerk: Hire) -> No
     assert answer.status_code == 409
     assert "公示期已结束" in answer.text
     assert app.test_client().get("/notices/C000", headers={"Accept": "text/html"}).status_code == 404
+
+
+@pytest.mark.usefixtures("seeded")
+def test_the_county_enters_a_geographical_indication_and_the_product_page_shows_it(app: Flask, clerk: Hire) -> None:
+    seats = hired(clerk)
+    number = noticed(seats)
+    path = f"{PATH}/{number}/indication"
+    form = {"kind": "trademark", "certificate": "1299947", "issuer": "国家知识产权局", "issued_on": "2003-07-28"}
+    assert (
+        "fault=accreditation.indication_invalid" in seats["county"].send(path, **{**form, "kind": "hearsay"}).location
+    )
+    assert seats["applicant"].send(path, **form).status_code == 403
+    assert "done=saved" in seats["county"].send(path, **form).location
+    assert "1299947" in seats["county"].open(f"{PATH}/{number}").text
+    shown = app.test_client().get(f"/p/{PEARS}").text
+    assert "地理标志证明商标" in shown
+    assert "2003年7月28日" in shown
+    assert "done=saved" in seats["county"].send(path, do="take_back").location
+    assert ("indication.taken_back", number) in audited()
+
+
+@pytest.mark.usefixtures("seeded")
+def test_a_supervisor_is_offered_the_findings_of_a_check(clerk: Hire) -> None:
+    seats = hired(clerk)
+    number = noticed(seats)
+    seats["county"].send(f"{PATH}/batches", name=BATCH)
+    step(seats["county"], number, "county", "publish", batch=BATCH)
+    page = seats["supervisor"].open(f"{PATH}/{number}").text
+    offered = re.search(r'<select id="finding".*?</select>', page)
+    assert offered is not None
+    assert re.findall(r'value="(\w+)"', offered[0]) == ["passed", "rectify", "suspended", "revoked"]

@@ -78,6 +78,7 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("POST", f"{PAGES}/accreditations/X1/evidence/X1/removal"): Permission.APPLY,
     ("POST", f"{PAGES}/accreditations/X1/steps"): Permission.READ_ACCREDITATIONS,
     ("POST", f"{PAGES}/accreditations/X1/objections/X1"): Permission.DECIDE_ACCREDITATION,
+    ("POST", f"{PAGES}/accreditations/X1/indication"): Permission.DECIDE_ACCREDITATION,
     ("POST", f"{PAGES}/accreditations/X1/inspections"): Permission.SUPERVISE,
     ("POST", f"{PAGES}/accreditations/X1/rectification"): Permission.SUPERVISE,
     ("GET", PAGES): None,
