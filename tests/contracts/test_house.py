@@ -99,6 +99,7 @@ def test_nobody_names_a_module_after_nothing() -> None:
         "reportlab",
         "PIL",
         "pypdfium2",
+        "python_calamine",
     ],
 )
 def test_a_web_process_does_not_carry_what_only_writers_need(library: str) -> None:
