@@ -254,9 +254,19 @@ _CLOSE = text("""
 
 
 def _close_if_complete(session: Session, occurrence: Occurrence) -> None:
-    """Take the fact off the to-do list. Two reactions that end together do not see each other: the sweep does."""
+    """Take the fact off the to-do list after the last of its reactions, which is whoever gets the entry last."""
     expected = [reaction.name for reaction in reactions_to(occurrence.name)]
+    if len(expected) > 1:
+        _await_turn(session, occurrence.id)
     session.execute(_CLOSE, {"id": occurrence.id, "n": len(expected), "expected": expected})
+
+
+def _await_turn(session: Session, fact_id: int) -> None:
+    """Wait until a reaction that ends at the same moment has committed: two that did not see each other close nothing.
+
+    Nothing is waited for between this and the commit, so that reactions cannot wait for each other in a circle.
+    """
+    session.execute(text("SELECT FROM open_facts WHERE fact_id = :id FOR UPDATE"), {"id": fact_id})
 
 
 def missing(session: Session, *, fact_ids: list[int]) -> list[tuple[int, Reaction]]:

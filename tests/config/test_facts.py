@@ -109,6 +109,42 @@ def test_eight_rivals_run_a_reaction_once_with_the_claim(effects: list[str]) -> 
     assert effects.count("in A") == 1
 
 
+def _both_end_together(fact_id: int) -> int:
+    """Run the reactions `call` and `note` at once; returns how many entries of the to-do list are left."""
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda name: facts.react(fact_id, name), ("call", "note")))
+    return int(database.statement("SELECT count(*) FROM open_facts")[0][0])
+
+
+def test_two_reactions_that_end_together_leave_the_fact_open_when_none_waits(
+    effects: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("A")
+    close, both = facts._close_if_complete, Barrier(2, timeout=60)
+
+    def close_and_meet(session: Session, occurrence: facts.Occurrence) -> None:
+        close(session, occurrence)
+        both.wait()
+
+    monkeypatch.setattr(facts, "_await_turn", lambda *_: None)
+    monkeypatch.setattr(facts, "_close_if_complete", close_and_meet)
+    assert _both_end_together(database.statement("SELECT id FROM facts")[0][0]) == 1
+
+
+def test_of_two_reactions_that_end_together_the_second_closes_the_fact(
+    effects: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish("A")
+    close, both = facts._close_if_complete, Barrier(2, timeout=60)
+
+    def meet_and_close(session: Session, occurrence: facts.Occurrence) -> None:
+        both.wait()
+        close(session, occurrence)
+
+    monkeypatch.setattr(facts, "_close_if_complete", meet_and_close)
+    assert _both_end_together(database.statement("SELECT id FROM facts")[0][0]) == 0
+
+
 def test_a_reaction_that_fails_leaves_no_trace_and_runs_again(db: None, drain: Callable[[], int]) -> None:
     tries: list[int] = []
 

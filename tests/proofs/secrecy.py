@@ -142,10 +142,16 @@ def leaks(hidden: dict[str, str], text: str) -> list[str]:
     return found + [f"something like a token: {match[:4]}…" for match in _TOKEN.findall(text)]
 
 
-def written(text: str) -> str:
-    """Return the line that the shop's own logger writes of a text, as a bug might make it."""
-    code = "import sys\nfrom config import logs\nlogs.configure()\nlogs.get('bug').warning('bug', detail=sys.argv[1])"
+def written(texts: list[str]) -> list[str]:
+    """Return the lines that the shop's own logger writes of texts, one each, as a bug might make it."""
+    code = """
+import sys
+from config import logs
+logs.configure()
+for text in sys.argv[1:]:
+    logs.get('bug').warning('bug', detail=text)
+"""
     run = subprocess.run(
-        [sys.executable, "-c", code, text], cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=True
+        [sys.executable, "-c", code, *texts], cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=True
     )
-    return run.stderr.decode()
+    return run.stderr.decode().splitlines()
