@@ -10,7 +10,7 @@ from config import settings as process_settings
 from config.settings import Settings
 from payments.wechatpay import client as wechatpay
 from storefront import api as consumer_api
-from storefront import cli, documents, guard, health
+from storefront import cli, documents, guard, health, partner_api
 from storefront.h5 import views as h5
 from storefront.staff import faces
 
@@ -38,6 +38,7 @@ def create_app(settings: Settings) -> Flask:
     app.register_blueprint(health.blueprint)
     h5.install(app)
     faces.register(api, app)
+    partner_api.register(api)
     documents.register(app)
     for command in (cli.migrate, cli.seed, cli.worker, cli.purge, cli.reconcile, cli.staff, cli.audit, cli.welcome):
         app.cli.add_command(command)

@@ -403,3 +403,59 @@ class TemplateUnknown(Invalid):
 
     code = "notice.template_unknown"
     message = "没有这个消息模板"
+
+
+class PartnerKeyRejected(Unauthorized):
+    """The key of a partner is missing, wrong or revoked, or the partner is closed."""
+
+    code = "partner.key_rejected"
+    message = "接口密钥无效"
+
+
+class PartnerScopeMissing(Forbidden):
+    """The key is right but may not do this; `details.scope` says what it lacks."""
+
+    code = "partner.scope_missing"
+    message = "接口密钥没有这项权限"
+
+
+class PartnerNotFound(NotFound):
+    """There is no such partner."""
+
+    code = "partner.not_found"
+    message = "没有这个合作伙伴"
+
+
+class PartnerKeyNotFound(NotFound):
+    """The partner has no such key that is still valid."""
+
+    code = "partner.key_not_found"
+    message = "没有这个有效的密钥"
+
+
+class PartnerClosed(Conflict):
+    """The partner was closed and stays so."""
+
+    code = "partner.closed"
+    message = "该合作伙伴已停用"
+
+
+class SellerTaken(Conflict):
+    """This third-party seller is a partner already."""
+
+    code = "partner.seller_taken"
+    message = "该销售方已登记为合作伙伴"
+
+
+class TooManyPartnerKeys(Conflict):
+    """A partner has `most` valid keys at most."""
+
+    code = "partner.too_many_keys"
+    message = "有效密钥已达上限，请先撤销一个"
+
+
+class PartnerInvalid(Invalid):
+    """A partner, a key or an endpoint cannot be so; `details.fields` says which field and why."""
+
+    code = "partner.invalid"
+    message = "填写有误"

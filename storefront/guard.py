@@ -1,7 +1,8 @@
 """The one guard over every route: who may call it, whether their page meant it, and how often.
 
-Invariant: each view says who may call it (`@guard.public`, `@guard.shopper`, `@guard.staff(permission)` or
-`@guard.signed`), the application refuses to start while one does not, and no view runs before its guard has passed.
+Invariant: each view says who may call it (`@guard.public`, `@guard.shopper`, `@guard.staff(permission)`,
+`@guard.partner(scope)` or `@guard.signed`), the application refuses to start while one does not, and no view runs
+before its guard has passed.
 """
 
 from collections.abc import Callable
@@ -12,9 +13,10 @@ from flask import Flask, g, request
 from flask.globals import request_ctx
 
 from config import clock, settings
-from storefront import csrf, limits, roles, sessions, tokens
+from storefront import csrf, limits, partner_keys, roles, sessions, tokens
 from storefront.actors import Actor, ActorKind
-from storefront.errors import NotPermitted, SessionRequired
+from storefront.errors import NotPermitted, PartnerKeyRejected, PartnerScopeMissing, SessionRequired
+from storefront.partner_keys import KeyScope
 from storefront.roles import Permission
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -22,7 +24,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 # Flask's own and flask-smorest's documents: readable by anybody.
 OPEN_ENDPOINTS = {"static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"}
 
-PUBLIC, SHOPPER, STAFF, SIGNED = "public", "shopper", "staff", "signed"
+PUBLIC, SHOPPER, STAFF, PARTNER, SIGNED = "public", "shopper", "staff", "partner", "signed"
 
 # What OpenAPI says of each; a cookie's unsafe requests also carry `X-CSRF-Token` and come from our own origin.
 SECURITY_SCHEMES = {
@@ -39,19 +41,27 @@ SECURITY_SCHEMES = {
         "name": "hall_staff",
         "description": "A staff session, `__Host-hall_staff` over https; unsafe methods also need X-CSRF-Token.",
     },
+    "partner_key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A partner's API key, `hall_` and so on; staff issue it, and it is shown once.",
+    },
 }
 _SECURITY: dict[str, list[dict[str, list[str]]]] = {
     SHOPPER: [{"bearer": []}, {"cookie": []}],
     STAFF: [{"bearer": []}, {"staff_cookie": []}],
+    PARTNER: [{"partner_key": []}],
 }
 
 # Twice a second for a whole minute: no thumb does that. Reading is stopped by the flood limit only.
 CHANGES_A_MINUTE = 120
+# A full pull of 100,000 products at 100 a page takes two minutes then; a program gone wild is held up.
+PARTNER_REQUESTS_A_MINUTE = 600
 
 _VISITOR_COOKIE = "hall_visitor"
 
 
-def _mark(function: View, kind: str, permission: Permission | None = None) -> View:
+def _mark(function: View, kind: str, permission: Permission | KeyScope | None = None) -> View:
     function.guard = (kind, permission)  # type: ignore[attr-defined]
     function.__dict__.setdefault("_apidoc", {}).update(guard=kind, security=_SECURITY.get(kind, []))
     return function
@@ -75,6 +85,18 @@ def staff(permission: Permission | None = None) -> Callable[[View], View]:
 
     def mark(function: View) -> View:
         return _mark(function, STAFF, permission)
+
+    return mark
+
+
+def partner(scope: KeyScope | None = None) -> Callable[[View], View]:
+    """Let partners call this view by an API key that has `scope`, or by any when None.
+
+    `partner_caller()` is then one of them.
+    """
+
+    def mark(function: View) -> View:
+        return _mark(function, PARTNER, scope)
 
     return mark
 
@@ -120,7 +142,9 @@ def install(app: Flask) -> None:
             limits.stop_flood(str(asked.remote_addr))
         if asked.method == "OPTIONS":
             return
-        if kind in {SHOPPER, STAFF}:
+        if kind == PARTNER:
+            _identify_partner(permission)
+        elif kind in {SHOPPER, STAFF}:
             _identify(kind, permission)
         _limit_changes()
 
@@ -130,6 +154,14 @@ def actor() -> Actor:
     found = caller()
     if found is None:
         raise SessionRequired
+    return found
+
+
+def partner_caller() -> partner_keys.Caller:
+    """Return which partner calls a `@partner` view. Raises `PartnerKeyRejected` in any other."""
+    found: partner_keys.Caller | None = g.get("partner")
+    if found is None:
+        raise PartnerKeyRejected
     return found
 
 
@@ -201,6 +233,17 @@ def _identify(kind: str, permission: Permission | None) -> None:
             secret_key=settings.current().secret_key,
         )
     g.actor = who
+
+
+def _identify_partner(scope: KeyScope | None) -> None:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise PartnerKeyRejected
+    found = partner_keys.verify(key.strip(), now=clock.now())
+    limits.allow(f"partner:{found.key_id}", limit=PARTNER_REQUESTS_A_MINUTE, window_s=60)
+    if scope is not None and scope not in found.scopes:
+        raise PartnerScopeMissing(scope=scope.value)
+    g.partner = found
 
 
 def _limit_changes() -> None:

@@ -39,6 +39,7 @@ class Permission(StrEnum):
     WRITE_CATALOG = "catalog.write"
     MARK_PHONES = "phones.mark"
     MANAGE_STAFF = "staff.manage"
+    MANAGE_PARTNERS = "partners.manage"
     READ_ACCREDITATIONS = "accreditations.read"
     APPLY = "accreditations.apply"
     GIVE_OPINION = "accreditations.opine"

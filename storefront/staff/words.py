@@ -88,6 +88,13 @@ PAPERS = {
 INSPECTION_FINDINGS = {"passed": "合格", "rectify": "限期整改", "suspended": "暂停认定", "revoked": "撤销认定"}
 INDICATIONS = {"product": "地理标志保护产品", "trademark": "地理标志证明商标", "agricultural": "农产品地理标志"}
 INSPECTION_LEVELS = {"city": "市级", "province": "省级", "nation": "国家级"}
+PARTNER_KINDS = {"seller": "第三方销售方", "buyer": "采购方", "producer": "生产者"}
+KEY_SCOPES = {
+    "products.read": "读取商品",
+    "codes.write": "生成推荐码",
+    "statistics.read": "查看自己的统计",
+    "webhooks.manage": "管理推送",
+}
 MARKS = {"accreditation_lost": "商品认定已失效"}
 LEVELS = {
     "medium": "媒介",
@@ -191,6 +198,10 @@ ACTS = {
     "trial.planned": "设计分批上线测试",
     "trial.started": "开始分批上线测试",
     "trial.withdrawn": "撤回分批上线测试",
+    "partner.added": "登记合作伙伴",
+    "partner.closed": "停用合作伙伴",
+    "partner.key_issued": "签发接口密钥",
+    "partner.key_revoked": "撤销接口密钥",
     "case.taken": "接手待办事项",
     "case.closed": "办结待办事项",
     "view.saved": "保存报表视图",
@@ -307,6 +318,8 @@ DETAILS = {
     "passers": "日客流",
     "version": "版本",
     "seed": "随机种子",
+    "prefix": "密钥开头",
+    "scopes": "权限",
     "difference_fen": "差额",
     "freight_fen": "其中运费",
     "kind": "类型",
@@ -405,9 +418,13 @@ def _said(name: str, value: Any) -> str:
         return " ".join(str(part) for part in value.values())
     parts = value if isinstance(value, list) else [value]
     return "、".join(
-        {"level": LEVELS, "roles": ROLES, "kind": CASES | COSTS, "resolution": RESOLUTIONS}.get(name, {}).get(
-            str(part), str(part)
-        )
+        {
+            "level": LEVELS,
+            "roles": ROLES,
+            "kind": CASES | COSTS | PARTNER_KINDS,
+            "scopes": KEY_SCOPES,
+            "resolution": RESOLUTIONS,
+        }.get(name, {}).get(str(part), str(part))
         for part in parts
     )
 

@@ -66,7 +66,7 @@ def test_every_guarded_route_refuses_whoever_comes_without_a_session(app: Flask)
     client = app.test_client()
     tried = 0
     for rule, method, kind in rules(app):
-        if kind not in {guard.SHOPPER, guard.STAFF}:
+        if kind not in {guard.SHOPPER, guard.STAFF, guard.PARTNER}:
             continue
         for headers in ({}, {"Authorization": f"Bearer {'x' * 43}"}):
             answer = client.open(sample(rule), method=method, json={}, headers=headers)
@@ -79,5 +79,7 @@ def test_whatever_belongs_to_somebody_needs_a_session(app: Flask) -> None:  # no
     for rule, method, kind in rules(app):
         if NEEDS_A_SESSION.match(rule.rule):
             assert kind == guard.SHOPPER, f"{method} {rule.rule}"
+        if rule.rule.startswith("/api/partner/v1"):
+            assert kind == guard.PARTNER, f"{method} {rule.rule}"
         if rule.rule.startswith("/api/staff/v1") and not rule.rule.endswith("/sessions"):
             assert kind == guard.STAFF, f"{method} {rule.rule}"

@@ -25,8 +25,10 @@ from sqlalchemy import insert
 from config import clock, database
 from config import settings as process_settings
 from config.settings import Settings
-from storefront import sessions
+from storefront import partner_keys, partners, sessions
 from storefront.app import create_app
+from storefront.partner_keys import KeyScope
+from storefront.partner_models import PartnerKind
 from storefront.roles import Role
 from storefront.staff_models import StaffAccount, StaffRole
 from tests.storefront.api.conftest import Caller
@@ -152,6 +154,13 @@ def staff_token() -> str:
         return sessions.open_for_staff(session, staff_id=account, now=clock.now()).token
 
 
+def partner_key() -> str:
+    now = clock.now()
+    with database.transaction() as session:
+        number = partners.create(session, kind=PartnerKind.SELLER, name="Fuzz", seller="S0001", now=now).number
+        return partner_keys.issue(session, partner=number, label="fuzz", scopes=list(KeyScope), now=now).key
+
+
 def things(shopper: Caller) -> dict[str, str]:
     """Names in paths that exist, so that calls get past 404."""
     sku = "AH001A"
@@ -197,7 +206,7 @@ def fuzz(app: Flask, headers: dict[str, dict[str, str]], names: dict[str, str]) 
         if headers and operation.method.upper() == "DELETE" and operation.path.endswith("/sessions/current"):
             # It would end the session that everybody after it needs.
             continue
-        side = "staff" if operation.path.startswith("/api/staff") else "shopper"
+        side = next((side for side in ("staff", "partner") if operation.path.startswith(f"/api/{side}/")), "shopper")
         for mode in MODES:
             try:
                 sent += attack(operation, mode, headers.get(side, {}), names)
@@ -213,6 +222,10 @@ def test_nothing_breaks_whatever_a_stranger_sends(app: Flask, seeded: None) -> N
 
 
 def test_nothing_breaks_whatever_somebody_with_a_session_sends(app: Flask, seeded: None, shopper: Caller) -> None:
-    headers = {"shopper": shopper.headers, "staff": {"Authorization": f"Bearer {staff_token()}"}}
+    headers = {
+        "shopper": shopper.headers,
+        "staff": {"Authorization": f"Bearer {staff_token()}"},
+        "partner": {"Authorization": f"Bearer {partner_key()}"},
+    }
     broken = fuzz(app, headers, things(shopper))
     assert not broken, "\n".join(broken)

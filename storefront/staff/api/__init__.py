@@ -4,10 +4,22 @@ from flask import Flask
 from werkzeug.routing import BaseConverter
 
 from config.schemas import HouseApi
-from storefront.staff.api import aftersales, codes, costs, finance, orders, packs, placements, reports, sessions, trials
+from storefront.staff.api import (
+    aftersales,
+    codes,
+    costs,
+    finance,
+    orders,
+    packs,
+    partners,
+    placements,
+    reports,
+    sessions,
+    trials,
+)
 from storefront.staff.api.shapes import PLACEMENT
 
-_NOUNS = (sessions, placements, codes, packs, reports, costs, trials, orders, aftersales, finance)
+_NOUNS = (sessions, placements, codes, packs, reports, costs, trials, orders, aftersales, finance, partners)
 
 
 class Node(BaseConverter):

@@ -85,6 +85,9 @@ DONE = {
     "planned": "已安排，等现场扫码后才开始计数。",
     "plan_withdrawn": "安排已取消。",
     "creative_saved": "素材已保存。",
+    "partner_added": "已登记。现在可以给它签发接口密钥。",
+    "partner_key_revoked": "密钥已撤销，立即失效。",
+    "partner_closed": "已停用，所有密钥立即失效。",
     "released": "已取消标记：这台手机从现在起照常计入报表。",
 }
 FAULTS = {
@@ -104,6 +107,8 @@ FAULTS = {
     "form.exposure": "请填完整：起止日期、日客流、三个看见次数（如 0.5）和来源。",
     "form.scan": "请选择要做的事，并拍一张照片。",
     "form.creative": "请填写 2 到 40 位编号（大写字母、数字、短横）、名称，时间要是有效的日期。",
+    "form.partner": "请填写 2 到 80 个字的名称；销售方编号只有第三方销售方填写。",
+    "form.partner_key": "请填写用途，并至少选一项权限。",
     "form.label": "请给手机起一个 1 到 40 个字的名字。",
 }
 _BY_STATUS = {
@@ -143,6 +148,7 @@ MENU = (
     Item("creatives", "/staff/creatives", "素材", Permission.READ_PLACEMENTS, is_whole=True),
     Item("field", "/staff/field", "现场", Permission.WORK_FIELD, is_whole=True),
     Item("phone", "/staff/phone", "本机", Permission.MARK_PHONES),
+    Item("partners", "/staff/partners", "合作伙伴", Permission.MANAGE_PARTNERS, is_whole=True),
     Item("trail", "/staff/audit", "操作记录", Permission.MANAGE_STAFF, is_whole=True),
 )
 

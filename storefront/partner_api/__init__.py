@@ -1,0 +1,12 @@
+"""The partners' JSON face under `/api/partner/v1`: one module a noun, each view one call of a verb."""
+
+from config.schemas import HouseApi
+from storefront.partner_api import identity
+
+_NOUNS = (identity,)
+
+
+def register(api: HouseApi) -> None:
+    """Give `api` the partners' calls and their descriptions."""
+    for noun in _NOUNS:
+        api.register_blueprint(noun.blueprint)

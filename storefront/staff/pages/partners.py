@@ -1,0 +1,108 @@
+"""Partners on pages: the list with the form that adds one, and one with its keys."""
+
+from flask import Blueprint, Response, request
+
+from config import clock, database
+from config.errors import Conflict, Invalid, NotFound
+from storefront import guard, partner_keys
+from storefront.partner_keys import KeyScope
+from storefront.partner_models import PartnerKind
+from storefront.roles import Permission
+from storefront.staff import partner_desk
+from storefront.staff.pages import frame
+
+blueprint = Blueprint("staff_pages_partners", __name__, url_prefix=frame.ROOT, template_folder="../templates")
+
+
+@blueprint.get("/partners")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def listing() -> Response:
+    """Show the partners, and the form that adds one."""
+    with database.transaction() as session:
+        found = partner_desk.listing(session, guard.actor())
+    return frame.render("staff/partners.html", here="partners", partners=found)
+
+
+@blueprint.post("/partners")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def create() -> Response:
+    """Add a partner."""
+    form = request.form
+    if form.get("kind") not in list(PartnerKind):
+        return frame.back("/partners", fault="form.partner")
+    try:
+        with database.transaction() as session:
+            made = partner_desk.create(
+                session,
+                guard.actor(),
+                kind=PartnerKind(form["kind"]),
+                name=" ".join(form.get("name", "").split()),
+                seller=form.get("seller", "").strip() or None,
+                now=clock.now(),
+            )
+    except Invalid:
+        return frame.back("/partners", fault="form.partner")
+    except Conflict as error:
+        return frame.refused("/partners", error)
+    return frame.back(f"/partners/{made['number']}", done="partner_added")
+
+
+@blueprint.get("/partners/<number:number>")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def show(number: str) -> Response:
+    """Show a partner with its keys."""
+    return _page(number)
+
+
+@blueprint.post("/partners/<number:number>/keys")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def issue_key(number: str) -> Response:
+    """Issue a key and show it on the page that answers the form: no address leads to it a second time."""
+    form = request.form
+    scopes = [scope for scope in KeyScope if scope.value in form.getlist("scope")]
+    try:
+        with database.transaction() as session:
+            issued = partner_desk.issue_key(
+                session,
+                guard.actor(),
+                number=number,
+                label=" ".join(form.get("label", "").split()),
+                scopes=scopes,
+                now=clock.now(),
+            )
+    except Invalid:
+        return frame.back(f"/partners/{number}", fault="form.partner_key")
+    except (Conflict, NotFound) as error:
+        return frame.refused(f"/partners/{number}", error)
+    return _page(number, issued)
+
+
+@blueprint.post("/partners/<number:number>/keys/<number:prefix>/revocation")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def revoke_key(number: str, prefix: str) -> Response:
+    """End a key at once."""
+    try:
+        with database.transaction() as session:
+            partner_desk.revoke_key(session, guard.actor(), number=number, prefix=prefix, now=clock.now())
+    except NotFound as error:
+        return frame.refused(f"/partners/{number}", error)
+    return frame.back(f"/partners/{number}", done="partner_key_revoked")
+
+
+@blueprint.post("/partners/<number:number>/closure")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def close(number: str) -> Response:
+    """Shut a partner out for good."""
+    try:
+        with database.transaction() as session:
+            partner_desk.close(session, guard.actor(), number=number, now=clock.now())
+    except (Conflict, NotFound) as error:
+        return frame.refused(f"/partners/{number}", error)
+    return frame.back(f"/partners/{number}", done="partner_closed")
+
+
+def _page(number: str, issued: partner_keys.Issued | None = None) -> Response:
+    with database.transaction() as session:
+        partner = partner_desk.find(session, guard.actor(), number=number)
+    scopes = sorted(partner_keys.SCOPES[partner["kind"]])
+    return frame.render("staff/partner.html", here="partners", partner=partner, issued=issued, scopes=scopes)
