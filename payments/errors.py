@@ -186,3 +186,45 @@ class BillBroken(errors.Unavailable):
 
     code = "payment.bill_broken"
     message = "微信账单不完整，请稍后再试"
+
+
+class PayoutNotFound(errors.NotFound):
+    """There is no such payout."""
+
+    code = "payout.not_found"
+    message = "没有这笔付款"
+
+
+class PayoutMoved(errors.Conflict):
+    """The payout is in another `state` than this step needs."""
+
+    code = "payout.moved"
+    message = "这笔付款已不在这一步，请刷新后再看"
+
+
+class PayoutStands(errors.Conflict):
+    """What is to be paid out for is being paid out already, or was, with another sum or to somebody else."""
+
+    code = "payout.stands"
+    message = "已有一笔付款，不能重复付款"
+
+
+class PayoutNeedsAnother(errors.Conflict):
+    """Who asked for a payout does not release it."""
+
+    code = "payout.other_person_required"
+    message = "须由另一位同事复核放款"
+
+
+class PayoutAmountDiffers(errors.Invalid):
+    """The bank moved another sum than was released, `amount_fen`."""
+
+    code = "payout.amount_differs"
+    message = "银行付款金额与放款金额不一致"
+
+
+class BankReferenceTaken(errors.Conflict):
+    """The bank's reference belongs to another payout."""
+
+    code = "payout.bank_reference_taken"
+    message = "这个银行流水号已登记在另一笔付款上"

@@ -36,6 +36,27 @@ class RefundState(StrEnum):
     TRANSFERRED = "transferred"
 
 
+class PayoutState(StrEnum):
+    """Where a payout stands."""
+
+    REQUESTED = "requested"
+    RELEASED = "released"
+    SENT = "sent"
+    BOUNCED = "bounced"
+    WITHDRAWN = "withdrawn"
+
+
+PAYOUT_MOVES: Mapping[PayoutState, frozenset[PayoutState]] = {
+    PayoutState.REQUESTED: frozenset({PayoutState.RELEASED, PayoutState.WITHDRAWN}),
+    PayoutState.RELEASED: frozenset({PayoutState.SENT, PayoutState.WITHDRAWN}),
+    # A bank takes days to find that an account does not exist.
+    PayoutState.SENT: frozenset({PayoutState.BOUNCED}),
+    PayoutState.BOUNCED: frozenset(),
+    PayoutState.WITHDRAWN: frozenset(),
+}
+# The states that keep another payout for the same thing away.
+PAYOUT_STANDS = frozenset({PayoutState.REQUESTED, PayoutState.RELEASED, PayoutState.SENT})
+
 PAYMENT_MOVES: Mapping[PaymentState, frozenset[PaymentState]] = {
     PaymentState.OPEN: frozenset({PaymentState.SUCCEEDED, PaymentState.CLOSED}),
     # WeChat has been seen to complete a payment after confirming its close: the payer sat in the password dialog.

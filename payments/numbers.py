@@ -24,6 +24,11 @@ def refund() -> str:
     return "R" + _random()
 
 
+def payout() -> str:
+    """Make a new number of a payout, which stands on the bank's transfer."""
+    return "T" + _random()
+
+
 def is_valid(number: str) -> bool:
     """Whether `number` may stand in a path that the library signs and sends without encoding it."""
     return _PATTERN.fullmatch(number) is not None

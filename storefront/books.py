@@ -11,15 +11,20 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import clock, database, logs
-from payments import books, cases, ledger
+from payments import books, cases, ledger, payouts
 from payments.models import CaseKind
 from storefront.events import ORDER_PAID
 
 # What is owed for orders that stand, to suppliers and couriers and in goods: a liability until it is settled.
 PAYABLES = "payables"
+# What is owed to suppliers by approved statements: a liability until the bank has paid it.
+SUPPLIERS = "supplier_payables"
+# What is left of sales after their suppliers: income.
+MARGIN = "margin"
 # What a placement, a recommender or a programme earns of it, once commission is settled.
 COMMISSION = "commission"
 
+_SETTLED = "statement.approved"
 _ASKED_BACK, _STANDS_AGAIN = "order.refund_requested", "order.refund_failed"
 
 
@@ -41,11 +46,23 @@ def stands_again(session: Session, *, refund: str, amount_fen: int, at: datetime
     ledger.transfer(session, debit=books.CLEARING, credit=PAYABLES, amount_fen=amount_fen, source=source, at=at)
 
 
+def settled(session: Session, *, statement: str, gross_fen: int, owed_fen: int, at: datetime) -> None:
+    """Post an approved statement: `gross_fen` of sales, of which `owed_fen` are now owed to the supplier."""
+    sides = ((PAYABLES, gross_fen), (SUPPLIERS, -owed_fen), (MARGIN, owed_fen - gross_fen))
+    entries = [ledger.Entry(account, amount_fen) for account, amount_fen in sides if amount_fen]
+    if entries:
+        ledger.post(session, entries, source=f"{_SETTLED}/{statement}", at=at)
+
+
 def differences(session: Session) -> list[books.Difference]:
-    """Return where the ledger is not what payments, refunds and orders say."""
+    """Return where the ledger is not what payments, refunds, orders, statements and payouts say."""
     row = session.execute(_EXPECTED).one()
-    payable = books.Difference("payable", row.payable, row.posted_payable)
-    return [*books.differences(session), *([payable] if payable.expected_fen != payable.posted_fen else [])]
+    owed_fen = row.owed - payouts.paid_fen(session, account=SUPPLIERS)
+    found = [
+        books.Difference("payable", row.payable, row.posted_payable),
+        books.Difference("owed_to_suppliers", owed_fen, row.posted_owed),
+    ]
+    return [*books.differences(session), *(each for each in found if each.expected_fen != each.posted_fen)]
 
 
 def check(*, now: datetime) -> list[books.Difference]:
@@ -89,9 +106,18 @@ _MISSING = {
         """,
     ),
 }
+# Statements are read from their lines, not from the sums that were posted.
 _EXPECTED = text(f"""
     SELECT (SELECT coalesce(sum(payable_fen), 0) FROM orders WHERE payment_number IS NOT NULL)::bigint
-         - (SELECT coalesce(sum(amount_fen), 0) FROM order_refunds WHERE failed_at IS NULL)::bigint AS payable,
-           (SELECT coalesce(-sum(amount_fen), 0) FROM ledger_entries WHERE account = '{PAYABLES}')::bigint
-           AS posted_payable
+         - (SELECT coalesce(sum(amount_fen), 0) FROM order_refunds WHERE failed_at IS NULL)::bigint
+         - s.gross AS payable, s.owed, e.*
+    FROM (
+        SELECT coalesce(sum(l.gross_fen), 0)::bigint AS gross, coalesce(sum(l.owed_fen - l.fee_fen), 0)::bigint AS owed
+        FROM supplier_statement_lines l JOIN supplier_statements t ON t.id = l.statement_id
+        WHERE t.state <> 'drafted' AND l.kind <> 'carried'
+    ) s, (
+        SELECT coalesce(-sum(amount_fen) FILTER (WHERE account = '{PAYABLES}'), 0)::bigint AS posted_payable,
+               coalesce(-sum(amount_fen) FILTER (WHERE account = '{SUPPLIERS}'), 0)::bigint AS posted_owed
+        FROM ledger_entries WHERE account IN ('{PAYABLES}', '{SUPPLIERS}')
+    ) e
 """)

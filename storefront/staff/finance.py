@@ -16,13 +16,13 @@ from payments.books import ADJUSTMENTS, BANK, CLEARING, FEES, RECEIVABLE, REFUND
 from payments.models import CaseKind, Resolution
 from storefront import audit, frozen_money
 from storefront.actors import Actor
-from storefront.books import COMMISSION, PAYABLES
+from storefront.books import COMMISSION, MARGIN, PAYABLES, SUPPLIERS
 from storefront.errors import PeriodTooLong
 from storefront.roles import Permission
 from storefront.staff import sight
 
 # The chart of accounts in the order in which finance reads it: what we have, what we owe, what became of it.
-ACCOUNTS = (RECEIVABLE, BANK, CLEARING, PAYABLES, REFUNDS, COMMISSION, FEES, ADJUSTMENTS)
+ACCOUNTS = (RECEIVABLE, BANK, CLEARING, PAYABLES, SUPPLIERS, REFUNDS, COMMISSION, MARGIN, FEES, ADJUSTMENTS)
 LONGEST_DAYS = 92
 # What a person reads through on one page of a day.
 LINES_SHOWN = 200

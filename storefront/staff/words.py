@@ -254,6 +254,8 @@ ACCOUNTS = {
     "bank": "银行存款",
     "order_clearing": "订单清算",
     "payables": "应付款项",
+    "supplier_payables": "应付供应商",
+    "margin": "毛利",
     "refunds": "应退款",
     "commission": "应付佣金",
     "fees": "手续费",
@@ -271,6 +273,9 @@ SOURCES = {
     "bill.fees": "微信手续费",
     "bill.withdrawal": "提现到银行",
     "case.written_off": "核销",
+    "statement.approved": "供应商结算",
+    "payout.sent": "银行付款",
+    "payout.bounced": "银行退回",
 }
 EVIDENCE = {
     "day": "账单日",
