@@ -41,6 +41,8 @@ class Settings:
     redis_url: str | None
     public_base_url: str
     secret_key: str
+    household_key: str | None
+    household_key_previous: str | None
     trusted_proxies: int
     hall_data_dir: Path
     allow_emulated_wechat: bool
@@ -99,6 +101,8 @@ class Settings:
             redis_url=reader.optional("REDIS_URL"),
             public_base_url=reader.base_url("PUBLIC_BASE_URL", default="http://127.0.0.1:8000"),
             secret_key=reader.secret("SECRET_KEY", at_least=32),
+            household_key=reader.optional_secret("HOUSEHOLD_KEY", at_least=32),
+            household_key_previous=reader.optional_secret("HOUSEHOLD_KEY_PREVIOUS", at_least=32),
             trusted_proxies=reader.integer("TRUSTED_PROXIES", default=0, lowest=0, highest=5),
             hall_data_dir=Path(reader.optional("HALL_DATA_DIR") or ".data").absolute(),
             allow_emulated_wechat=emulated,
@@ -218,12 +222,16 @@ class _Reader:
         return self._checked(name, value, lambda v: len(v.encode()) == length, f"must be exactly {length} bytes long")
 
     def secret(self, name: str, *, at_least: int) -> str:
-        def strong(value: str) -> bool:
+        return self._strong(name, self.required(name), at_least)
+
+    def optional_secret(self, name: str, *, at_least: int) -> str | None:
+        return self._strong(name, self.optional(name) or "", at_least) or None
+
+    def _strong(self, name: str, value: str, at_least: int) -> str:
+        def is_strong(value: str) -> bool:
             return len(value) >= at_least and len(set(value)) >= 8 and value.lower() not in WEAK_SECRETS
 
-        return self._checked(
-            name, self.required(name), strong, f"is too weak: give at least {at_least} random characters"
-        )
+        return self._checked(name, value, is_strong, f"is too weak: give at least {at_least} random characters")
 
     def flag(self, name: str) -> bool:
         value = self.optional(name) or "0"

@@ -10,7 +10,7 @@ from config import settings as process_settings
 from config.settings import Settings
 from payments.wechatpay import client as wechatpay
 from storefront import api as consumer_api
-from storefront import cli, documents, guard, health, partner_api
+from storefront import benefit_cli, cli, documents, guard, health, partner_api
 from storefront.h5 import views as h5
 from storefront.staff import faces
 
@@ -43,6 +43,7 @@ def create_app(settings: Settings) -> Flask:
     for command in (cli.migrate, cli.seed, cli.worker, cli.purge, cli.reconcile, cli.staff, cli.audit, cli.welcome):
         app.cli.add_command(command)
     app.cli.add_command(cli.rollups)
+    app.cli.add_command(benefit_cli.group)
     naked = guard.unguarded(app)
     if naked:
         raise RuntimeError(f"these views do not say who may call them: {', '.join(naked)}")

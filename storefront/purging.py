@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from catalog import objections
 from config import database, jobs, pictures
 from payments import retention as payment_retention
-from storefront import login, sessions
+from storefront import households, login, sessions
 from storefront.staff import delays
 from subway_campaign import erasure
 from subway_campaign import retention as campaign_retention
@@ -106,6 +106,10 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
         "contacts of objections": (
             objections.CONTACTS_LIVE,
             lambda session, before: objections.forget_contacts(session, before=before, at_most=AT_ONCE),
+        ),
+        "households that left": (
+            households.NAMES_LIVE,
+            lambda session, before: households.forget_left(session, before=before, at_most=AT_ONCE),
         ),
         "staff phones": (erasure.LINK_LIFE, _run(_FORGET_PHONES)),
     }

@@ -15,7 +15,7 @@ from config.facts import Occurrence
 from payments import facts as payment_facts
 from payments import refunds
 from payments.lifecycle import Channel
-from storefront import aftersales, claims, events, frozen_money, notices, order_marks, orders, shipping_reports
+from storefront import aftersales, benefit, claims, events, frozen_money, notices, order_marks, orders, shipping_reports
 from storefront.order_lifecycle import MarkCause
 from subway_campaign import conversions
 
@@ -125,6 +125,12 @@ def credit_placement(session: Session, occurrence: Occurrence) -> None:
     )
 
 
+@facts.on(events.ORDER_PAID)
+def write_benefit(session: Session, occurrence: Occurrence) -> None:
+    """Write what a sale brings the groups that its goods are linked to."""
+    benefit.post(session, order=occurrence.values["order"])
+
+
 @facts.on(events.ORDER_REFUNDED)
 def settle_claim(session: Session, occurrence: Occurrence) -> None:
     """End the after-sales claim whose money went back."""
@@ -143,6 +149,12 @@ def reverse_credit(session: Session, occurrence: Occurrence) -> None:
         freight_fen=values["freight_fen"],
         refunded_at=datetime.fromisoformat(values["refunded_at"]),
     )
+
+
+@facts.on(events.ORDER_REFUNDED)
+def reverse_benefit(session: Session, occurrence: Occurrence) -> None:
+    """Take back what a refunded part had brought those groups."""
+    benefit.post(session, order=occurrence.values["order"])
 
 
 def _note_order(session: Session, number: str) -> None:

@@ -166,6 +166,7 @@ ACTS = {
     "objection.answered": "认定：答复异议",
     "indication.entered": "认定：登记地理标志",
     "indication.taken_back": "认定：撤下地理标志",
+    "households.rekeyed": "带贫：更换加密密钥",
     "staff.added": "新建账号",
     "staff.logged_in": "登录",
     "staff.logged_out": "退出登录",
