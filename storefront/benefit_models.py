@@ -8,7 +8,16 @@ less than nothing. Triggers and constraints of the database hold the last three.
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, SmallInteger, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+)
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -114,7 +123,7 @@ class BenefitEntry(Base):
     )
 
     id: Mapped[Id]
-    order_id: Mapped[int]
+    order_id: Mapped[int] = mapped_column(BigInteger)
     line_no: Mapped[int] = mapped_column(SmallInteger)
     link_id: Mapped[int] = mapped_column(ForeignKey("benefit_links.id"))
     refund: Mapped[str | None]
