@@ -20,6 +20,41 @@ class HallUnknown(errors.NotFound):
     message = "地方馆不存在"
 
 
+class HallInvalid(errors.Invalid):
+    """What is said of a hall lacks something or is too long; `fields` says what."""
+
+    code = "catalog.hall_invalid"
+    message = "馆的信息不完整或不正确"
+
+
+class HallTaken(errors.Conflict):
+    """There is a hall of that slug."""
+
+    code = "catalog.hall_taken"
+    message = "这个网址名已经有馆使用"
+
+
+class HallMoved(errors.Conflict):
+    """The hall was changed meanwhile, or its `state` does not allow that; `version` is the one to read."""
+
+    code = "catalog.hall_moved"
+    message = "这个馆刚被别人改过，请看过最新内容再改"
+
+
+class HallInUse(errors.Conflict):
+    """So many `products` that belong to the hall are on sale; it closes when they are not."""
+
+    code = "catalog.hall_in_use"
+    message = "馆内还有商品在售，不能关闭"
+
+
+class ShelvesInvalid(errors.Invalid):
+    """A shelf has no name, or too many goods, or the same twice, or unknown ones; `shelves` are their places from 1."""
+
+    code = "catalog.shelves_invalid"
+    message = "货架名称或商品不正确"
+
+
 class PlateUnknown(errors.NotFound):
     """There is no drawn plate of that name."""
 

@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Num
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
+from catalog.hall_lifecycle import State
 from config import database
 
 # Keys that a cursor walks compare by bytes on every cluster, whatever its locale.
@@ -29,11 +30,29 @@ class RegionLevel(StrEnum):
 
 
 class HallKind(StrEnum):
-    """Whose hall it is: a place's, a firm's, or a zone's inside another shop."""
+    """Whose hall it is: a place's, a firm's, or a zone's inside somebody else's house."""
 
     LOCAL = "local"
     ENTERPRISE = "enterprise"
     ZONE = "zone"
+
+
+class HallPresence(StrEnum):
+    """Whether one goes there: a page in the shop alone, or also a place with an address and hours."""
+
+    ONLINE = "online"
+    PHYSICAL = "physical"
+
+
+class ZoneKind(StrEnum):
+    """Inside what a zone is."""
+
+    SUPERMARKET = "supermarket"
+    WHOLESALE = "wholesale"
+    SCENIC_SPOT = "scenic_spot"
+    HOTEL = "hotel"
+    VISITOR_CENTRE = "visitor_centre"
+    SERVICE_AREA = "service_area"
 
 
 class LicenceClass(StrEnum):
@@ -119,18 +138,40 @@ class Region(database.Base):
 
 
 class Hall(database.Base):
-    """A shop front. A county's hall stands under its city's, which shows the goods of both."""
+    """A shop front. A home hall is where the goods of its region stand; every other shows what is on its shelves.
+
+    A county's home hall stands under its city's, which shows the goods of both. `version` counts what staff wrote, so
+    that nobody overwrites what they have not seen.
+    """
 
     __tablename__ = "halls"
+    __table_args__ = (
+        Index("uq_halls_home", "region_code", unique=True, postgresql_where=text("is_home")),
+        CheckConstraint("(kind = 'zone') = (zone_kind IS NOT NULL)", name="zone"),
+        CheckConstraint("kind <> 'enterprise' OR supplier_id IS NOT NULL OR owner <> ''", name="owned"),
+        CheckConstraint("NOT is_home OR (kind = 'local' AND presence = 'online')", name="home"),
+        CheckConstraint("parent_id IS NULL OR is_home", name="tree"),
+        CheckConstraint("state <> 'open' OR presence = 'online' OR (address <> '' AND hours <> '')", name="place"),
+    )
 
     id: Mapped[database.Id]
     slug: Mapped[str] = mapped_column(_Key, unique=True)
     kind: Mapped[HallKind]
+    presence: Mapped[HallPresence]
+    zone_kind: Mapped[ZoneKind | None]
+    state: Mapped[State]
+    is_home: Mapped[bool]
     name: Mapped[str]
     region_code: Mapped[str] = mapped_column(ForeignKey("regions.code"), index=True)
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("halls.id"), index=True)
+    supplier_id: Mapped[int | None] = mapped_column(ForeignKey("suppliers.id"), index=True)
+    owner: Mapped[str] = mapped_column(server_default="")
     story: Mapped[str]
-    is_open: Mapped[bool] = mapped_column(server_default=text("true"))
+    address: Mapped[str] = mapped_column(server_default="")
+    hours: Mapped[str] = mapped_column(server_default="")
+    contact: Mapped[str] = mapped_column(server_default="")
+    picture: Mapped[str | None]
+    version: Mapped[int] = mapped_column(server_default=text("1"))
 
 
 class Supplier(database.Base):

@@ -20,7 +20,12 @@ _ALL_YEAR = ("全年", "四季")
 
 _IN_HALL = """p.hall_id = ANY (ARRAY(
     SELECT c.id FROM halls m JOIN halls c ON c.id = m.id OR c.parent_id = m.id
-    WHERE m.slug = %(hall)s AND m.is_open AND c.is_open
+    WHERE m.slug = %(hall)s AND m.state = 'open' AND c.state = 'open'
+))"""
+_ON_SHELVES = """p.id = ANY (ARRAY(
+    SELECT i.product_id
+    FROM halls m JOIN hall_shelves b ON b.hall_id = m.id JOIN hall_shelf_items i ON i.shelf_id = b.id
+    WHERE m.slug = %(hall)s AND m.state = 'open'
 ))"""
 _CERTIFIED = """EXISTS (
     SELECT FROM certificates c WHERE c.product_id = p.id AND c.kind = {kind}
@@ -58,7 +63,10 @@ UNION ALL SELECT 'base', 'base', NULL, count(*) FROM base
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """What was chosen: a hall's slug, a county's code, a category, a kind of certificate, prices in fen, a month."""
+    """What was chosen: a hall's slug, a county's code, a category, a kind of certificate, prices in fen, a month.
+
+    `is_shelved` says that the hall has no goods of its own and shows what is on its shelves.
+    """
 
     hall: str | None = None
     category: str | None = None
@@ -67,6 +75,7 @@ class Narrowing:
     price_from: int | None = None
     price_to: int | None = None
     month: int | None = None
+    is_shelved: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -80,7 +89,7 @@ class Narrowing:
 
     def filters(self) -> str:
         """Return the condition on products `p` and their first SKUs `f`, beginning with AND, or nothing."""
-        chosen = [_IN_HALL] if self.hall is not None else []
+        chosen = [_ON_SHELVES if self.is_shelved else _IN_HALL] if self.hall is not None else []
         return "".join(f" AND {test}" for test in [*chosen, *(_TESTS[name] for name in self._chosen())])
 
     def params(self) -> dict[str, object]:
@@ -150,7 +159,7 @@ def counts(*, chosen: Narrowing, filters: str, params: dict[str, object], month:
 
 def everything(chosen: Narrowing) -> Narrowing:
     """Return the hall alone: the goods among which choices are counted."""
-    return replace(Narrowing(), hall=chosen.hall)
+    return replace(Narrowing(), hall=chosen.hall, is_shelved=chosen.is_shelved)
 
 
 def _values(rows: list[tuple[str, str | None, int]]) -> list[dict[str, object]]:

@@ -5,13 +5,14 @@ row to its history; a product off sale is on no list and has no page.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy.orm import Session
 
-from catalog import errors, finding, identifiers, pricing, shelf, stock
+from catalog import errors, finding, halls, identifiers, pricing, shelf, stock
 from catalog.cache import COUNTS_TTL_SECONDS, LANDING_TTL_SECONDS, Cache
 from catalog.narrowing import Narrowing
 from catalog.pricing import PricedLine
@@ -112,7 +113,7 @@ def page(
     """
     chosen = Narrowing(hall, category, county, certificate, price_from, price_to, month)
     key = (q, chosen, sort, cursor, limit)
-    return _pages.get(key, lambda: finding.page(q=q, chosen=chosen, sort=sort, cursor=cursor, limit=limit))
+    return _pages.get(key, lambda: finding.page(q=q, chosen=_placed(chosen), sort=sort, cursor=cursor, limit=limit))
 
 
 def counts(*, q: str | None = None, chosen: Narrowing, month: int) -> bytes:
@@ -120,7 +121,12 @@ def counts(*, q: str | None = None, chosen: Narrowing, month: int) -> bytes:
 
     `month` says what is in season. Raises `FilterInvalid`.
     """
-    return _counts.get((q, chosen, month), lambda: finding.counts(q=q, chosen=chosen, month=month))
+    return _counts.get((q, chosen, month), lambda: finding.counts(q=q, chosen=_placed(chosen), month=month))
+
+
+def _placed(chosen: Narrowing) -> Narrowing:
+    """Say whether the goods of the chosen hall are its own or stand on its shelves."""
+    return chosen if chosen.hall is None else replace(chosen, is_shelved=halls.is_shelved(chosen.hall))
 
 
 def body(slug: str) -> bytes:

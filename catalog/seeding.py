@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from catalog import categories, models, pricing, romanise, search, stock
 from catalog.accreditation_models import AccreditationTerm, Township
+from catalog.hall_lifecycle import State
 from config import database
 
 Row = Mapping[str, str]
@@ -119,6 +120,9 @@ def _hall(row: Row, regions: Sequence[Row], parent_id: int | None) -> dict[str, 
     return {
         "slug": hall_slug(row),
         "kind": models.HallKind.LOCAL,
+        "presence": models.HallPresence.ONLINE,
+        "state": State.OPEN,
+        "is_home": True,
         "name": f"{row['name']}地方馆",
         "region_code": row["code"],
         "parent_id": parent_id,

@@ -61,7 +61,8 @@ _AVAILABLE = """CASE WHEN p.is_display_only THEN 0 ELSE coalesce((
     WHERE k.product_id = p.id
 ), 0) END"""
 
-_SHARED = f"""
+# What a list says of a product `p` with its first SKU `f`, its hall `h` and its origin `r`.
+SHARED = f"""
     'slug', p.slug, 'name', p.name, 'hall', h.slug, 'hall_name', h.name, 'origin', r.full_name,
     'price_fen', f.price_fen, 'image', '/plates/' || p.plate || '.svg',
     'accreditation', {_CERTIFICATE.format(kind="accreditation", more="")},
@@ -79,7 +80,7 @@ WITH {before}page AS MATERIALIZED (
     ORDER BY {order} LIMIT {limit} + 1
 ), item AS (
     SELECT f.sort_key, f.slug, row_number() OVER (ORDER BY f.sort_key, f.slug) AS place, json_build_object("""
-    + _SHARED
+    + SHARED
     + """) AS body
     FROM page f JOIN products p ON p.id = f.id
     JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
@@ -92,7 +93,7 @@ FROM item
 )
 
 _BODY = f"""
-SELECT json_build_object({_SHARED},
+SELECT json_build_object({SHARED},
     'category', p.category, 'region_code', p.origin_code, 'description', p.description, 'label', p.label,
     'licence_class', p.licence_class, 'return_class', p.return_class, 'delivery_class', p.delivery_class,
     'geographical_indication', {_CERTIFICATE.format(kind="geographical_indication", more=_ITS_KIND)},
@@ -116,7 +117,7 @@ WHERE p.slug = %(slug)s AND p.is_on_sale
 _NAMED = (
     """
 SELECT coalesce(json_agg(json_build_object("""
-    + _SHARED
+    + SHARED
     + """) ORDER BY w.place), '[]')::text
 FROM unnest(%(slugs)s::text[]) WITH ORDINALITY AS w (slug, place) JOIN products p ON p.slug = w.slug
 JOIN skus f ON f.product_id = p.id AND f.position = 1

@@ -21,7 +21,7 @@ AS p GROUP BY name ORDER BY length(name), name LIMIT %(limit)s
 """
 _HALLS = """
 SELECT h.name, h.slug FROM halls h JOIN regions r ON r.code = h.region_code
-WHERE h.is_open
+WHERE h.state = 'open'
   AND (starts_with(h.name, %(text)s) OR starts_with(r.pinyin, %(text)s) OR starts_with(r.initials, %(text)s))
 ORDER BY length(h.name), h.name LIMIT %(limit)s
 """

@@ -87,7 +87,12 @@ def delete(name: str) -> None:
 def url(name: str) -> str:
     """Return where a browser finds a public file: at the bucket's public address when there is one, else with us."""
     assert name.startswith("public/"), "a private file is served by a view that asks who is calling"
-    return f"{settings.current().storage_public_url or '/files'}/{name}"
+    return base() + name
+
+
+def base() -> str:
+    """Return what the names of public files are put behind, so that a browser finds them."""
+    return f"{settings.current().storage_public_url or '/files'}/"
 
 
 class Folder:

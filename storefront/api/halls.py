@@ -8,8 +8,8 @@ from typing import Any
 from flask import Response
 from marshmallow import fields, validate
 
-from catalog import errors, halls, products
-from catalog.models import HallKind
+from catalog import errors, halls, products, shelves
+from catalog.models import HallKind, HallPresence, ZoneKind
 from config.schemas import Blueprint, PageArgs, Text, page_of
 from storefront import guard
 from storefront.api.products import PAGE_EXAMPLE, Product
@@ -19,7 +19,7 @@ blueprint = Blueprint("halls", __name__, url_prefix="/api/v1", description="Loca
 
 
 class Search(PageArgs):
-    """Which halls; `city` is a city's region code or the slug of its hall and gives that hall and its counties'."""
+    """Which halls; `city` is a city's region code or the slug of its hall and gives all in it and its counties."""
 
     is_common = True
 
@@ -46,8 +46,19 @@ class Counts(Answer):
     halls = fields.Integer()
 
 
+class HallPicture(Answer):
+    """A picture in its largest size, and the addresses of its files by width and kind, "1600.webp"."""
+
+    width = fields.Integer()
+    height = fields.Integer()
+    files = fields.Dict(keys=fields.String(), values=fields.String())
+
+
 class Hall(Answer):
-    """A hall's front."""
+    """A hall's front. A physical one is a place with address and hours; an empty text was not entered.
+
+    `is_home` halls sell what comes from their region, all others what is on their shelves.
+    """
 
     slug = fields.String()
     kind = fields.String()
@@ -55,6 +66,27 @@ class Hall(Answer):
     story = fields.String()
     region = fields.Nested(Region)
     counts = fields.Nested(Counts)
+    is_home = fields.Boolean()
+    presence = fields.String(validate=validate.OneOf([presence.value for presence in HallPresence]))
+    zone_kind = fields.String(allow_none=True, validate=validate.OneOf([kind.value for kind in ZoneKind]))
+    address = fields.String()
+    hours = fields.String()
+    contact = fields.String()
+    owner = fields.String()
+    picture = fields.Nested(HallPicture, allow_none=True)
+
+
+class Shelf(Answer):
+    """A named list of goods that somebody chose, in their order; what is off sale is not among them."""
+
+    name = fields.String()
+    products = fields.List(fields.Nested(Product))
+
+
+class Shelves(Answer):
+    """The shelves of a hall that have something to show, in their order."""
+
+    items = fields.List(fields.Nested(Shelf))
 
 
 _EXAMPLE = {
@@ -71,6 +103,14 @@ _EXAMPLE = {
         "city": "宿州市",
     },
     "counts": {"products": 3, "halls": 0},
+    "is_home": True,
+    "presence": "online",
+    "zone_kind": None,
+    "address": "",
+    "hours": "",
+    "contact": "",
+    "owner": "",
+    "picture": None,
 }
 
 
@@ -105,3 +145,15 @@ def goods(wanted: dict[str, Any], slug: str) -> Response:
     """List what a hall sells; a city's hall shows its counties' goods too."""
     halls.body(slug)
     return shelved(products.page(hall=slug, **wanted))
+
+
+@blueprint.get("/halls/<slug>/shelves")
+@guard.public
+@blueprint.alt_response(
+    200, schema=Shelves, example={"items": [{"name": "当季鲜果", "products": PAGE_EXAMPLE["items"]}]}, success=True
+)
+@blueprint.alt_response(304, description="The client's copy is still right.")
+@blueprint.refuses(errors.HallUnknown)
+def shelf(slug: str) -> Response:
+    """List the shelves of a hall with what stands on them."""
+    return shelved(shelves.body(slug))

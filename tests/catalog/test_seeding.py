@@ -25,6 +25,8 @@ def test_everything_is_there(seeded: None) -> None:
     assert counts == {
         "regions": 121,
         "halls": 120,
+        "hall_shelves": 0,
+        "hall_shelf_items": 0,
         "suppliers": 1,
         "warehouses": 16,
         "freight_zones": 34,

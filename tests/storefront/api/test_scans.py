@@ -139,7 +139,7 @@ def test_a_product_off_sale_leads_to_its_hall_and_a_closed_hall_home(client: Fla
         products.delist(session, slug=PRODUCT)
     Cache.forget_all()
     assert path_of(client.get(f"/s/{poster}")) == f"/halls/{HALL}"
-    database.statement("UPDATE halls SET is_open = false WHERE slug = %s", (HALL,))
+    database.statement("UPDATE halls SET state = 'closed' WHERE slug = %s", (HALL,))
     Cache.forget_all()
     assert path_of(client.get(f"/s/{poster}")) == "/"
 
