@@ -6,6 +6,7 @@ again; making or undoing one has the orders that it concerns decided again (R21)
 """
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -157,6 +158,41 @@ def hand_off(session: Session, *, token: str, visitor: UUID, now: datetime) -> b
         return False
     reviews.ask(session, kind=ReviewKind.VISITOR, refs=[visitor, opened.visitor])
     return True
+
+
+_MERGES = text("""
+    WITH RECURSIVE known AS (
+        (SELECT visitor_id AS id FROM conversions WHERE order_number = :order AND visitor_id IS NOT NULL
+         UNION SELECT person_id FROM conversions WHERE order_number = :order AND person_id IS NOT NULL)
+        UNION
+        SELECT other.id FROM known CROSS JOIN LATERAL (
+            SELECT person_id AS id FROM visitor_links WHERE visitor_id = known.id
+            UNION ALL SELECT visitor_id FROM visitor_links WHERE person_id = known.id
+            UNION ALL SELECT same_as FROM person_links WHERE person_id = known.id AND undone_at IS NULL
+            UNION ALL SELECT person_id FROM person_links WHERE same_as = known.id AND undone_at IS NULL
+            UNION ALL SELECT same_as FROM visitor_merges WHERE visitor_id = known.id AND undone_at IS NULL
+            UNION ALL SELECT visitor_id FROM visitor_merges WHERE same_as = known.id AND undone_at IS NULL) other
+    )
+    SELECT number, via, linked_at AS joined_at, undone_at FROM person_links
+    WHERE person_id IN (SELECT id FROM known) OR same_as IN (SELECT id FROM known)
+    UNION
+    SELECT number, via, merged_at, undone_at FROM visitor_merges
+    WHERE visitor_id IN (SELECT id FROM known) OR same_as IN (SELECT id FROM known)
+    ORDER BY joined_at, number
+""")
+
+
+def merges(session: Session, *, order: str) -> list[dict[str, Any]]:
+    """Return what joined the buyer of an order to others, oldest first: `number`, `via`, `joined_at`, `undone_at`.
+
+    Those that were undone are among them where they touched the buyer; who was joined is never said.
+    """
+    rows = session.execute(_MERGES, {"order": order})
+    return [
+        row._asdict()
+        | {"joined_at": row.joined_at.isoformat(), "undone_at": row.undone_at and row.undone_at.isoformat()}
+        for row in rows
+    ]
 
 
 _UNDO = (

@@ -5,7 +5,6 @@ beside the map, and every train stands on it.
 """
 
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlencode
@@ -13,10 +12,8 @@ from urllib.parse import urlencode
 from sqlalchemy.orm import Session
 
 from storefront.actors import Actor
-from storefront.roles import Permission
-from storefront.staff import charts, reports, sight, words
+from storefront.staff import charts, reports, words
 from subway_campaign import listings, metro
-from subway_campaign import reports as campaign_reports
 from subway_campaign.lifecycle import Level
 
 
@@ -39,15 +36,13 @@ class Network:
     trains: dict[str, list[tuple[str, str]]]
 
 
-def find(session: Session, actor: Actor, *, from_day: date, to_day: date, measure: Measure) -> Network:
+def find(session: Session, actor: Actor, wanted: reports.Wanted, *, measure: Measure) -> Network:
     """Return what hangs in the metro, the largest by `measure` first; what has no figures is left out.
 
-    Must be the first thing in its transaction. Raises `NotPermitted`, `PeriodTooLong`, `ImpossiblePeriod`.
+    Must be the first thing in its transaction. Raises as `reports.tree` does.
     """
-    sight.require_whole(actor, Permission.READ_REPORTS)
-    reports.check_length(from_day, to_day)
-    report = campaign_reports.placements(session, from_day=from_day, to_day=to_day, level=Level.ASSET)
-    under_metro = [row for row in report["rows"] if row["placement"].startswith("METRO.")]
+    found = reports.tree(session, actor, wanted).at(Level.ASSET, None)
+    under_metro = [row for row in found if row["placement"].startswith("METRO.")]
     trains: dict[str, list[tuple[str, str]]] = {}
     for train in listings.trains(session):
         trains.setdefault(train["number"].rpartition(".")[0], []).append((train["number"], train["name"]))

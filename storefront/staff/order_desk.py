@@ -18,7 +18,8 @@ from storefront.errors import NotPermitted, OrderNotFound
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
 from storefront.staff import accounts, sight
-from subway_campaign import conversions, decisions, listings
+from subway_campaign import conversions, decisions, listings, visitors
+from subway_campaign.errors import UnknownMerge
 
 
 def listing(
@@ -63,11 +64,12 @@ def find(session: Session, actor: Actor, *, number: str, now: datetime, with_add
 def explain(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
     """Return why an order was credited to whom (`explained`), with the `names` of placements and `titles` of lines.
 
-    It says where somebody scanned, so that it was read is written down. Raises `OrderNotFound` when the order is out
-    of sight, `UnknownConversion` before the campaign has heard of it.
+    `explained` has the `merges` that joined its buyer to other phones, browsers or logins. It says where somebody
+    scanned, so that it was read is written down. Raises `OrderNotFound` when the order is out of sight,
+    `UnknownConversion` before the campaign has heard of it.
     """
     order, _ = _seen(session, actor, number, Permission.READ_ATTRIBUTION)
-    explained = decisions.explain(session, order=number)
+    explained = decisions.explain(session, order=number) | {"merges": visitors.merges(session, order=number)}
     audit.record(session, actor, "order.attribution_seen", number, {}, now=now)
     placed = [entry["placement"] for kind in ("touches", "ledger") for entry in explained.get(kind, ())]
     return {
@@ -87,6 +89,20 @@ def decide_again(session: Session, actor: Actor, *, number: str, reason: str, no
     audit.record(
         session, actor, "order.attribution_overridden", number, {"reason": reason, "changed": changed}, now=now
     )
+    return explain(session, actor, number=number, now=now)
+
+
+def part(session: Session, actor: Actor, *, number: str, merge: str, reason: str, now: datetime) -> dict[str, Any]:
+    """Undo a merge that joined the buyer of an order to somebody else, because of `reason`; return what `explain` does.
+
+    Orders of the last 72 hours are decided again within seconds. Raises as `explain` does, and `UnknownMerge` for one
+    that has nothing to do with this order or was undone before.
+    """
+    _seen(session, actor, number, Permission.READ_ATTRIBUTION)
+    if merge not in {each["number"] for each in visitors.merges(session, order=number)}:
+        raise UnknownMerge(merge=merge)
+    visitors.undo(session, merge=merge, now=now)
+    audit.record(session, actor, "order.buyer_parted", number, {"merge": merge, "reason": reason}, now=now)
     return explain(session, actor, number=number, now=now)
 
 

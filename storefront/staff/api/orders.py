@@ -151,8 +151,8 @@ class StaffOrder(StaffOrderSummary):
     money = fields.Nested(OrderMoney, allow_none=True)
 
 
-class OverrideWanted(Schema):
-    """Why what came too late shall count; it stays with the decision, so it names nobody."""
+class ReasonWanted(Schema):
+    """Why what came too late shall count, or two be parted; it stays with the decision, so it names nobody."""
 
     reason = Text(required=True, low=4, high=200)
 
@@ -164,6 +164,15 @@ class RefundAccepted(Answer):
     refund = fields.String(allow_none=True)
     proposal = fields.String(allow_none=True)
     amount_fen = fields.Integer()
+
+
+class Merge(Answer):
+    """What joined the buyer of an order to another phone, browser or login, and whether it was undone."""
+
+    number = fields.String()
+    via = fields.String()
+    joined_at = Instant()
+    undone_at = Instant(allow_none=True)
 
 
 class Attribution(Answer):
@@ -190,6 +199,7 @@ class Attribution(Answer):
     weights = fields.Dict()
     ledger = fields.List(fields.Dict())
     recomputed_equal = fields.Boolean(allow_none=True)
+    merges = fields.List(fields.Nested(Merge))
 
 
 _UNDECIDED: dict[str, Any] = {
@@ -207,6 +217,7 @@ _UNDECIDED: dict[str, Any] = {
     "weights": {},
     "ledger": [],
     "recomputed_equal": None,
+    "merges": [],
 }
 _UNEXPLAINED = {
     "order": "2611214815162342",
@@ -304,7 +315,7 @@ def explain(number: str) -> Response:
 
 @blueprint.post("/orders/<number:number>/attribution")
 @guard.staff(Permission.WRITE_PLACEMENTS)
-@blueprint.arguments(OverrideWanted, example={"reason": "信号中断，扫码记录晚到四天"})
+@blueprint.arguments(ReasonWanted, example={"reason": "信号中断，扫码记录晚到四天"})
 @blueprint.alt_response(200, schema=Attribution, example=_UNEXPLAINED, success=True)
 @blueprint.refuses(
     errors.OrderNotFound,
@@ -316,6 +327,20 @@ def override(given: dict[str, Any], number: str) -> Response:
     """Decide on an order with everything that is known now, also what came more than 72 hours after it."""
     with database.transaction() as session:
         told = order_desk.decide_again(session, guard.actor(), number=number, reason=given["reason"], now=clock.now())
+    return said(_UNDECIDED | told["explained"])
+
+
+@blueprint.post("/orders/<number:number>/merges/<number:merge>/undoing")
+@guard.staff(Permission.WRITE_PLACEMENTS)
+@blueprint.arguments(ReasonWanted, example={"reason": "买家来电：那台手机是同事的"})
+@blueprint.alt_response(200, schema=Attribution, example=_UNEXPLAINED, success=True)
+@blueprint.refuses(errors.OrderNotFound, campaign_errors.UnknownConversion, campaign_errors.UnknownMerge)
+def part(given: dict[str, Any], number: str, merge: str) -> Response:
+    """Part an order's buyer from somebody they were joined to; orders of the last 72 hours are decided again."""
+    with database.transaction() as session:
+        told = order_desk.part(
+            session, guard.actor(), number=number, merge=merge, reason=given["reason"], now=clock.now()
+        )
     return said(_UNDECIDED | told["explained"])
 
 

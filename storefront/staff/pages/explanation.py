@@ -3,12 +3,14 @@
 Invariant: shows the candidates of this one order and nothing else that its buyer did; who opened it is in the trail.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from config import clock, database
+from config.errors import Conflict, Invalid
 from storefront import guard
 from storefront.roles import Permission
 from storefront.staff import order_desk, tables, words
@@ -18,6 +20,8 @@ from subway_campaign.lifecycle import Entry, Model
 
 blueprint = Blueprint("staff_pages_explanation", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
+# How long a reason may be, in characters.
+_REASON = (4, 200)
 _MODEL = Column("model", "模型", words=words.MODELS, only="file")
 LEDGER = Table(
     "ledger",
@@ -57,6 +61,32 @@ def show(number: str) -> Response:
         net_fen=sum(row["fen"] for row in last),
         window_days=explained.get("params", {}).get("window_s", 0) // 86400,
     )
+
+
+@blueprint.post("/orders/<number:number>/attribution")
+@guard.staff(Permission.WRITE_PLACEMENTS)
+def override(number: str) -> Response:
+    """Decide on the order with everything that is known now, because of the reason in the form."""
+    return _because(number, order_desk.decide_again, done="decided_again")
+
+
+@blueprint.post("/orders/<number:number>/merges/<number:merge>")
+@guard.staff(Permission.WRITE_PLACEMENTS)
+def part(number: str, merge: str) -> Response:
+    """Part the buyer from somebody they were joined to, because of the reason in the form."""
+    return _because(number, order_desk.part, merge=merge, done="parted")
+
+
+def _because(number: str, verb: Callable[..., object], *, done: str, **asked: str) -> Response:
+    path, reason = f"/orders/{number}/attribution", request.form.get("reason", "").strip()
+    if not _REASON[0] <= len(reason) <= _REASON[1]:
+        return frame.back(path, fault="form.because")
+    try:
+        with database.transaction() as session:
+            verb(session, guard.actor(), number=number, reason=reason, now=clock.now(), **asked)
+    except (Conflict, Invalid) as error:
+        return frame.refused(path, error)
+    return frame.back(path, done=done)
 
 
 @exports.files(blueprint, "/orders/<number:number>/attribution")

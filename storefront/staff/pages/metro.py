@@ -1,5 +1,7 @@
 """The metro map: stations and trains as large as what they brought, and the same figures as a table."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request
@@ -9,18 +11,20 @@ from storefront import guard
 from storefront.roles import Permission
 from storefront.staff import metro_map, tables
 from storefront.staff.metro_map import Measure, Network
-from storefront.staff.pages import exports, frame, period
+from storefront.staff.pages import choices, exports, frame
+from storefront.staff.pages.choices import Choice
 from storefront.staff.tables import Column, Kind, Row
 
+PATH = f"{frame.ROOT}/metro"
 blueprint = Blueprint("staff_pages_metro", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 _MEASURES = {Measure.NET: "净销售额", Measure.ORDERS: "付款订单", Measure.SCANS: "扫码"}
 
 
 def _way(row: Row) -> str:
-    """Return where a row leads: a train to its seat map, all else to the report."""
-    page, name = ("train", "train") if row["is_train"] else ("report", "under")
-    return f"{frame.ROOT}/{page}?{urlencode({**row['days'], name: row['placement']})}"
+    """Return where a row leads: a train to its seat map, all else to the report as it is narrowed here."""
+    page, name, chosen = ("train", "train", row["days"]) if row["is_train"] else ("report", "under", row["choice"])
+    return f"{frame.ROOT}/{page}?{urlencode({**chosen, name: row['placement']})}"
 
 
 TABLE = tables.Table(
@@ -42,23 +46,25 @@ TABLE = tables.Table(
 @blueprint.get("/metro")
 @guard.staff(Permission.READ_REPORTS)
 def show() -> Response:
-    """Show the map for the chosen days and figure."""
-    chosen, measure, network = _found()
-    query = chosen.query | {"measure": measure.value}
+    """Show the map for the chosen days, figure, campaign, artwork and goods."""
+    choice, measure = _chosen()
+    with database.transaction() as session:
+        network = metro_map.find(session, guard.actor(), choice.wanted, measure=measure)
+        offered = choices.options(session, choice)
+    spans = choices.spans(choice, PATH)
     return frame.render(
         "staff/metro.html",
         here="metro",
         network=network,
-        chosen=chosen,
+        choice=choice,
+        offered=offered,
         measure=measure.value,
-        sheet=_sheet(network, chosen),
-        measures={
-            title: (urlencode(query | {"measure": each.value}), each is measure) for each, title in _MEASURES.items()
-        },
+        sheet=_sheet(network, choice, ()),
+        measures={title: (choice.query(measure=each.value), each is measure) for each, title in _MEASURES.items()},
         title=_MEASURES[measure],
-        spans=period.spans(chosen, {"measure": measure.value}),
-        query=urlencode(query),
-        report_query=urlencode(chosen.query),
+        spans=[span | {"href": f"{span['href']}&measure={measure.value}"} for span in spans],
+        query=choice.query(measure=measure.value),
+        report_query=choice.query(),
     )
 
 
@@ -66,30 +72,36 @@ def show() -> Response:
 @guard.staff(Permission.READ_REPORTS)
 def picture() -> Response:
     """Return what ECharts draws."""
-    chosen, measure, network = _found()
-    return jsonify(metro_map.option(network, measure=measure, query=chosen.query))
+    choice, measure = _chosen()
+    with database.transaction() as session:
+        network = metro_map.find(session, guard.actor(), choice.wanted, measure=measure)
+    return jsonify(metro_map.option(network, measure=measure, query=choice.parts()))
 
 
 @exports.files(blueprint, "/metro")
 @guard.staff(Permission.READ_REPORTS)
 def download(kind: str) -> Response:
     """Send the table beside the map."""
-    chosen, _measure, network = _found()
-    days = f"{chosen.first}-{chosen.last}"
-    return exports.send(kind, _sheet(network, chosen), now=clock.now(), period=days)
-
-
-def _found() -> tuple[period.Period, Measure, Network]:
-    asked = request.args.get("measure")
-    measure = Measure(asked) if asked in set(Measure) else Measure.NET
-    chosen = period.read(request.args, period.last_week(period.today()))
+    choice, measure = _chosen()
     with database.transaction() as session:
-        network = metro_map.find(session, guard.actor(), measure=measure, **chosen.half_open)
-    return chosen, measure, network
+        network = metro_map.find(session, guard.actor(), choice.wanted, measure=measure)
+        notes = choices.notes(session, choice)
+    days = f"{choice.from_day}-{choice.last_day}"
+    return exports.send(kind, _sheet(network, choice, notes), now=clock.now(), period=days)
 
 
-def _sheet(network: Network, chosen: period.Period) -> tables.Sheet:
+def _chosen() -> tuple[Choice, Measure]:
+    asked = request.args.get("measure")
+    choice = choices.read(request.args, today=clock.now().astimezone(clock.SHANGHAI).date())
+    # A map has no branch, level or order of its own; what an address says of them is the report's.
+    return replace(choice, under=None, level=None, sort=""), Measure(asked) if asked in set(Measure) else Measure.NET
+
+
+def _sheet(network: Network, choice: Choice, notes: Sequence[tuple[str, str]]) -> tables.Sheet:
     trains = {number for each in network.trains.values() for number, _ in each}
-    rows = [row | {"is_train": row["placement"] in trains, "days": chosen.query} for row in network.rows]
-    notes = (("日期", f"{chosen.first} 至 {chosen.last}"), ("金额", "不含运费，退款记回销售当天，末次触点"))
-    return tables.Sheet.of(TABLE, rows, sum_title="合计", notes=notes)
+    days = {"from": choice.from_day.isoformat(), "to": choice.last_day.isoformat()}
+    rows = [
+        row | {"is_train": row["placement"] in trains, "days": days, "choice": choice.parts()} for row in network.rows
+    ]
+    told = (*notes, ("金额", "不含运费"))
+    return tables.Sheet.of(TABLE, rows, sum_title="合计", notes=told)

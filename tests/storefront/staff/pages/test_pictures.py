@@ -50,6 +50,13 @@ def test_a_sale_at_a_door_is_seen_on_train_map_wall_and_first_page(counter: Coun
     [total] = [row for row in figures(analyst, f"/metro.csv?{days}") if "合计" in row]
     assert total[-1] == net.replace(",", "")
 
+    [total] = [row for row in figures(analyst, f"/metro.csv?{days}&product=huangshanmaofeng") if "合计" in row]
+    assert total[-1] == "0.00", "a tea that nobody bought"
+    kept = f"{days}&product=dangshansuli".replace("&", "&amp;")
+    page = analyst.open(f"/metro?{days}&product=dangshansuli").get_data(as_text=True)
+    assert f"/staff/metro?{kept}&amp;measure=orders" in page
+    assert "按商品筛选" in page
+
     assert net in analyst.open("/wall").get_data(as_text=True)
     renewed = analyst.open("/wall/figures").get_data(as_text=True)
     assert "<html" not in renewed
