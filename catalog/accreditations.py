@@ -14,10 +14,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from catalog import accreditation_lifecycle as lifecycle
-from catalog import errors
+from catalog import errors, offering
 from catalog.accreditation_lifecycle import Act, Seat, State, Term
 from catalog.accreditation_models import Accreditation, EvidenceKind
 from catalog.facts import ACCREDITATION_LOST
+from catalog.models import OffSale
 from config import clock, database, facts, logs
 
 REASON_LENGTHS = range(2, 501)
@@ -53,7 +54,6 @@ _GIVE_BADGE = text("""
 _TAKE_BADGE = text("""
     DELETE FROM certificates WHERE product_id = :product_id AND kind = 'accreditation' AND number = :number
 """)
-_SHELVE = text("UPDATE products SET is_on_sale = :is_on_sale WHERE id = :id RETURNING slug")
 _DUE = text("""
     SELECT number FROM accreditations
     WHERE (state = 'returned' AND due_at <= :now)
@@ -248,15 +248,15 @@ def _move(session: Session, held: Accreditation, act: Act, seat: Seat, by: str, 
 
 def _shelve(session: Session, held: Accreditation, before: State, key: str, reason: str) -> str:
     """Let badge and shelf follow the state; returns the product's slug."""
+    slug = str(session.scalar(text("SELECT slug FROM products WHERE id = :id"), {"id": held.product_id}))
     if held.state is State.PUBLISHED:
         session.execute(_GIVE_BADGE, {"id": held.id})
-        return str(session.execute(_SHELVE, {"id": held.product_id, "is_on_sale": True}).scalar_one())
-    if not lifecycle.is_lost(before, held.state):
-        return str(session.scalar(text("SELECT slug FROM products WHERE id = :id"), {"id": held.product_id}))
-    session.execute(_TAKE_BADGE, {"product_id": held.product_id, "number": held.certificate_number})
-    slug = str(session.execute(_SHELVE, {"id": held.product_id, "is_on_sale": False}).scalar_one())
-    values = {"number": held.number, "product": slug, "state": held.state.value, "reason": reason}
-    facts.publish(session, ACCREDITATION_LOST, key=key, values=values)
+        offering.begin_accredited(session, slug=slug)
+    elif lifecycle.is_lost(before, held.state):
+        session.execute(_TAKE_BADGE, {"product_id": held.product_id, "number": held.certificate_number})
+        offering.end(session, slug=slug, because=OffSale.ACCREDITATION)
+        values = {"number": held.number, "product": slug, "state": held.state.value, "reason": reason}
+        facts.publish(session, ACCREDITATION_LOST, key=key, values=values)
     return slug
 
 

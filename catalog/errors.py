@@ -280,7 +280,112 @@ class RectificationInvalid(errors.Invalid):
 
 
 class AccreditationRequired(errors.Conflict):
-    """The product lost its accreditation and stays off the shelf until it has it again."""
+    """The product lost its accreditation, or never had one, and stays off the shelf until it has."""
 
     code = "accreditation.required"
-    message = "该商品的认定已失效，恢复认定后才能上架"
+    message = "该商品没有有效的认定，认定发布后才能上架"
+
+
+class SupplierUnknown(errors.NotFound):
+    """There is no such supplier, or it is out of sight."""
+
+    code = "supplier.not_found"
+    message = "没有找到这家供应商"
+
+
+class SupplierMoved(errors.Conflict):
+    """That step may not follow the present `state`, or is not for this seat."""
+
+    code = "supplier.moved"
+    message = "供应商当前状态不能进行这一步"
+
+
+class SupplierReasonMissing(errors.Invalid):
+    """A step against a supplier needs a reason of 2 to 500 characters."""
+
+    code = "supplier.reason_missing"
+    message = "请写明理由（2 到 500 字）"
+
+
+class SupplierNotAdmitted(errors.Conflict):
+    """The supplier is not admitted, suspended or lapsed, so its goods stay off the shelf."""
+
+    code = "supplier.not_admitted"
+    message = "供应商目前不能供货，商品不能上架"
+
+
+class SupplierSealed(errors.Conflict):
+    """What a supplier applied with is changed by staff only, unless it was refused."""
+
+    code = "supplier.sealed"
+    message = "资料已提交，需要更改请联系平台"
+
+
+class SupplierIncomplete(errors.Conflict):
+    """The application lacks these `fields`, or photographs of these `papers`."""
+
+    code = "supplier.incomplete"
+    message = "入驻资料不全"
+
+
+class SupplierPapersExpired(errors.Conflict):
+    """These `papers` ran out: nobody sells on them."""
+
+    code = "supplier.papers_expired"
+    message = "营业执照或食品经营许可已过期"
+
+
+class CreditCodeInvalid(errors.Invalid):
+    """The unified social credit code is none: its check character does not fit."""
+
+    code = "supplier.credit_code_invalid"
+    message = "统一社会信用代码不正确，请对照营业执照核对"
+
+
+class CreditCodeTaken(errors.Conflict):
+    """A supplier with that credit code has applied before; `number` says which."""
+
+    code = "supplier.credit_code_taken"
+    message = "这家单位已经申请过，不能重复申请"
+
+
+class SupplierProfileInvalid(errors.Invalid):
+    """A field of the application cannot be so; `field` says which."""
+
+    code = "supplier.profile_invalid"
+    message = "资料填写不正确"
+
+
+class AgreementOutdated(errors.Conflict):
+    """The agreement has a newer `version`, which has to be read and accepted."""
+
+    code = "supplier.agreement_outdated"
+    message = "供应商协议已更新，请阅读新版本后再同意"
+
+
+class PapersTooMany(errors.Conflict):
+    """A supplier holds 30 photographed papers at most."""
+
+    code = "supplier.papers_too_many"
+    message = "资质照片最多 30 张"
+
+
+class PayeeMissing(errors.Conflict):
+    """The supplier has not said where its money goes."""
+
+    code = "supplier.payee_missing"
+    message = "供应商还没有登记收款账户"
+
+
+class PayeeInvalid(errors.Invalid):
+    """The bank account or WeChat's receiver cannot be so; `field` says which."""
+
+    code = "supplier.payee_invalid"
+    message = "收款信息填写不正确"
+
+
+class PayeeUnreadable(errors.Conflict):
+    """The account was sealed with another secret key and has to be entered again."""
+
+    code = "supplier.payee_unreadable"
+    message = "收款账户无法解密，请重新登记"

@@ -13,7 +13,10 @@ from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, Num
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
+from catalog.accreditation_lifecycle import EntityKind
 from catalog.hall_lifecycle import State
+from catalog.supplier_lifecycle import Kind, PermitClass
+from catalog.supplier_lifecycle import State as SupplierState
 from config import database
 
 # Keys that a cursor walks compare by bytes on every cluster, whatever its locale.
@@ -99,6 +102,16 @@ class IndicationKind(StrEnum):
     AGRICULTURAL = "agricultural"
 
 
+class OffSale(StrEnum):
+    """Why a product is off sale: not published yet, lost badge, supplier, supplier's papers, or its owner's wish."""
+
+    DRAFT = "draft"
+    ACCREDITATION = "accreditation"
+    SUPPLIER = "supplier"
+    PAPERS = "papers"
+    OWNER = "owner"
+
+
 class ReservationState(StrEnum):
     """A reservation is held, then either committed (goods gone) or released (given back)."""
 
@@ -175,14 +188,47 @@ class Hall(database.Base):
 
 
 class Supplier(database.Base):
-    """Whoever we buy from."""
+    """Whoever we buy from, or who sells for us elsewhere; with the papers that the law wants to see."""
 
     __tablename__ = "suppliers"
+    __table_args__ = (
+        Index(
+            "uq_suppliers_credit_code", "kind", "credit_code", unique=True, postgresql_where=text("state <> 'closed'")
+        ),
+        CheckConstraint(
+            "is_illustrative OR state IN ('drafted', 'refused', 'closed')"
+            " OR num_nonnulls(entity_kind, county_code, credit_code, permit_class, agreement_version, agreed_at) = 6",
+            name="applied_whole",
+        ),
+        CheckConstraint(
+            "permit_class = 'exempt'"
+            " OR (length(permit_number) > 0 AND (permit_class = 'filing' OR permit_until IS NOT NULL))",
+            name="permit_whole",
+        ),
+        CheckConstraint("commission_bp BETWEEN 0 AND 3000", name="commission"),
+    )
 
     id: Mapped[database.Id]
     number: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     is_illustrative: Mapped[bool]
+    kind: Mapped[Kind] = mapped_column(server_default="supplier")
+    state: Mapped[SupplierState] = mapped_column(server_default="drafted")
+    entity_kind: Mapped[EntityKind | None]
+    county_code: Mapped[str | None] = mapped_column(ForeignKey("regions.code"), index=True)
+    credit_code: Mapped[str | None] = mapped_column(String(18))
+    licence_until: Mapped[date | None] = mapped_column(Date)
+    permit_class: Mapped[PermitClass | None]
+    permit_number: Mapped[str] = mapped_column(server_default="")
+    permit_until: Mapped[date | None] = mapped_column(Date)
+    agreement_version: Mapped[str | None]
+    agreed_by: Mapped[str | None]
+    agreed_at: Mapped[datetime | None]
+    address: Mapped[str] = mapped_column(server_default="")
+    contact_name: Mapped[str] = mapped_column(server_default="")
+    contact_phone: Mapped[str] = mapped_column(server_default="")
+    # Hundredths of a percent of what a seller's buyers pay; WeChat divides 30 % of a payment at most.
+    commission_bp: Mapped[int | None]
 
 
 class Warehouse(database.Base):
@@ -246,7 +292,7 @@ class Product(database.Base):
     category: Mapped[str] = mapped_column(index=True)
     hall_id: Mapped[int] = mapped_column(ForeignKey("halls.id"), index=True)
     origin_code: Mapped[str] = mapped_column(ForeignKey("regions.code"))
-    supplier_id: Mapped[int] = mapped_column(ForeignKey("suppliers.id"))
+    supplier_id: Mapped[int] = mapped_column(ForeignKey("suppliers.id"), index=True)
     warehouse_id: Mapped[int] = mapped_column(ForeignKey("warehouses.id"))
     description: Mapped[str]
     label: Mapped[dict[str, Any]]
@@ -256,6 +302,8 @@ class Product(database.Base):
     plate: Mapped[str]
     position: Mapped[int] = mapped_column(BigInteger)
     is_on_sale: Mapped[bool] = mapped_column(server_default=text("true"))
+    # Says something only while the product is off sale.
+    off_sale_for: Mapped[OffSale | None]
     is_display_only: Mapped[bool]
     is_illustrative: Mapped[bool]
     name_key: Mapped[str]

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
-from catalog import errors, finding, halls, identifiers, pricing, shelf, stock
+from catalog import errors, finding, halls, identifiers, offering, pricing, shelf, stock
 from catalog.cache import COUNTS_TTL_SECONDS, LANDING_TTL_SECONDS, Cache
 from catalog.narrowing import Narrowing
 from catalog.pricing import PricedLine
@@ -47,14 +47,6 @@ SELECT EXISTS (SELECT FROM skus WHERE number = %(sku)s)
 
 _STANDING = """
 SELECT p.is_on_sale, h.slug FROM products p JOIN halls h ON h.id = p.hall_id WHERE p.slug = %(slug)s
-"""
-
-# A badge that was lost bars the shelf until there is another; goods that never had one are not concerned.
-_BARRED = """
-SELECT FROM products p JOIN accreditations a ON a.product_id = p.id
-WHERE p.slug = %(slug)s AND a.state IN ('suspended', 'expired', 'revoked')
-  AND NOT EXISTS (SELECT FROM accreditations b WHERE b.product_id = p.id AND b.state = 'published')
-LIMIT 1
 """
 
 _pages: Cache[bytes] = Cache()
@@ -213,20 +205,10 @@ def reprice(session: Session, *, sku: str, price_fen: int, now: datetime) -> Non
 
 
 def delist(session: Session, *, slug: str) -> None:
-    """Take a product off sale: off every list, no page, no new order. Raises `ProductUnknown`."""
-    _set_on_sale(session, slug, False)
+    """Take a product off sale because whoever sells it wants to. Raises `ProductUnknown`."""
+    offering.end(session, slug=slug)
 
 
 def relist(session: Session, *, slug: str) -> None:
-    """Put a product on sale again. Raises `ProductUnknown`, and `AccreditationRequired` for one that lost its own."""
-    if database.driver_connection(session).execute(_BARRED, {"slug": slug}).rowcount:
-        raise errors.AccreditationRequired
-    _set_on_sale(session, slug, True)
-
-
-def _set_on_sale(session: Session, slug: str, is_on_sale: bool) -> None:
-    database.require_transaction(session)
-    sql = "UPDATE products SET is_on_sale = %(is_on_sale)s WHERE slug = %(slug)s"
-    changed = database.driver_connection(session).execute(sql, {"slug": slug, "is_on_sale": is_on_sale})
-    if not changed.rowcount:
-        raise errors.ProductUnknown
+    """Put a product on sale again. Raises what `offering.begin` does."""
+    offering.begin(session, slug=slug)

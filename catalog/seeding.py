@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from catalog import categories, models, pricing, romanise, search, stock
 from catalog.accreditation_models import AccreditationTerm, Township
 from catalog.hall_lifecycle import State
+from catalog.supplier_lifecycle import State as SupplierState
 from config import database
 
 Row = Mapping[str, str]
@@ -140,7 +141,12 @@ def _seed_halls(session: Session, regions: Sequence[Row]) -> None:
 
 
 def _seed_warehouses(session: Session, regions: Sequence[Row]) -> None:
-    supplier = {"number": OPERATOR, "name": "平台自营（示意供应商）", "is_illustrative": True}
+    supplier = {
+        "number": OPERATOR,
+        "name": "平台自营（示意供应商）",
+        "is_illustrative": True,
+        "state": SupplierState.ADMITTED,
+    }
     _insert(session, models.Supplier, [supplier])
     supplier_id = _ids(session, models.Supplier, "number")[OPERATOR]
     _insert(

@@ -3,7 +3,7 @@
 Invariant: an entry may run twice at once and any number of times.
 """
 
-from catalog import accreditations
+from catalog import accreditations, suppliers
 from config import facts, jobs
 from payments import collect, reconcile, refunds
 from storefront import audit, books, claims, deadlines, purging, shipping_reports
@@ -16,6 +16,7 @@ jobs.every("*/10 * * * *", name="orders.receive_due")(deadlines.receive_due)
 jobs.every("* * * * * */10", name="shipping.report_due", queue=jobs.WIRE)(shipping_reports.report_due)
 jobs.every("* * * * *", name="claims.expire_due")(claims.expire_due)
 jobs.every("*/10 * * * *", name="accreditations.move_due")(accreditations.move_due)
+jobs.every("* * * * *", name="suppliers.move_due")(suppliers.move_due)
 jobs.every("* * * * * */3", name="facts.catch_up")(facts.catch_up)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)

@@ -4,22 +4,20 @@ Invariant: a password is kept as an argon2 hash, a code's secret sealed with the
 password takes equally long whether or not the account exists.
 """
 
-import base64
-import hashlib
 import threading
 from datetime import datetime
 from functools import lru_cache
 
 import argon2
 import pyotp
-from cryptography.fernet import Fernet, InvalidToken
 
-from config import logs, settings
+from config import logs, sealing
 
 STEP_S = 30
 # A phone's clock may be one step off, in either direction.
 DRIFT_STEPS = 1
 ISSUER = "地方馆"
+_SEALED_FOR = "storefront.staff.totp"
 
 # 19 MiB and two passes are OWASP's minimum for argon2id: with the library's own 64 MiB a handful of logins at once
 # would burst a worker's memory budget. For the same reason at most two are computed at a time.
@@ -54,7 +52,7 @@ def enrolment_uri(secret: str, username: str) -> str:
 
 def seal(secret: str) -> str:
     """Return `secret` encrypted, so that a copy of the database makes no codes."""
-    return _seal_key().encrypt(secret.encode()).decode()
+    return sealing.seal(secret, purpose=_SEALED_FOR)
 
 
 def matching_step(sealed: str, code: str, *, now: datetime) -> int | None:
@@ -63,8 +61,8 @@ def matching_step(sealed: str, code: str, *, now: datetime) -> int | None:
     A secret that was sealed with another `SECRET_KEY` matches nothing and raises an alarm.
     """
     try:
-        totp = pyotp.TOTP(_seal_key().decrypt(sealed.encode()).decode(), interval=STEP_S)
-    except InvalidToken:
+        totp = pyotp.TOTP(sealing.unseal(sealed, purpose=_SEALED_FOR), interval=STEP_S)
+    except sealing.Unreadable:
         logs.alarm("staff.totp_unreadable")
         return None
     present = int(now.timestamp()) // STEP_S
@@ -77,11 +75,6 @@ def matching_step(sealed: str, code: str, *, now: datetime) -> int | None:
 def _bytes(password: str) -> bytes:
     # Standard input may hand over bytes that are no UTF-8 as lone surrogates: they are a password like any other.
     return password.encode(errors="surrogatepass")
-
-
-def _seal_key() -> Fernet:
-    key = hashlib.sha256(b"storefront.staff.totp:" + settings.current().secret_key.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(key))
 
 
 @lru_cache(maxsize=1)
