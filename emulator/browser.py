@@ -137,10 +137,20 @@ class Browser:
         return self._follow("POST", urljoin(page.url, form.action), headers=headers, data=form.fields | changes)
 
     def call(
-        self, method: str, path: str, body: Any = None, *, key: str | None = None, accept: tuple[int, ...] = ()
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        accept: tuple[int, ...] = (),
+        referer: str | None = None,
     ) -> Page:
-        """Call the API with whatever proves who we are. Raises GaveUp unless the answer is 2xx or in `accept`."""
-        headers = {"Accept": "application/json"}
+        """Call the API with whatever proves who we are. Raises GaveUp unless the answer is 2xx or in `accept`.
+
+        `referer` is the page whose script calls.
+        """
+        headers = {"Accept": "application/json"} | ({"Referer": referer} if referer else {})
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         elif method != "GET":
@@ -181,7 +191,7 @@ class Browser:
                 self._cache[address] = b""
         visit = dict(parse_qsl(here.query)).get("tk")
         if visit and any(CONFIRMATION.encode() in self._cache.get(address, b"") for address in page.scripts):
-            self.call("POST", f"{CONFIRMATION}?{urlencode({'tk': visit})}")
+            self.call("POST", f"{CONFIRMATION}?{urlencode({'tk': visit})}", referer=page.url)
 
     def _as_person(self, url: str) -> str:
         """Tell the emulated WeChat who holds this phone: the real one would know."""

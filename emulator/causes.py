@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 from emulator.browser import CONFIRMATION
-from emulator.riders import IN_WECHAT, OUTSIDE
+from emulator.riders import FROM_A_CHAT, IN_WECHAT, OUTSIDE
 from emulator.staff import Spot
 from emulator.stage import DAY, HOUR, MINUTE, Scene, Story
 
@@ -95,7 +95,15 @@ def share_on_the_web(scene: Scene) -> Story:
     page = scene.rider.scan(phone, scene.a)
     yield HOUR
     friend = scene.rider.phone(OUTSIDE, person=f"{scene.rider.trip.person} 的朋友")
-    scene.buy(friend, friend.open(page.url), earns=None, reason="shared_only")
+    scene.buy(friend, friend.open(f"{page.url}&{FROM_A_CHAT}"), earns=None, reason="shared_only")
+
+
+def opened_in_a_browser(scene: Scene) -> Story:
+    """Scans A and goes on in the telephone's own browser, which nobody can tell from a friend's."""
+    page = scene.rider.scan(scene.rider.phone(IN_WECHAT), scene.a)
+    yield MINUTE
+    browser = scene.rider.phone(OUTSIDE)
+    scene.buy(browser, browser.open(page.url), earns=None, reason="continued_elsewhere")
 
 
 def share_in_a_chat(scene: Scene) -> Story:
@@ -109,7 +117,7 @@ def share_in_a_chat(scene: Scene) -> Story:
 def share_after_a_scan(scene: Scene) -> Story:
     """Scanned B yesterday, opens a friend's link of A today, and buys: the share changes nothing."""
     friend = scene.rider.phone(OUTSIDE, person=f"{scene.rider.trip.person} 的朋友")
-    link = scene.rider.scan(friend, scene.a).url
+    link = f"{scene.rider.scan(friend, scene.a).url}&{FROM_A_CHAT}"
     phone = scene.rider.phone(OUTSIDE)
     scene.rider.scan(phone, scene.b)
     yield DAY
@@ -342,6 +350,7 @@ CAUSES = (
     Cause(
         share_on_the_web, "A, by a friend", "nobody", "R3: a share is no scan of the poster; it is named as its source"
     ),
+    Cause(opened_in_a_browser, "A", "nobody", "R3: going on in another browser looks like a share; its own line"),
     Cause(share_in_a_chat, "a friend", "nobody", "R3: a share is no scan of the poster"),
     Cause(share_after_a_scan, "B", "B"),
     Cause(long_press, "a screen", "nobody", "R3: who presses long does not stand before the poster"),

@@ -21,6 +21,8 @@ from emulator.staff import Spot
 
 IN_WECHAT = "Mozilla/5.0 (Linux; Android 12) AppleWebKit/537.36 Chrome/120 Mobile MicroMessenger/8.0.50 NetType/4G"
 OUTSIDE = "Mozilla/5.0 (Linux; Android 12) AppleWebKit/537.36 Chrome/120 Mobile Safari/537.36"
+# What WeChat adds to the address of a page that somebody sends on.
+FROM_A_CHAT = "from=singlemessage"
 API = "/api/v1"
 # Where everybody of a simulation lives: 合肥市庐阳区.
 PROVINCE, CITY, COUNTY = "340000", "340100", "340103"

@@ -6,7 +6,7 @@ A story says by its calls what it intends; everything that the report should sho
 from collections.abc import Callable
 
 from emulator.browser import Browser, Page
-from emulator.riders import IN_WECHAT, OUTSIDE, Purchase, Rider, SoldOut
+from emulator.riders import FROM_A_CHAT, IN_WECHAT, OUTSIDE, Purchase, Rider, SoldOut
 
 Story = Callable[[Rider], None]
 
@@ -72,7 +72,8 @@ def shares(rider: Rider) -> None:
     phone = rider.phone(OUTSIDE)
     page = rider.scan(phone, rider.spot())
     friend = rider.phone(OUTSIDE, person=f"{rider.trip.person} 的朋友")
-    purchase, _ = rider.order(friend, rider.choose(friend, friend.open(page.url)), placement=None, reason="shared_only")
+    sent = friend.open(f"{page.url}&{FROM_A_CHAT}")
+    purchase, _ = rider.order(friend, rider.choose(friend, sent), placement=None, reason="shared_only")
     rider.tap(friend, rider.sheet(friend, purchase, "h5"), "pay")
 
 

@@ -18,6 +18,8 @@ _MACHINES = {1129: Drop.CRAWLER, 1017: Drop.TRIAL, 1030: Drop.AUTOMATION}
 _CRAWLERS = ("crawl", "spider", "slurp", "facebookexternalhit", "headlesschrome")
 # A Cubot is a telephone.
 _BOT = re.compile(r"(?<!cu)bot\b")
+_IN_WECHAT = "MicroMessenger"
+_SENT_ON = re.compile("[?&]from=")
 PREFETCH_HEADERS = ("purpose", "x-purpose", "x-moz", "sec-purpose")
 
 
@@ -34,6 +36,16 @@ def kind_of(*, scene: int, has_q: bool, has_nonce: bool, has_code: bool) -> Touc
     if scene in LONGPRESS:
         return TouchKind.SCAN_LONGPRESS
     return TouchKind.REVISIT
+
+
+def kind_of_forwarded(*, user_agent: str, page: str) -> TouchKind:
+    """Return what it was that somebody else than its owner opened a scan's page, whose address is `page` (R3).
+
+    WeChat adds `from` to what is sent on in it. Outside of it and without that, it may as well be the owner, who went
+    on in another browser: nobody can tell, and it gets a line of its own.
+    """
+    is_sent_on = _IN_WECHAT in user_agent or _SENT_ON.search(page) is not None
+    return TouchKind.SHARE_OPEN if is_sent_on else TouchKind.CONTINUED
 
 
 def drop_of_scene(scene: int) -> Drop | None:

@@ -134,7 +134,7 @@ WITH visit AS (
 ), shared AS (
     INSERT INTO touches (id, occurred_at, received_at, kind, surface, clock, visitor_id,
                          code_id, binding_id, placement_id, parent_touch)
-    SELECT claimed.touch_id, %(now)s, %(now)s, 'share_open', 'h5', 'server', %(visitor)s,
+    SELECT claimed.touch_id, %(now)s, %(now)s, %(forwarded)s, 'h5', 'server', %(visitor)s,
            code_id, binding_id, placement_id, visit.id
     FROM claimed, visit
 )
@@ -142,10 +142,13 @@ SELECT visitor_id IS NOT DISTINCT FROM %(visitor)s FROM visit
 """
 
 
-def confirm(*, token: str, visitor: UUID | None, now: datetime) -> Confirmed | None:
-    """Confirm the visit of `token` on behalf of the cookie's `visitor`: a scan if it is theirs, else a share (R3, R6).
+def confirm(
+    *, token: str, visitor: UUID | None, now: datetime, forwarded: TouchKind = TouchKind.SHARE_OPEN
+) -> Confirmed | None:
+    """Confirm the visit of `token` on behalf of the cookie's `visitor`: a scan if it is theirs (R6).
 
-    A browser without a cookie becomes a new visitor, whose id the answer carries. None for a forged or ended token.
+    Else it is what `forwarded` says: a share, or a page that goes on in another browser (R3). A browser without a
+    cookie becomes a new visitor, whose id the answer carries. None for a forged or ended token.
     """
     visit = tokens.open_visit(token, now=now)
     if visit is None:
@@ -159,11 +162,12 @@ def confirm(*, token: str, visitor: UUID | None, now: datetime) -> Confirmed | N
             "visitor": visitor,
             "share": uuid5(visit.touch, visitor.hex),
             "now": now,
+            "forwarded": forwarded,
         },
     )
     if not rows:
         return None
-    return Confirmed(visitor, TouchKind.SCAN if rows[0][0] else TouchKind.SHARE_OPEN)
+    return Confirmed(visitor, TouchKind.SCAN if rows[0][0] else forwarded)
 
 
 _SEEN = """

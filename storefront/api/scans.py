@@ -105,9 +105,16 @@ def take_typed(given: dict[str, str]) -> Response:
 @blueprint.arguments(Confirmation, location="query")
 @blueprint.alt_response(204, description="Heard, whatever it was worth.", success=True)
 def confirm(given: dict[str, Any]) -> Response:
-    """Say that a page stands before a person: its owner's visit becomes a scan, a forwarded one a share."""
+    """Say that a page stands before a person: its owner's visit becomes a scan, a forwarded one a share.
+
+    The page's address, in `Referer`, says whether WeChat sent it on; without that and outside of WeChat nobody can
+    tell a share from the owner's other browser, which is told apart from both.
+    """
     token = given["tk"] or request.cookies.get(_VISIT_COOKIE, "")
-    confirmed = visits.confirm(token=token, visitor=guard.visitor(), now=clock.now())
+    forwarded = scenes.kind_of_forwarded(
+        user_agent=request.headers.get("User-Agent", ""), page=request.headers.get("Referer", "")
+    )
+    confirmed = visits.confirm(token=token, visitor=guard.visitor(), now=clock.now(), forwarded=forwarded)
     response = Response(status=204)
     if confirmed is not None:
         _remember(response, confirmed.visitor)

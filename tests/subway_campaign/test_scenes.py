@@ -51,3 +51,20 @@ def test_r05_machines_are_named() -> None:
 )
 def test_r05_requests_of_machines(method: str, user_agent: str, headers: dict[str, str], drop: Drop | None) -> None:
     assert scenes.drop_of_request(method=method, user_agent=user_agent, headers=headers) is drop
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "page", "kind"),
+    [
+        ("Mozilla/5.0 MicroMessenger/8.0.50", "https://hall/p/x?tk=1", TouchKind.SHARE_OPEN),
+        ("Mozilla/5.0 (iPhone) Safari", "https://hall/p/x?tk=1&from=timeline", TouchKind.SHARE_OPEN),
+        ("Mozilla/5.0 (iPhone) Safari", "https://hall/p/x?tk=1&from=", TouchKind.SHARE_OPEN),
+        ("Mozilla/5.0 (iPhone) Safari", "https://hall/p/x?tk=1", TouchKind.CONTINUED),
+        ("", "", TouchKind.CONTINUED),
+        ("Mozilla/5.0", "http://[?tk=1&from", TouchKind.CONTINUED),
+    ],
+)
+def test_r03_outside_of_wechat_nobody_can_tell_a_share_from_the_owners_other_browser(
+    user_agent: str, page: str, kind: TouchKind
+) -> None:
+    assert scenes.kind_of_forwarded(user_agent=user_agent, page=page) is kind

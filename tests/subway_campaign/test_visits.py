@@ -90,6 +90,14 @@ def test_r03_a_forwarded_link_is_earned_via_the_placement(world: World) -> None:
     assert world.reason("N1") == "shared_only"
 
 
+def test_r03_who_goes_on_in_another_browser_has_a_reason_of_its_own(world: World) -> None:
+    opened = world.scan("A", NOW)
+    browser = uuid4()
+    visits.confirm(token=opened.token, visitor=browser, now=NOW, forwarded=TouchKind.CONTINUED)
+    world.order("N1", browser, beijing(3, 3))
+    assert (world.credits("N1"), world.reason("N1")) == ({None: 9_900}, "continued_elsewhere")
+
+
 def test_r04_a_share_does_not_erase_the_scan_before_it(world: World) -> None:
     friend = world.scan("B", NOW).visitor
     opened = world.scan("A", beijing(3, 2))

@@ -106,9 +106,22 @@ def test_a_forwarded_link_is_a_share_of_its_opener(client: FlaskClient, poster: 
     token = parse_qs(urlsplit(client.get(f"/s/{poster}").headers["Location"]).query)["tk"][0]
     friend = client.application.test_client()
     for _ in range(2):
-        assert friend.post(f"/api/v1/visits/confirmation?tk={token}").status_code == 204
+        beacon = friend.post(
+            f"/api/v1/visits/confirmation?tk={token}",
+            headers={"Referer": f"http://127.0.0.1:8000/p/dangshansuli?tk={token}&from=groupmessage"},
+        )
+        assert beacon.status_code == 204
     kinds = database.statement("SELECT kind, visitor_id::text FROM touches ORDER BY received_at")
     assert kinds == [("scan", visitor_of(client)), ("share_open", visitor_of(friend))]
+
+
+def test_r03_going_on_in_another_browser_is_told_apart_from_a_share(client: FlaskClient, poster: str) -> None:
+    token = parse_qs(urlsplit(client.get(f"/s/{poster}").headers["Location"]).query)["tk"][0]
+    browser = client.application.test_client()
+    page = {"Referer": f"http://127.0.0.1:8000/p/dangshansuli?tk={token}", "User-Agent": "Mozilla/5.0 (iPhone) Safari"}
+    assert browser.post(f"/api/v1/visits/confirmation?tk={token}", headers=page).status_code == 204
+    kinds = database.statement("SELECT kind, visitor_id::text FROM touches ORDER BY received_at")
+    assert kinds == [("scan", visitor_of(client)), ("continued", visitor_of(browser))]
 
 
 def test_a_forged_token_confirms_nothing(client: FlaskClient, poster: str) -> None:
