@@ -7,6 +7,7 @@ page costs the same however deep it lies. A certificate is shown only with numbe
 from collections.abc import Mapping, Sequence
 
 import orjson
+from sqlalchemy.orm import Session
 
 from catalog import categories, cursors, errors, freight, labels
 from config import database
@@ -126,6 +127,19 @@ JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
 )
 
 
+_EACH = (
+    """
+SELECT p.slug, json_build_object("""
+    + SHARED
+    + """)::text
+FROM products p
+JOIN skus f ON f.product_id = p.id AND f.position = 1
+JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
+WHERE p.slug = ANY(%(slugs)s::text[]) AND p.is_on_sale
+"""
+)
+
+
 def walk(
     *, sort: str, filters: str, params: Mapping[str, object], cursor: str | None, limit: int, before: str = ""
 ) -> tuple[bytes, str | None]:
@@ -145,6 +159,11 @@ def named(slugs: Sequence[str]) -> bytes:
     """Return the products of these slugs as they stand in a list, in this order."""
     [(items,)] = database.statement(_NAMED, {"slugs": list(slugs)})
     return str(items).encode()
+
+
+def on_sale(session: Session, slugs: Sequence[str]) -> dict[str, str]:
+    """Return those of the products that are on sale, by slug, as JSON as they stand in a list."""
+    return {slug: str(each) for slug, each in database.run(session, _EACH, {"slugs": list(slugs)})}
 
 
 def body(slug: str) -> bytes:

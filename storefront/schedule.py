@@ -3,7 +3,7 @@
 Invariant: an entry may run twice at once and any number of times.
 """
 
-from catalog import accreditations, suppliers
+from catalog import accreditations, feed, suppliers
 from config import facts, jobs
 from payments import collect, reconcile, refunds
 from storefront import audit, books, claims, deadlines, purging, shipping_reports
@@ -17,6 +17,9 @@ jobs.every("* * * * * */10", name="shipping.report_due", queue=jobs.WIRE)(shippi
 jobs.every("* * * * *", name="claims.expire_due")(claims.expire_due)
 jobs.every("*/10 * * * *", name="accreditations.move_due")(accreditations.move_due)
 jobs.every("* * * * *", name="suppliers.move_due")(suppliers.move_due)
+# Partners learn of a change within seconds; what no change tells of, within the hour.
+jobs.every("* * * * * */3", name="catalog.publish_feed")(feed.publish_due)
+jobs.every("29 * * * *", name="catalog.sweep_feed")(feed.sweep)
 jobs.every("* * * * * */3", name="facts.catch_up")(facts.catch_up)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)
