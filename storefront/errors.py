@@ -454,6 +454,13 @@ class TooManyPartnerKeys(Conflict):
     message = "有效密钥已达上限，请先撤销一个"
 
 
+class TooManyPartnerCodes(Conflict):
+    """A seller has `most` links at most."""
+
+    code = "partner.too_many_codes"
+    message = "推荐码已达上限"
+
+
 class PartnerInvalid(Invalid):
     """A partner, a key or an endpoint cannot be so; `details.fields` says which field and why."""
 

@@ -1,7 +1,7 @@
-"""Tables of partners of the fourth-party service: who they are, and their API keys.
+"""Tables of partners of the fourth-party service: who they are, their API keys, the links of sellers.
 
 Invariant: a key is stored as a digest beside the few letters by which people recognise it; a third-party seller is
-named by its number in our books, and nobody else has one.
+named by its number in our books, and nobody else has one; a seller has one code for one landing.
 """
 
 from datetime import date, datetime
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import String
 
 from config.database import Base, Id
+from subway_campaign.landing import LandingKind
 
 
 class PartnerKind(StrEnum):
@@ -53,3 +54,16 @@ class PartnerKey(Base):
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     used_on: Mapped[date | None] = mapped_column(Date)
+
+
+class PartnerCode(Base):
+    """The code by which a seller recommends one product or hall, and the placement that its sales stand at."""
+
+    __tablename__ = "partner_codes"
+
+    partner_id: Mapped[int] = mapped_column(ForeignKey("partners.id"), primary_key=True)
+    landing_kind: Mapped[LandingKind] = mapped_column(primary_key=True)
+    landing_slug: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    placement: Mapped[str] = mapped_column(unique=True)
+    made_at: Mapped[datetime]

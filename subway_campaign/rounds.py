@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from subway_campaign.sellers import IS_PAPER
+
 # Once a month, as often as lines are cleaned thoroughly: our choice.
 DUE_AFTER = timedelta(days=30)
 
-_DUE = text("""
+_DUE = text(f"""
     WITH hung AS (
         SELECT c.slug, c.id AS code_id, p.number, p.name, b.valid_from,
                (SELECT max(s.scanned_at) FROM crew_scans s
@@ -24,23 +26,23 @@ _DUE = text("""
         JOIN code_bindings b ON b.code_id = c.id AND b.valid_from <= :now
              AND (b.valid_until IS NULL OR b.valid_until > :now)
         JOIN placements p ON p.id = b.placement_id
-        WHERE c.retired_at IS NULL
+        WHERE c.retired_at IS NULL AND {IS_PAPER}
           AND (cast(:under AS text) IS NULL OR p.number = :under OR starts_with(p.number, :under || '.'))
     ), due AS (
-        SELECT *, CASE WHEN alerts <> '{}' THEN 'alert' WHEN inspected_at IS NULL THEN 'never'
+        SELECT *, CASE WHEN alerts <> '{{}}' THEN 'alert' WHEN inspected_at IS NULL THEN 'never'
                        WHEN inspected_at < :before THEN 'long_ago' END AS why
         FROM hung
     )
     SELECT slug AS code, number AS placement, name AS placement_name, why, alerts, inspected_at, valid_from
     FROM due WHERE why IS NOT NULL ORDER BY number COLLATE "C", slug LIMIT :limit
 """)
-_COUNTS = text("""
+_COUNTS = text(f"""
     SELECT count(*) FROM codes c
     JOIN code_bindings b ON b.code_id = c.id AND b.valid_from <= :now
          AND (b.valid_until IS NULL OR b.valid_until > :now)
     JOIN placements p ON p.id = b.placement_id
-    WHERE c.retired_at IS NULL AND (cast(:under AS text) IS NULL OR p.number = :under
-                                    OR starts_with(p.number, :under || '.'))
+    WHERE c.retired_at IS NULL AND {IS_PAPER}
+      AND (cast(:under AS text) IS NULL OR p.number = :under OR starts_with(p.number, :under || '.'))
 """)
 
 

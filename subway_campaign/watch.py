@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from config import clock, database, logs
 from subway_campaign import alerts, signals
 from subway_campaign.field_models import AlertKind
+from subway_campaign.sellers import IS_PAPER
 
 # With 1,000 codes watched, at most one false alarm is expected: e^-6.9 (attribution.md, 3.5).
 AT_LEAST = 1_000
@@ -132,7 +133,7 @@ def _between(one: Hung, first: date, last: date) -> int:
 
 
 # A fine inspection or a closed alert says that the code was there: its silence begins anew.
-_HUNG = text("""
+_HUNG = text(f"""
     SELECT c.slug, p.number, p.name, b.id, b.valid_from, greatest(b.valid_from, i.at, a.at) AS believed_at
     FROM codes c
     JOIN code_bindings b ON b.code_id = c.id AND b.valid_from <= :now
@@ -141,7 +142,7 @@ _HUNG = text("""
     LEFT JOIN LATERAL (SELECT max(scanned_at) AS at FROM crew_scans
                        WHERE code_id = c.id AND act = 'inspected' AND finding = 'fine') i ON true
     LEFT JOIN LATERAL (SELECT max(closed_at) AS at FROM alerts WHERE subject = c.slug AND kind = 'silent') a ON true
-    WHERE c.retired_at IS NULL
+    WHERE c.retired_at IS NULL AND {IS_PAPER}
 """)
 _DAYS = text("""
     SELECT binding_id, day, sum(scans + album_scans) AS scans FROM scan_days

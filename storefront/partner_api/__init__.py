@@ -1,9 +1,9 @@
 """The partners' JSON face under `/api/partner/v1`: one module a noun, each view one call of a verb."""
 
 from config.schemas import HouseApi
-from storefront.partner_api import identity, products
+from storefront.partner_api import codes, identity, products, statistics
 
-_NOUNS = (identity, products)
+_NOUNS = (identity, products, codes, statistics)
 
 
 def register(api: HouseApi) -> None:

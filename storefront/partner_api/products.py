@@ -1,4 +1,4 @@
-"""The product feed: everything on the shelf in pages, and what changed since, each with a link to its page.
+"""The product feed: everything on the shelf in pages, and what changed since, each with a link to recommend it by.
 
 Invariant: exactly what `catalog.feed` says; a client that has the same already is told so.
 """
@@ -13,7 +13,7 @@ from marshmallow import fields
 from catalog import errors, feed
 from config import settings
 from config.schemas import Blueprint, Int, Schema, Text
-from storefront import guard
+from storefront import guard, partner_codes
 from storefront.api.landings import path
 from storefront.api.products import ITEM_EXAMPLE, Product
 from storefront.api.shapes import Answer, Instant, shelved
@@ -36,10 +36,11 @@ class FeedWanted(Schema):
             raise ma.ValidationError("cursor 和 since 二者选一", "since")
 
 
-class Recommended(Product):
-    """A product as it stands in a list. `link` is what to recommend it by."""
+class RecommendedProduct(Product):
+    """A product as it stands in a list. `link` leads to it, by the caller's own `code` if it has one for it."""
 
     link = fields.String()
+    code = fields.String(allow_none=True)
 
 
 class FeedItem(Answer):
@@ -48,7 +49,7 @@ class FeedItem(Answer):
     slug = fields.String()
     is_removed = fields.Boolean()
     changed_at = Instant()
-    product = fields.Nested(Recommended, allow_none=True)
+    product = fields.Nested(RecommendedProduct, allow_none=True)
 
 
 class FeedPage(Schema):
@@ -70,7 +71,7 @@ _EXAMPLE = {
             "slug": "dangshansuli",
             "is_removed": False,
             "changed_at": "2026-11-22T04:00:00+00:00",
-            "product": {**ITEM_EXAMPLE, "link": "https://hall.example/p/dangshansuli"},
+            "product": {**ITEM_EXAMPLE, "link": "https://hall.example/s/7K3M9X2P", "code": "7K3M9X2P"},
         },
         {"slug": "dangshanligao", "is_removed": True, "changed_at": "2026-11-22T04:00:03+00:00", "product": None},
     ],
@@ -90,10 +91,12 @@ def pull(wanted: dict[str, Any]) -> Response:
     """Pull everything on the shelf page by page, or what changed since; changes are seen within seconds."""
     since, limit = wanted["since"], wanted["limit"]
     page = feed.full(cursor=wanted["cursor"], limit=limit) if since is None else feed.changes(since=since, limit=limit)
+    slugs = [change.slug for change in page.items if change.body is not None]
+    codes = partner_codes.of_products(partner_id=guard.partner_caller().partner_id, slugs=slugs)
     return shelved(
         orjson.dumps(
             {
-                "items": [_item(change) for change in page.items],
+                "items": [_item(change, codes.get(change.slug)) for change in page.items],
                 "next_cursor": page.next_cursor,
                 "since": page.since,
                 "has_more": page.has_more,
@@ -102,8 +105,9 @@ def pull(wanted: dict[str, Any]) -> Response:
     )
 
 
-def _item(change: feed.Change) -> dict[str, Any]:
-    product = None if change.body is None else change.body | {"link": _link(change.slug)}
+def _item(change: feed.Change, code: str | None) -> dict[str, Any]:
+    link = partner_codes.url(code) if code else _page_of(change.slug)
+    product = None if change.body is None else change.body | {"link": link, "code": code}
     return {
         "slug": change.slug,
         "is_removed": change.body is None,
@@ -112,5 +116,5 @@ def _item(change: feed.Change) -> dict[str, Any]:
     }
 
 
-def _link(slug: str) -> str:
+def _page_of(slug: str) -> str:
     return settings.current().public_base_url + path(Landing(LandingKind.PRODUCT, slug))

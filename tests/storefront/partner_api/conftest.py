@@ -32,18 +32,21 @@ class Program:
         return self.call("POST", path, json, **headers)
 
 
+def sign_up(
+    client: FlaskClient, kind: PartnerKind = PartnerKind.SELLER, *, seller: str = "S0001", name: str = "某某电商"
+) -> Program:
+    """Sign a partner up with a key for everything that its kind may have."""
+    now = clock.now()
+    with database.transaction() as session:
+        number = partners.create(
+            session, kind=kind, name=name, seller=seller if kind is PartnerKind.SELLER else None, now=now
+        ).number
+        scopes = partner_keys.SCOPES[kind]
+        key = partner_keys.issue(session, partner=number, label="test", scopes=scopes, now=now).key
+    return Program(client, number, key)
+
+
 @pytest.fixture
 def program(client: FlaskClient) -> Callable[..., Program]:
-    """Sign a partner up with a key for everything that its kind may have."""
-
-    def sign_up(kind: PartnerKind = PartnerKind.SELLER, *, seller: str = "S0001", name: str = "某某电商") -> Program:
-        now = clock.now()
-        with database.transaction() as session:
-            number = partners.create(
-                session, kind=kind, name=name, seller=seller if kind is PartnerKind.SELLER else None, now=now
-            ).number
-            scopes = partner_keys.SCOPES[kind]
-            key = partner_keys.issue(session, partner=number, label="test", scopes=scopes, now=now).key
-        return Program(client, number, key)
-
-    return sign_up
+    """Sign somebody up, as `sign_up` does."""
+    return lambda *of, **more: sign_up(client, *of, **more)
