@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from config import clock
+from storefront.staff.partner_words import KEY_SCOPES, PARTNER_KINDS
 
 STATES = {
     "pending": "待付款",
@@ -88,13 +89,6 @@ PAPERS = {
 INSPECTION_FINDINGS = {"passed": "合格", "rectify": "限期整改", "suspended": "暂停认定", "revoked": "撤销认定"}
 INDICATIONS = {"product": "地理标志保护产品", "trademark": "地理标志证明商标", "agricultural": "农产品地理标志"}
 INSPECTION_LEVELS = {"city": "市级", "province": "省级", "nation": "国家级"}
-PARTNER_KINDS = {"seller": "第三方销售方", "buyer": "采购方", "producer": "生产者"}
-KEY_SCOPES = {
-    "products.read": "读取商品",
-    "codes.write": "生成推荐码",
-    "statistics.read": "查看自己的统计",
-    "webhooks.manage": "管理推送",
-}
 MARKS = {"accreditation_lost": "商品认定已失效"}
 LEVELS = {
     "medium": "媒介",
