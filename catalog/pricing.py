@@ -32,6 +32,8 @@ class PricedLine:
     delivery_class: str
     image: str
     price_version: int
+    # Alcohol: sold with a licence only, and to whom declares to be of age for that very order.
+    is_for_adults: bool = False
 
     @property
     def is_available(self) -> bool:

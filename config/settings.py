@@ -78,6 +78,7 @@ class Settings:
     service_contact: str | None
     business_licence_number: str | None
     food_licence_number: str | None
+    alcohol_licence_number: str | None
     icp_number: str | None
     public_security_number: str | None
     order_pay_minutes: int
@@ -140,6 +141,7 @@ class Settings:
             service_contact=reader.optional("SERVICE_CONTACT"),
             business_licence_number=reader.optional("BUSINESS_LICENCE_NUMBER"),
             food_licence_number=reader.optional("FOOD_LICENCE_NUMBER"),
+            alcohol_licence_number=reader.optional("ALCOHOL_LICENCE_NUMBER"),
             icp_number=reader.optional("ICP_NUMBER"),
             public_security_number=reader.optional("PUBLIC_SECURITY_NUMBER"),
             order_pay_minutes=reader.integer("ORDER_PAY_MINUTES", default=30, lowest=5, highest=1440),

@@ -44,6 +44,11 @@ class Quote:
         """What the shopper pays."""
         return self.goods_fen + self.freight_fen
 
+    @property
+    def for_adults(self) -> tuple[str, ...]:
+        """The SKUs that are sold only to whom declares to be of age."""
+        return tuple(line.sku for line in self.lines if line.is_for_adults)
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -127,7 +132,8 @@ def place(
 
     Without a session that statement is the whole transaction. `address` is the snapshot with `region_code`, `declared`
     what the law wants confirmed for this very order. Raises `IdempotencyMismatch` when the key came with another body,
-    `OutOfStock` with what is left, and what `quote` raises; nothing is stored then.
+    `AdultDeclarationMissing` for liquor without it, `OutOfStock` with what is left, and what `quote` raises; nothing is
+    stored then.
     """
     fingerprint = fingerprint_of({"lines": sorted(lines.items()), "address": address, "remark": remark})
     try:
@@ -138,6 +144,8 @@ def place(
         if placed is None:
             raise
         return placed
+    if priced.for_adults and DeclarationKind.ADULT not in declared:
+        raise errors.AdultDeclarationMissing(skus=list(priced.for_adults))
     order: dict[str, Any] = {
         "goods_fen": priced.goods_fen,
         "freight_fen": priced.freight_fen,

@@ -29,3 +29,5 @@ class OrderDeclaration(database.Base):
     order_id: Mapped[int] = mapped_column(ForeignKey(Order.id), primary_key=True)
     kind: Mapped[DeclarationKind] = mapped_column(primary_key=True)
     declared_at: Mapped[datetime]
+    # Empty of orders from before versions were kept.
+    text_version: Mapped[str] = mapped_column(server_default="")

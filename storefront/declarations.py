@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session
 
 from storefront.declaration_models import DeclarationKind
 
+# Which wording of the texts was on the page; whoever changes one of them gives it the day of the change.
+TEXT_VERSION = "2026-11-22"
 # A part of the statement that places an order, which leaves its new row in `placed`.
-RECORDING = """confirmed AS (
-    INSERT INTO order_declarations (order_id, kind, declared_at)
-    SELECT placed.id, unnest(%(declared)s::text[]), %(now)s FROM placed
+RECORDING = f"""confirmed AS (
+    INSERT INTO order_declarations (order_id, kind, declared_at, text_version)
+    SELECT placed.id, unnest(%(declared)s::text[]), %(now)s, '{TEXT_VERSION}' FROM placed
 )"""
 _LISTING = text("""
     SELECT d.kind FROM order_declarations d JOIN orders o ON o.id = d.order_id WHERE o.number = :order ORDER BY d.kind

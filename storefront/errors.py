@@ -230,6 +230,13 @@ class LinesInvalid(Invalid):
     message = "商品明细有误"
 
 
+class AdultDeclarationMissing(Invalid):
+    """Some goods are liquor, and the shopper has not declared to be of age for this order; `skus` lists them."""
+
+    code = "order.adult_declaration_missing"
+    message = "酒类不向未成年人出售，请确认您已年满十八周岁"
+
+
 class OrderNotFound(NotFound):
     """There is no such order, or it is somebody else's."""
 

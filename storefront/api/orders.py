@@ -55,6 +55,13 @@ class NewOrder(Wanted):
             "description": "What the shopper confirmed for this order: how its goods are returned, being of age."
         },
     )
+    adult_declared = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "The shopper declares to be eighteen or older; required where a quote says"
+            " `adult_declaration_required`. The same as `adult` among the declarations."
+        },
+    )
 
     @ma.validates_schema
     def _one_address(self, data: dict[str, Any], **_: Any) -> None:
@@ -141,6 +148,7 @@ _PAYMENT_EXAMPLE = {
     errors.AddressNotFound,
     errors.LinesInvalid,
     errors.IdempotencyMismatch,
+    errors.AdultDeclarationMissing,
 )
 def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
     """Place an order and hold its stock until `pay_until`. Whose scan led here is known on the server."""
@@ -155,7 +163,7 @@ def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
         lines=quantities(given["lines"]),
         address=_destination(given),
         remark=given["remark"],
-        declared=[DeclarationKind(kind) for kind in given["declarations"]],
+        declared=_declared(given),
         now=clock.now(),
     )
     if placed.shown is not None:
@@ -271,6 +279,12 @@ def receive(number: str) -> Response:
         orders.find(session, shopper_id=guard.shopper_id(), number=number)
         orders.receive(session, number=number, now=clock.now())
         return said(order_views.find(session, shopper_id=guard.shopper_id(), number=number))
+
+
+def _declared(given: dict[str, Any]) -> list[DeclarationKind]:
+    """Return what was confirmed, each thing once."""
+    kinds = [DeclarationKind(kind) for kind in given["declarations"]]
+    return list(dict.fromkeys([*kinds, *[DeclarationKind.ADULT] * given["adult_declared"]]))
 
 
 def _destination(given: dict[str, Any]) -> dict[str, Any]:

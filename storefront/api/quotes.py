@@ -48,6 +48,9 @@ class Quote(Answer):
     freight_fen = fields.Integer()
     discount_fen = fields.Integer()
     payable_fen = fields.Integer()
+    adult_declaration_required = fields.Boolean(
+        metadata={"description": "Some line is liquor: an order of it needs `adult_declared`."}
+    )
 
 
 _EXAMPLE = {
@@ -57,6 +60,7 @@ _EXAMPLE = {
     "freight_fen": 0,
     "discount_fen": 0,
     "payable_fen": 5980,
+    "adult_declaration_required": False,
 }
 
 
@@ -91,5 +95,6 @@ def quote(wanted: dict[str, Any]) -> Response:
             # No promotion exists yet; the key is part of the contract.
             "discount_fen": 0,
             "payable_fen": priced.payable_fen,
+            "adult_declaration_required": bool(priced.for_adults),
         }
     )

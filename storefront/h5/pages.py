@@ -121,6 +121,7 @@ def _shop() -> Shop:
         operator=current.operator_name or "",
         contact=current.service_contact or "",
         food_licence_number=current.food_licence_number or "",
+        alcohol_licence_number=current.alcohol_licence_number or "",
         licence_number=current.business_licence_number or "",
         icp_number=current.icp_number or "",
         public_security_number=current.public_security_number or "",

@@ -17,6 +17,7 @@ class Shop:
     contact: str
     licence_number: str
     food_licence_number: str
+    alcohol_licence_number: str
     icp_number: str
     public_security_number: str
 

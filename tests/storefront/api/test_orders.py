@@ -7,10 +7,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from catalog import products
+from catalog import liquor, products
 from config import clock, database
 from storefront import shipping
 from storefront.actors import WeChatIdentity
+from storefront.declarations import TEXT_VERSION
+from tests.catalog.test_liquor import bottle, licensed
 from tests.storefront.api.conftest import ADDRESS, Caller, code_of, log_in
 from tests.storefront.conftest import stock_of
 
@@ -212,3 +214,36 @@ def test_two_accounts_of_one_person_keep_their_orders_apart(app: Flask, shopper:
     other = log_in(app, WeChatIdentity(appid="wx00000000000000b2", openid="oShopper00000000000000000001"))
     number = shopper.place({SKU: 1}).get_json()["number"]
     assert code_of(other.get(f"/orders/{number}")) == (404, "order.not_found")
+
+
+def declarations() -> list[tuple[str, str, bool]]:
+    return [
+        (kind, version, is_now)
+        for kind, version, is_now in database.statement(
+            "SELECT d.kind, d.text_version, d.declared_at = o.placed_at"
+            " FROM order_declarations d JOIN orders o ON o.id = d.order_id"
+        )
+    ]
+
+
+def test_liquor_is_ordered_by_who_declares_to_be_of_age_for_that_order(shopper: Caller) -> None:
+    _, sku = bottle()
+    lines = [{"sku": sku, "quantity": 1}]
+    assert code_of(shopper.place({sku: 1}, adult_declared=True)) == (409, "catalog.not_for_sale")
+    with licensed():
+        liquor.follow_licence(now=datetime(2026, 11, 21, tzinfo=UTC))
+        quoted = shopper.post("/quotes", {"lines": lines, "region_code": "340102"}).get_json()
+        assert quoted["adult_declaration_required"]
+        for answer in (shopper.place({sku: 1}), shopper.place({SKU: 1, sku: 1}, adult_declared=False)):
+            assert code_of(answer) == (422, "order.adult_declaration_missing")
+            assert answer.get_json()["error"]["details"] == {"skus": [sku]}
+        assert declarations() == []
+        both = shopper.place({sku: 1}, adult_declared=True, declarations=["adult"])
+        assert both.status_code == 201
+        assert shopper.place({sku: 1}, "key-00000002", declarations=["adult"]).status_code == 201
+    assert declarations() == [("adult", TEXT_VERSION, True)] * 2
+
+
+def test_other_goods_need_no_declaration_of_age(shopper: Caller) -> None:
+    quoted = shopper.post("/quotes", {"lines": WANTED["lines"], "region_code": "340102"}).get_json()
+    assert not quoted["adult_declaration_required"]
