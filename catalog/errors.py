@@ -389,3 +389,73 @@ class PayeeUnreadable(errors.Conflict):
 
     code = "supplier.payee_unreadable"
     message = "收款账户无法解密，请重新登记"
+
+
+class ProductionBatchUnknown(errors.NotFound):
+    """There is no such production batch, or it is out of sight or of another product."""
+
+    code = "batch.not_found"
+    message = "没有这个批次"
+
+
+class BatchIncomplete(errors.Invalid):
+    """A production batch needs its lot, place and day; a report its laboratory, number, day and verdict."""
+
+    code = "batch.incomplete"
+    message = "请填完整批号、产地和不晚于今天的日期；检验报告要有机构、编号、日期和结论"
+
+
+class LotTaken(errors.Conflict):
+    """The product has a batch of that lot; `code` says which."""
+
+    code = "batch.lot_taken"
+    message = "这个商品已有同一批号的批次"
+
+
+class ReportTooLong(errors.Conflict):
+    """A test report holds 20 pages at most."""
+
+    code = "batch.report_too_long"
+    message = "检验报告最多 20 页"
+
+
+class RecallReasonMissing(errors.Invalid):
+    """A recall needs a reason of 2 to 200 characters, which the public reads."""
+
+    code = "batch.reason_missing"
+    message = "请写明召回原因（2 到 200 字）"
+
+
+class BatchRecalled(errors.Conflict):
+    """The batch was recalled before."""
+
+    code = "batch.recalled"
+    message = "这个批次已经召回"
+
+
+class BatchBarred(errors.Conflict):
+    """A batch that was recalled or failed its test may not leave; `codes` lists them."""
+
+    code = "batch.barred"
+    message = "批次已召回或检验不合格，不能发货"
+
+
+class ReviewUnknown(errors.NotFound):
+    """There is no such review of a price, or it is out of sight."""
+
+    code = "price_review.not_found"
+    message = "没有这项价格核查"
+
+
+class ReviewMoved(errors.Conflict):
+    """The review is in another `state` than the one that was decided on."""
+
+    code = "price_review.moved"
+    message = "这项价格核查刚刚有了变化，请看清后再决定"
+
+
+class ReviewReasonMissing(errors.Invalid):
+    """To ask for another price or to stop the sale needs a reason of 2 to 200 characters."""
+
+    code = "price_review.reason_missing"
+    message = "请写明理由（2 到 200 字）"

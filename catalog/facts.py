@@ -6,3 +6,4 @@ ACCREDITATION_LOST = facts.declare(
     "accreditation.lost",
     "A product's accreditation was suspended, revoked or ran out, and the product left the shelf.",
 )
+BATCH_RECALLED = facts.declare("batch.recalled", "A production batch was recalled, and no more of it may leave.")

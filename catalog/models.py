@@ -321,6 +321,7 @@ class Sku(database.Base):
         UniqueConstraint("product_id", "position"),
         CheckConstraint("price_fen > 0", name="price"),
         CheckConstraint("weight_g > 0", name="weight"),
+        CheckConstraint("(market_price_fen IS NULL) = (market_price_version IS NULL)", name="market_price_whole"),
         Index("ix_skus_first_price", "price_fen", postgresql_where=text("position = 1")),
     )
 
@@ -332,6 +333,9 @@ class Sku(database.Base):
     price_fen: Mapped[database.Fen]
     price_version: Mapped[int]
     weight_g: Mapped[int]
+    # What a struck-through price may say, by `market_prices` alone; it stands only beside the price of that version.
+    market_price_fen: Mapped[int | None] = mapped_column(BigInteger)
+    market_price_version: Mapped[int | None]
 
 
 class SkuPrice(database.Base):

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
-from catalog import errors, finding, halls, identifiers, liquor, offering, pricing, shelf, stock
+from catalog import errors, finding, halls, identifiers, liquor, market_prices, offering, pricing, shelf, stock
 from catalog.cache import COUNTS_TTL_SECONDS, LANDING_TTL_SECONDS, Cache
 from catalog.narrowing import Narrowing
 from catalog.pricing import PricedLine
@@ -197,6 +197,8 @@ def of_hall(session: Session, *, hall: str) -> list[str]:
 def reprice(session: Session, *, sku: str, price_fen: int, now: datetime) -> None:
     """Set the price of a SKU from now on and note it in the history; the same price again changes nothing.
 
+    A market price that stood beside the old one is gone, and computed anew from what was dealt at.
+
     Raises `SkuUnknown(skus=[...])`, and `PriceInvalid` unless it lies between 1 and `pricing.MAX_PRICE_FEN`.
     """
     database.require_transaction(session)
@@ -206,6 +208,7 @@ def reprice(session: Session, *, sku: str, price_fen: int, now: datetime) -> Non
     row = database.driver_connection(session).execute(_REPRICE, params).fetchone()
     if row is None or not row[0]:
         raise errors.SkuUnknown(skus=[sku])
+    market_prices.compute(session, skus=[sku], now=now)
 
 
 def delist(session: Session, *, slug: str) -> None:

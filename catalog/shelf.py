@@ -62,27 +62,36 @@ _AVAILABLE = """CASE WHEN p.is_display_only THEN 0 ELSE coalesce((
     WHERE k.product_id = p.id
 ), 0) END"""
 
-# What a list says of a product `p` with its first SKU `f`, its hall `h` and its origin `r`.
-SHARED = f"""
+# A market price stands beside the price of its own version only, and where there is none, nothing is said.
+_MARKET = "CASE WHEN {sku}.market_price_version = {sku}.price_version THEN {sku}.market_price_fen END"
+
+_SHARED = f"""
     'slug', p.slug, 'name', p.name, 'hall', h.slug, 'hall_name', h.name, 'origin', r.full_name,
     'price_fen', f.price_fen, 'image', '/plates/' || p.plate || '.svg',
     'accreditation', {_CERTIFICATE.format(kind="accreditation", more="")},
     'available', {_AVAILABLE}, 'is_display_only', p.is_display_only, 'is_illustrative', p.is_illustrative
 """
+# What a list says of a product `p` with its first SKU `f`, its hall `h` and its origin `r`. The last character is a
+# closing brace that no template takes for its own.
+ITEM = f"""(
+    SELECT CASE WHEN x.market_fen IS NULL THEN x.body
+        ELSE (left(x.body::text, -1) || ', "market_price_fen": ' || x.market_fen || chr(125))::json END
+    FROM (SELECT {_MARKET.format(sku="f")} AS market_fen, json_build_object({_SHARED}) AS body) x
+)"""
 
 # `{filters}`, `{order}` and `{key}` are fragments of this module and `{limit}` is an integer, written out so that the
 # plan fits it; nothing else that anybody sends becomes part of the text.
 _PAGE = (
     """
 WITH {before}page AS MATERIALIZED (
-    SELECT p.id, {key} AS sort_key, p.slug, f.price_fen
+    SELECT p.id, {key} AS sort_key, p.slug, f.price_fen, f.price_version, f.market_price_fen, f.market_price_version
     FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
     WHERE p.is_on_sale {filters}
     ORDER BY {order} LIMIT {limit} + 1
 ), item AS (
-    SELECT f.sort_key, f.slug, row_number() OVER (ORDER BY f.sort_key, f.slug) AS place, json_build_object("""
-    + SHARED
-    + """) AS body
+    SELECT f.sort_key, f.slug, row_number() OVER (ORDER BY f.sort_key, f.slug) AS place, """
+    + ITEM
+    + """ AS body
     FROM page f JOIN products p ON p.id = f.id
     JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
 )
@@ -94,7 +103,7 @@ FROM item
 )
 
 _BODY = f"""
-SELECT json_build_object({SHARED},
+SELECT json_build_object({_SHARED},
     'category', p.category, 'region_code', p.origin_code, 'description', p.description, 'label', p.label,
     'licence_class', p.licence_class, 'return_class', p.return_class, 'delivery_class', p.delivery_class,
     'geographical_indication', {_CERTIFICATE.format(kind="geographical_indication", more=_ITS_KIND)},
@@ -102,12 +111,13 @@ SELECT json_build_object({SHARED},
     'supplier', json_build_object('number', u.number, 'name', u.name, 'is_illustrative', u.is_illustrative),
     'ship_from', json_build_object('key', w.key, 'name', w.name, 'is_illustrative', w.is_illustrative),
     'skus', (
-        SELECT json_agg(json_build_object('number', k.number, 'spec', k.spec, 'price_fen', k.price_fen,
+        SELECT json_agg(json_strip_nulls(json_build_object('number', k.number, 'spec', k.spec,
+            'price_fen', k.price_fen, 'market_price_fen', {_MARKET.format(sku="k")},
             'available', CASE WHEN p.is_display_only THEN 0 ELSE coalesce(l.on_hand - l.reserved, 0) END
-        ) ORDER BY k.position)
+        )) ORDER BY k.position)
         FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id
     )
-)::text, p.category, p.delivery_class, p.licence_class, p.label
+)::text, p.category, p.delivery_class, p.licence_class, p.label, {_MARKET.format(sku="f")}
 FROM products p
 JOIN skus f ON f.product_id = p.id AND f.position = 1
 JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
@@ -115,23 +125,19 @@ JOIN suppliers u ON u.id = p.supplier_id JOIN warehouses w ON w.id = p.warehouse
 WHERE p.slug = %(slug)s AND p.is_on_sale
 """
 
-_NAMED = (
-    """
-SELECT coalesce(json_agg(json_build_object("""
-    + SHARED
-    + """) ORDER BY w.place), '[]')::text
+_NAMED = f"""
+SELECT coalesce(json_agg({ITEM} ORDER BY w.place), '[]')::text
 FROM unnest(%(slugs)s::text[]) WITH ORDINALITY AS w (slug, place) JOIN products p ON p.slug = w.slug
 JOIN skus f ON f.product_id = p.id AND f.position = 1
 JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
 """
-)
 
 
 _EACH = (
     """
-SELECT p.slug, json_build_object("""
-    + SHARED
-    + """)::text
+SELECT p.slug, """
+    + ITEM
+    + """::text
 FROM products p
 JOIN skus f ON f.product_id = p.id AND f.position = 1
 JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
@@ -171,8 +177,9 @@ def body(slug: str) -> bytes:
     rows = database.statement(_BODY, {"slug": slug})
     if not rows:
         raise errors.ProductUnknown
-    text, category, delivery_class, licence_class, label = rows[0]
-    tail = {
+    text, category, delivery_class, licence_class, label, market_price_fen = rows[0]
+    tail: dict[str, object] = {} if market_price_fen is None else {"market_price_fen": market_price_fen}
+    tail |= {
         "category_name": categories.NAMES.get(category),
         "freight_note": freight.note(delivery_class),
         "label_missing": labels.missing(licence_class, label),

@@ -23,7 +23,7 @@ _BODY = f"""
 SELECT (
     SELECT coalesce(json_agg(json_build_object('name', b.name, 'products', g.goods) ORDER BY b.position), '[]')
     FROM hall_shelves b CROSS JOIN LATERAL (
-        SELECT json_agg(json_build_object({shelf.SHARED}) ORDER BY i.position) AS goods
+        SELECT json_agg({shelf.ITEM} ORDER BY i.position) AS goods
         FROM hall_shelf_items i JOIN products p ON p.id = i.product_id AND p.is_on_sale
         JOIN skus f ON f.product_id = p.id AND f.position = 1
         JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code

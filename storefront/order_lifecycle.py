@@ -29,6 +29,7 @@ class MarkCause(StrEnum):
     """What whoever works on an open order must know."""
 
     ACCREDITATION_LOST = "accreditation_lost"
+    BATCH_RECALLED = "batch_recalled"
 
 
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {

@@ -133,6 +133,18 @@ class OrderRefundLine(Base):
     unsent: Mapped[int] = mapped_column(server_default=text("0"))
 
 
+class OrderLineBatch(Base):
+    """The production batch that a line left with; `batch` is the code under which anybody may trace it."""
+
+    __tablename__ = "order_line_batches"
+    __table_args__ = (Index("ix_order_line_batches_batch", "batch"),)
+
+    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"), primary_key=True)
+    line_no: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    batch: Mapped[str]
+    named_at: Mapped[datetime]
+
+
 class OrderMark(Base):
     """Something that whoever works on an order must know: `cause` about `reference`, such as a badge that was lost."""
 

@@ -28,6 +28,7 @@ _VIEW = """
                 'line', l.line_no, 'sku', l.sku, 'product', l.product_slug, 'title', l.title, 'spec', l.spec,
                 'image', l.image, 'price_fen', l.price_fen, 'quantity', l.quantity, 'amount_fen', l.amount_fen,
                 'consignment', l.consignment_no,
+                'batch', (SELECT b.batch FROM order_line_batches b WHERE b.order_id = o.id AND b.line_no = l.line_no),
                 'refunded_fen', (SELECT coalesce(sum(rl.amount_fen), 0) FROM order_refund_lines rl
                                  JOIN order_refunds r ON r.id = rl.refund_id
                                  WHERE r.order_id = o.id AND rl.line_no = l.line_no AND r.refunded_at IS NOT NULL)
@@ -72,7 +73,7 @@ def of_new(*, lines: list[dict[str, Any]], consignments: list[dict[str, Any]], *
         **columns,
         **_YET_TO_COME,
         "state": OrderState.PENDING,
-        "lines": [{**{name: line[name] for name in _SOLD}, "refunded_fen": 0} for line in lines],
+        "lines": [{**{name: line[name] for name in _SOLD}, "batch": None, "refunded_fen": 0} for line in lines],
         "consignments": [consignment | _NOT_SENT for consignment in consignments],
     }
     return _for_shopper(row, None, (0, 0))

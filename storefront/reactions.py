@@ -15,7 +15,18 @@ from config.facts import Occurrence
 from payments import facts as payment_facts
 from payments import refunds
 from payments.lifecycle import Channel
-from storefront import aftersales, benefit, claims, events, frozen_money, notices, order_marks, orders, shipping_reports
+from storefront import (
+    aftersales,
+    benefit,
+    claims,
+    deals,
+    events,
+    frozen_money,
+    notices,
+    order_marks,
+    orders,
+    shipping_reports,
+)
 from storefront.order_lifecycle import MarkCause
 from subway_campaign import conversions
 
@@ -131,6 +142,18 @@ def write_benefit(session: Session, occurrence: Occurrence) -> None:
     benefit.post(session, order=occurrence.values["order"])
 
 
+@facts.on(events.ORDER_PAID)
+def note_deals(session: Session, occurrence: Occurrence) -> None:
+    """Tell the catalog which prices were really paid."""
+    deals.note(session, order=occurrence.values["order"])
+
+
+@facts.on(events.ORDER_REFUNDED)
+def undo_deals(session: Session, occurrence: Occurrence) -> None:
+    """Tell the catalog which of them were undone."""
+    deals.undo(session, order=occurrence.values["order"], now=clock.now())
+
+
 @facts.on(events.ORDER_REFUNDED)
 def settle_claim(session: Session, occurrence: Occurrence) -> None:
     """End the after-sales claim whose money went back."""
@@ -181,6 +204,19 @@ def _lines(session: Session, number: str) -> list[conversions.Line]:
         {"number": number},
     )
     return [conversions.Line(row.line_no, row.product_slug, row.amount_fen) for row in rows]
+
+
+@facts.on(catalog_facts.BATCH_RECALLED)
+def mark_for_recall(session: Session, occurrence: Occurrence) -> None:
+    """Tell whoever works on orders of a product that a batch of it may not leave."""
+    values = occurrence.values
+    order_marks.mark_open(
+        session,
+        product=values["product"],
+        cause=MarkCause.BATCH_RECALLED,
+        reference=values["batch"],
+        now=clock.now(),
+    )
 
 
 @facts.on(catalog_facts.ACCREDITATION_LOST)

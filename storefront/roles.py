@@ -48,6 +48,11 @@ class Permission(StrEnum):
     WORK_FIELD = "field.work"
     READ_ALERTS = "alerts.read"
     CLOSE_ALERTS = "alerts.close"
+    READ_BATCHES = "batches.read"
+    WRITE_BATCHES = "batches.write"
+    RECALL_BATCHES = "batches.recall"
+    READ_PRICES = "prices.read"
+    REVIEW_PRICES = "prices.review"
 
 
 # Whoever can move money or grant rights must show a second factor, whatever else they are.
@@ -78,7 +83,9 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CLOSE_ALERTS,
         }
     ),
-    Role.FULFILMENT: frozenset({Permission.READ_ORDERS, Permission.SHIP_ORDERS, Permission.MARK_PHONES}),
+    Role.FULFILMENT: frozenset(
+        {Permission.READ_ORDERS, Permission.SHIP_ORDERS, Permission.MARK_PHONES, Permission.READ_BATCHES}
+    ),
     Role.FINANCE: frozenset(
         {
             Permission.READ_REPORTS,
@@ -91,10 +98,30 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         }
     ),
     Role.ADMIN: frozenset(Permission),
-    Role.SUPPLIER: frozenset({Permission.READ_ACCREDITATIONS, Permission.APPLY}),
+    Role.SUPPLIER: frozenset(
+        {
+            Permission.READ_ACCREDITATIONS,
+            Permission.APPLY,
+            Permission.READ_BATCHES,
+            Permission.WRITE_BATCHES,
+            Permission.RECALL_BATCHES,
+            Permission.READ_PRICES,
+        }
+    ),
     Role.TOWNSHIP: frozenset({Permission.READ_ACCREDITATIONS, Permission.GIVE_OPINION}),
-    Role.COUNTY: frozenset({Permission.READ_ACCREDITATIONS, Permission.DECIDE_ACCREDITATION}),
-    Role.SUPERVISOR: frozenset({Permission.READ_ACCREDITATIONS, Permission.SUPERVISE}),
+    Role.COUNTY: frozenset(
+        {
+            Permission.READ_ACCREDITATIONS,
+            Permission.DECIDE_ACCREDITATION,
+            Permission.READ_BATCHES,
+            Permission.RECALL_BATCHES,
+            Permission.READ_PRICES,
+            Permission.REVIEW_PRICES,
+        }
+    ),
+    Role.SUPERVISOR: frozenset(
+        {Permission.READ_ACCREDITATIONS, Permission.SUPERVISE, Permission.READ_BATCHES, Permission.RECALL_BATCHES}
+    ),
     Role.CREW: frozenset({Permission.WORK_FIELD, Permission.MARK_PHONES}),
 }
 

@@ -3,7 +3,7 @@
 Invariant: an entry may run twice at once and any number of times.
 """
 
-from catalog import accreditations, feed, liquor, suppliers
+from catalog import accreditations, feed, liquor, market_prices, price_guard, suppliers
 from config import facts, jobs
 from payments import collect, reconcile, refunds
 from storefront import audit, books, claims, deadlines, purging, shipping_reports
@@ -21,6 +21,8 @@ jobs.every("* * * * *", name="suppliers.move_due")(suppliers.move_due)
 jobs.every("* * * * * */3", name="catalog.publish_feed")(feed.publish_due)
 jobs.every("29 * * * *", name="catalog.sweep_feed")(feed.sweep)
 jobs.every("* * * * *", name="liquor.follow_licence")(liquor.follow_licence)
+jobs.every("*/5 * * * *", name="catalog.market_prices")(market_prices.compute_due)
+jobs.every("29 * * * *", name="catalog.review_prices")(price_guard.review_due)
 jobs.every("* * * * * */3", name="facts.catch_up")(facts.catch_up)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)

@@ -4,13 +4,14 @@ Invariant: an order is shipped when all its consignments have left, but for thos
 that left is not shipped again.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import facts
-from storefront import aftersales, carriers, errors, events, frozen_money, orders
+from storefront import aftersales, batch_lines, carriers, errors, events, frozen_money, orders
 from storefront.order_lifecycle import OrderState
 from storefront.shipping_lifecycle import Parcel
 
@@ -42,14 +43,16 @@ def ship(
     carrier: str,
     tracking_number: str,
     lines: list[int] | None = None,
+    batches: Mapping[int, str] | None = None,
     now: datetime,
 ) -> int:
     """Send the consignments that hold `lines` (all that are left, when None) and publish `order.shipped` for each.
 
     A consignment whose whole price has been asked back stays here. Returns how many left; 0 when all of it left under
     this very tracking number before, so that a clerk whose answer was lost may ask again.
-    Raises `OrderNotFound`, `OrderNotPaid` unless it is paid and not wholly shipped, and `LinesInvalid` for lines that
-    it does not have, that have left or that stay here.
+    `batches` says from which production batch (code) a line comes. Raises `OrderNotFound`, `OrderNotPaid` unless it is
+    paid and not wholly shipped, `LinesInvalid` for lines that it does not have, that have left or that stay here, and
+    what `batch_lines.name` does.
     """
     order = orders.lock(session, number)
     parcels = waiting(session, number=number)
@@ -63,6 +66,9 @@ def ship(
     if not wanted or not wanted <= left:
         raise errors.LinesInvalid(unshipped=sorted(left))
     sent = [no for no, lines_of in parcels.items() if wanted & lines_of]
+    if batches:
+        leaving = {line for no in sent for line in parcels[no]}
+        batch_lines.name(session, order_id=order.id, named=batches, sent=leaving, now=now)
     session.execute(
         text("""
             UPDATE consignments SET carrier = :carrier, tracking_number = :tracking, shipped_at = :now

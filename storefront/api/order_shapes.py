@@ -10,7 +10,10 @@ from storefront.order_lifecycle import CancelledBy, OrderState
 
 
 class OrderLine(Answer):
-    """A line as it was sold; `line` counts from 1 and `consignment` says which parcel it is in."""
+    """A line as it was sold; `line` counts from 1 and `consignment` says which parcel it is in.
+
+    `batch` is the production batch that it left with, to be read by anybody at `/trace/{batch}`.
+    """
 
     line = fields.Integer()
     sku = fields.String()
@@ -22,6 +25,7 @@ class OrderLine(Answer):
     quantity = fields.Integer()
     amount_fen = fields.Integer()
     consignment = fields.Integer()
+    batch = fields.String(allow_none=True)
     refunded_fen = fields.Integer()
 
 
@@ -101,6 +105,7 @@ EXAMPLE = {
             "quantity": 2,
             "amount_fen": 5980,
             "consignment": 1,
+            "batch": None,
             "refunded_fen": 0,
         }
     ],

@@ -76,7 +76,10 @@ class Evidence(Answer):
 
 
 class Product(Answer):
-    """A product in a list, at the price of its first SKU; `available` pieces are left of all its SKUs."""
+    """A product in a list, at the price of its first SKU; `available` pieces are left of all its SKUs.
+
+    `market_price_fen` is there only while deals of the seven days before the present price allow it.
+    """
 
     slug = fields.String()
     name = fields.String()
@@ -84,6 +87,7 @@ class Product(Answer):
     hall_name = fields.String()
     origin = fields.String()
     price_fen = fields.Integer()
+    market_price_fen = fields.Integer(metadata={"is_optional": True})
     image = fields.String()
     accreditation = fields.Nested(Certificate, allow_none=True)
     available = fields.Integer()
@@ -161,6 +165,7 @@ class Sku(Answer):
     number = fields.String()
     spec = fields.String()
     price_fen = fields.Integer()
+    market_price_fen = fields.Integer(metadata={"is_optional": True})
     available = fields.Integer()
 
 

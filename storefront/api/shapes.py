@@ -24,8 +24,8 @@ class Answer(Schema):
     """What we say."""
 
     def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
-        """Promise every key."""
-        field_obj.required = True
+        """Promise every key but those that say of themselves that they may be away."""
+        field_obj.required = not field_obj.metadata.get("is_optional")
 
 
 class Instant(fields.String):

@@ -226,4 +226,5 @@ def _line(found: Mapping[str, Any]) -> OrderLine:
         image=found["image"],
         quantity=found["quantity"],
         price_fen=found["price_fen"],
+        batch=found["batch"] or "",
     )

@@ -69,6 +69,7 @@ def card(product: Json) -> viewmodels.ProductCard:
         hall=product["hall_name"],
         price_fen=product["price_fen"],
         image=product["image"],
+        market_fen=product.get("market_price_fen"),
         is_accredited=product["accreditation"] is not None,
         is_available=product["available"] > 0,
         is_display_only=product["is_display_only"],
@@ -88,7 +89,10 @@ def product(found: Json) -> viewmodels.Product:
         image=found["image"],
         tint=_tint(found["image"]),
         specs=tuple(
-            viewmodels.Spec(sku["number"], sku["spec"], sku["price_fen"], sku["available"] > 0) for sku in found["skus"]
+            viewmodels.Spec(
+                sku["number"], sku["spec"], sku["price_fen"], sku["available"] > 0, sku.get("market_price_fen")
+            )
+            for sku in found["skus"]
         ),
         accreditation=_certificate(found["accreditation"], found["accreditation_evidence"]),
         indication=_indication(found["geographical_indication"]),

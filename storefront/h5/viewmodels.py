@@ -51,6 +51,7 @@ class ProductCard:
     hall: str
     price_fen: int
     image: str
+    market_fen: int | None
     is_accredited: bool
     is_available: bool
     is_display_only: bool
@@ -112,6 +113,7 @@ class Spec:
     name: str
     price_fen: int
     is_available: bool
+    market_fen: int | None = None
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,7 @@ class OrderLine:
     image: str
     quantity: int
     price_fen: int
+    batch: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from storefront.h5 import aftersales, browse, buying, following, notices, pages
+from storefront.h5 import aftersales, browse, buying, following, notices, pages, tracing
 
 
 def install(app: Flask) -> None:
     """Register every page of the express lane with `app`."""
     pages.install(app)
-    for blueprint in (browse.blueprint, buying.blueprint, following.blueprint, aftersales.blueprint, notices.blueprint):
-        app.register_blueprint(blueprint)
+    for page in (browse, buying, following, aftersales, notices, tracing):
+        app.register_blueprint(page.blueprint)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from catalog import batches as production
 from catalog import names
 from storefront import aftersales, audit, frozen_money, order_marks, order_views, proposals, shipping
 from storefront.actors import Actor
@@ -115,6 +116,7 @@ def ship(
     tracking_number: str,
     lines: Sequence[int] | None = None,
     consignment: int | None = None,
+    batches: Mapping[int, str] | None = None,
     now: datetime,
 ) -> tuple[dict[str, Any], bool]:
     """Send one `consignment`, or those that hold `lines` (None: all that are left and in sight).
@@ -126,9 +128,17 @@ def ship(
     if consignment is not None:
         lines = [line["line"] for line in order["lines"] if line["consignment"] == consignment]
     sent = _sent(session, order, seen, lines)
-    left = shipping.ship(session, number=number, carrier=carrier, tracking_number=tracking_number, lines=sent, now=now)
+    left = shipping.ship(
+        session,
+        number=number,
+        carrier=carrier,
+        tracking_number=tracking_number,
+        lines=sent,
+        batches=batches,
+        now=now,
+    )
     if left:
-        details = {"carrier": carrier, "tracking_number": tracking_number, "lines": sent}
+        details = {"carrier": carrier, "tracking_number": tracking_number, "lines": sent, "batches": batches or {}}
         audit.record(session, actor, "order.shipped", number, details, now=now)
     return _in_sight(session, actor, number, Permission.SHIP_ORDERS, now), left > 0
 
@@ -223,6 +233,7 @@ def _in_sight(session: Session, actor: Actor, number: str, permission: Permissio
     order, seen = _seen(session, actor, number, permission)
     order["money"] = frozen_money.of_order(session, number=number, now=now)
     marks = order_marks.of(session, numbers=[number]).get(number, [])
+    order["batches"] = production.sendable(session, products={line["product"] for line in order["lines"]})
     order["marks"] = [mark for mark in marks if seen.sees(mark["product"])]
     _narrow(order, seen)
     order_id = session.execute(text("SELECT id FROM orders WHERE number = :number"), {"number": number}).scalar_one()

@@ -6,7 +6,6 @@ Invariant: pure; a word that is missing here shows itself as its own key, never 
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from config import clock
@@ -89,7 +88,16 @@ PAPERS = {
 INSPECTION_FINDINGS = {"passed": "合格", "rectify": "限期整改", "suspended": "暂停认定", "revoked": "撤销认定"}
 INDICATIONS = {"product": "地理标志保护产品", "trademark": "地理标志证明商标", "agricultural": "农产品地理标志"}
 INSPECTION_LEVELS = {"city": "市级", "province": "省级", "nation": "国家级"}
-MARKS = {"accreditation_lost": "商品认定已失效"}
+MARKS = {"accreditation_lost": "商品认定已失效", "batch_recalled": "有批次被召回"}
+PRICE_REVIEWS = {
+    "open": "待核查",
+    "accepted": "已认可",
+    "asked": "已要求改价",
+    "held": "已停售",
+    "superseded": "已改价",
+}
+PRICE_BASES = {"county": "本县同类中位数", "province": "全省同类中位数"}
+VERDICTS = {"passed": "合格", "failed": "不合格"}
 LEVELS = {
     "medium": "媒介",
     "network": "线网",
@@ -162,6 +170,12 @@ ACTS = {
     "indication.entered": "认定：登记地理标志",
     "indication.taken_back": "认定：撤下地理标志",
     "households.rekeyed": "带贫：更换加密密钥",
+    "batch.entered": "批次：录入",
+    "batch.page_added": "批次：上传检验报告",
+    "batch.recalled": "批次：召回",
+    "price.accepted": "价格：认可",
+    "price.asked": "价格：要求改价",
+    "price.held": "价格：停售",
     "staff.added": "新建账号",
     "staff.logged_in": "登录",
     "staff.logged_out": "退出登录",
@@ -273,39 +287,6 @@ SOURCES = {
     "statement.approved": "供应商结算",
     "payout.sent": "银行付款",
     "payout.bounced": "银行退回",
-}
-EVIDENCE = {
-    "day": "账单日",
-    "bill": "账单",
-    "transaction_id": "微信单号",
-    "refund_id": "微信退款单号",
-    "amount_fen": "账单金额",
-    "our_amount_fen": "本店金额",
-    "state": "账单状态",
-    "our_state": "本店状态",
-    "at": "账单时间",
-    "our_at": "本店时间",
-    "our_transaction_id": "本店记录的微信单号",
-    "is_in_trade_bill": "在交易账单中",
-    "is_in_fund_flow": "在资金账单中",
-    "rows": "出现次数",
-    "fee_units": "账单手续费",
-    "charged_fen": "实扣手续费",
-    "rate": "费率（%）",
-    "fees_fen": "账单手续费合计",
-    "posted_fen": "已入账",
-    "expected_fen": "应为",
-    "opening_fen": "当日期初结余",
-    "last_fen": "前一日期末结余",
-    "differs": "不符之处",
-    "notification": "通知编号",
-    "event_type": "通知类型",
-    "business_id": "微信业务单号",
-    "found": "微信的说法",
-    "differences": "不符的合计",
-    "name": "项目",
-    "code": "微信的答复",
-    "reason": "原因",
 }
 DETAILS = {
     "amount_fen": "金额",
@@ -442,52 +423,6 @@ def source(name: str) -> str:
     """Return what moved money, from the source of a ledger entry: its word and its number."""
     kind, _, number = name.partition("/")
     return f"{SOURCES.get(kind, kind)} {number}".strip()
-
-
-def evidence(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the evidence of a case as (what, how it is), in the order in which a person compares."""
-    known = [name for name in EVIDENCE if name in values]
-    return [
-        (EVIDENCE.get(name, name), _proof(name, values[name])) for name in [*known, *sorted(set(values) - set(known))]
-    ]
-
-
-def proofs(values: Mapping[str, Any]) -> str:
-    """Return the evidence of a case as one sentence."""
-    return "；".join(f"{what} {how}" for what, how in evidence(values))
-
-
-def _proof(name: str, value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "，".join(f"{what} {how}" for what, how in evidence(value))
-    if isinstance(value, list):
-        return "；".join(_proof(name, each) for each in value)
-    if isinstance(value, bool) or value is None:
-        return {True: "是", False: "否", None: "—"}[value]
-    if name.endswith("_fen"):
-        return f"¥{money(int(value))}"
-    if name == "fee_units":
-        return f"¥{Decimal(value) / 100_000:.5f}"
-    return second(value) if name in _INSTANTS else _SAID.get(str(value), str(value))
-
-
-_INSTANTS = frozenset({"at", "our_at", "succeeded_at"})
-_SAID = {
-    "trade": "交易账单",
-    "fund_flow": "资金账单",
-    # WeChat's states are in capitals, ours are not.
-    "SUCCESS": "成功",
-    "PROCESSING": "处理中",
-    "FAIL": "失败",
-    "CHANGE": "异常",
-    "open": "未付款",
-    "succeeded": "成功",
-    "closed": "已关闭",
-    "requested": "已申请",
-    "processing": "处理中",
-    "abnormal": "异常",
-    "transferred": "已转账退回",
-}
 
 
 def in_words(key: str | None, words: dict[str, str]) -> str:

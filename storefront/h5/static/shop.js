@@ -100,6 +100,8 @@
         const [whole, cents] = yuan(Number(chosen.dataset.fen)).split(".");
         return open + whole + close + "." + cents;
       });
+      one("#market").hidden = !chosen.dataset.market;
+      one("#market s").textContent = "¥" + yuan(Number(chosen.dataset.market || 0));
       refuse("");
       show(Number(chosen.dataset.fen) * count, null);
       form.seen.value = "";

@@ -9,6 +9,7 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import fields, validate
 
+from catalog import errors as catalog_errors
 from config import clock, database
 from config.schemas import Blueprint, Int, PageArgs, Pattern, Schema, Text, page_of
 from payments import errors as payment_errors
@@ -57,12 +58,20 @@ class RefundWanted(Schema):
     reason = Text(required=True, low=1, high=80)
 
 
+class LineBatch(Schema):
+    """Which production batch a line comes from; the code is that under `/staff/batches`."""
+
+    line = Int(required=True, low=1, high=999)
+    batch = Text(required=True, validate=[Pattern("[0-9A-Z]{1,20}")])
+
+
 class ShipmentWanted(Schema):
     """How it travels; without `lines` all that is left goes. A consignment always goes as a whole."""
 
     carrier = Text(required=True, low=1, high=32)
     tracking_number = Text(required=True, validate=[Pattern("[0-9A-Za-z-]{5,40}")])
     lines = fields.List(Int(low=1, high=999), validate=validate.Length(min=1, max=_MOST_LINES), load_default=None)
+    batches = fields.List(fields.Nested(LineBatch), validate=validate.Length(max=_MOST_LINES), load_default=list)
 
 
 class ShipmentCorrected(Schema):
@@ -142,12 +151,22 @@ class OrderMoney(Answer):
     settled_at = Instant(allow_none=True)
 
 
+class SendableBatch(Answer):
+    """A production batch of one of the order's products that may leave."""
+
+    code = fields.String()
+    lot = fields.String()
+    made_on = fields.Date()
+    product = fields.String()
+
+
 class StaffOrder(StaffOrderSummary):
-    """An order with what may still be refunded."""
+    """An order with what may still be refunded, and the `batches` that its goods may come from."""
 
     lines = fields.List(fields.Nested(StaffOrderLine))
     consignments = fields.List(fields.Nested(StaffConsignment))
     freight_refundable_fen = fields.Integer()
+    batches = fields.List(fields.Nested(SendableBatch))
     money = fields.Nested(OrderMoney, allow_none=True)
 
 
@@ -248,6 +267,7 @@ _LINE = {
     "quantity": 2,
     "amount_fen": 5980,
     "consignment": 1,
+    "batch": None,
     "refunded_fen": 0,
     "refundable_fen": 5980,
     "staying": 0,
@@ -268,6 +288,7 @@ _EXAMPLE = {
         }
     ],
     "freight_refundable_fen": 0,
+    "batches": [{"code": "B7K3M9X2P4QWE", "lot": "20261120-01", "made_on": "2026-11-20", "product": "dangshansuli"}],
     "money": None,
 }
 _ACCEPTED = {"order": "2611214815162342", "refund": "R7K3M9X2P4QWE", "proposal": None, "amount_fen": 2990}
@@ -391,9 +412,16 @@ def refund(header: dict[str, Any], given: dict[str, Any], number: str) -> Respon
 @blueprint.alt_response(
     200, schema=StaffOrder, example=_EXAMPLE, description="It left under this tracking number before.", success=True
 )
-@blueprint.refuses(errors.OrderNotFound, errors.OrderNotPaid, errors.LinesInvalid)
+@blueprint.refuses(
+    errors.OrderNotFound,
+    errors.OrderNotPaid,
+    errors.LinesInvalid,
+    catalog_errors.ProductionBatchUnknown,
+    catalog_errors.BatchBarred,
+)
 def ship(given: dict[str, Any], number: str) -> Response:
-    """Send consignments of a paid order."""
+    """Send consignments of a paid order; `batches` says from which production batch a line comes."""
+    given["batches"] = {named["line"]: named["batch"] for named in given["batches"]}
     with database.transaction() as session:
         order, is_new = order_desk.ship(session, guard.actor(), number=number, now=clock.now(), **given)
     return said(order, 201 if is_new else 200)

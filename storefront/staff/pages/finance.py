@@ -11,7 +11,7 @@ from config.errors import Conflict, Invalid
 from payments.models import CaseKind, Resolution
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import finance, tables, words
+from storefront.staff import case_words, finance, tables, words
 from storefront.staff.pages import exports, frame
 from storefront.staff.tables import Column, Kind
 
@@ -63,7 +63,7 @@ CASES = tables.Table(
         Column("reason", "说明", only="file", width=36),
         Column("closed_by", "办结人", only="file"),
         Column("closed_at", "办结时间", Kind.INSTANT, only="file", width=20),
-        Column("evidence", "证据", value=lambda case: words.proofs(case["evidence"]), only="file", width=80),
+        Column("evidence", "证据", value=lambda case: case_words.proofs(case["evidence"]), only="file", width=80),
     ),
     lead="kind",
 )

@@ -19,7 +19,7 @@ from storefront import guard, sessions
 from storefront.actors import Actor
 from storefront.errors import SessionRequired
 from storefront.roles import Permission
-from storefront.staff import accounts, sight, tables, words
+from storefront.staff import accounts, case_words, sight, tables, words
 
 ROOT = "/staff"
 _FOLDER = Path(__file__).parent.parent / "static"
@@ -73,6 +73,8 @@ DONE = {
     "batch_opened": "批次已建立。",
     "step_taken": "已办理，写入经过。",
     "objection_answered": "答复已公开。",
+    "price_decided": "已记录，供应商能看到理由。",
+    "recalled": "批次已召回，受影响的订单列在下面。",
     "inspected": "检查已登记。",
     "rectified": "已确认整改完成。",
     "evidence_added": "材料已上传。",
@@ -145,6 +147,8 @@ MENU = (
     Item("aftersales", "/staff/aftersales", "售后", Permission.READ_ORDERS),
     Item("approvals", "/staff/approvals", "退款审批", Permission.REFUND_ORDERS),
     Item("accreditations", "/staff/accreditations", "产品认定", Permission.READ_ACCREDITATIONS),
+    Item("batches", "/staff/batches", "批次", Permission.READ_BATCHES),
+    Item("prices", "/staff/prices", "价格核查", Permission.READ_PRICES),
     Item("finance", "/staff/finance", "财务", Permission.READ_MONEY, is_whole=True),
     Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, is_whole=True),
     Item("alerts", "/staff/alerts", "告警", Permission.READ_ALERTS, is_whole=True),
@@ -168,7 +172,7 @@ def install(app: Flask) -> None:
         details=words.details,
         source=words.source,
         surplus=words.surplus,
-        evidence=words.evidence,
+        evidence=case_words.evidence,
         plain=lambda fen: words.money(fen).replace(",", ""),
         word=lambda key, kind: words.in_words(key, getattr(words, kind)),
         drawn=tables.drawn,

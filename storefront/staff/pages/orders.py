@@ -3,11 +3,13 @@
 import re
 import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
+from catalog.errors import ProductionBatchUnknown
 from config import clock, database
 from config.errors import Conflict, Invalid
 from storefront import guard
@@ -114,7 +116,12 @@ def show(number: str) -> Response:
 @guard.staff(Permission.SHIP_ORDERS)
 def ship(number: str) -> Response:
     """Send one consignment of an order."""
-    return _parcel(number, order_desk.ship, done="shipped")
+    named = {
+        int(name[5:]): code.strip().upper()
+        for name, code in request.form.items()
+        if re.fullmatch(r"batch[0-9]{1,3}", name) and code.strip()
+    }
+    return _parcel(number, partial(order_desk.ship, batches=named), done="shipped")
 
 
 @blueprint.post("/orders/<number:number>/corrections")
@@ -134,7 +141,7 @@ def _parcel(number: str, verb: Callable[..., object], *, done: str) -> Response:
     try:
         with database.transaction() as session:
             verb(session, guard.actor(), number=number, **sent, now=clock.now())
-    except (Conflict, Invalid) as error:
+    except (Conflict, Invalid, ProductionBatchUnknown) as error:
         return frame.refused(path, error)
     return frame.back(path, done=done)
 

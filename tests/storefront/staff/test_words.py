@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from storefront.staff import words
+from storefront.staff import case_words, words
 from subway_campaign import decisions
 from subway_campaign.lifecycle import Drop, Exclusion, Level, Model, TouchKind, View
 
@@ -53,7 +53,7 @@ def test_a_difference_says_who_has_more() -> None:
 def test_evidence_is_read_in_the_order_of_comparing() -> None:
     told: dict[str, Any] = {"our_amount_fen": 5900, "amount_fen": 5990, "state": "SUCCESS", "fee_units": -7404}
     told |= {"odd": [{"at": None}, 1], "is_in_fund_flow": False}
-    assert words.evidence(told) == [
+    assert case_words.evidence(told) == [
         ("账单金额", "¥59.90"),
         ("本店金额", "¥59.00"),
         ("账单状态", "成功"),
