@@ -4,7 +4,7 @@ Invariant: list, page and checkout read a price from the same row, `skus.price_f
 row to its history; a product off sale is on no list and has no page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -182,6 +182,12 @@ def within(session: Session, *, area: str | None, supplier: str | None) -> list[
     """
     rows = database.driver_connection(session).execute(sql, {"area": area, "supplier": supplier}).fetchall()
     return [row[0] for row in rows]
+
+
+def names(session: Session, *, slugs: Iterable[str]) -> dict[str, str]:
+    """Return what products are called, slug → name in the order of the shelf, on sale or not; not unknown ones."""
+    sql = "SELECT slug, name FROM products WHERE slug = ANY(%(slugs)s) ORDER BY position, slug"
+    return dict(database.driver_connection(session).execute(sql, {"slugs": list(slugs)}).fetchall())
 
 
 def of_hall(session: Session, *, hall: str) -> list[str]:

@@ -58,17 +58,25 @@ def open_group(session: Session, *, kind: GroupKind, name: str, county: str, by:
     Raises `CountyInvalid` for a code that is no county of the province, and `GroupTaken`.
     """
     database.require_transaction(session)
-    is_county = session.execute(
-        text("SELECT 1 FROM regions WHERE code = :code AND level = 'county'"), {"code": county}
-    ).first()
-    if is_county is None:
-        raise errors.CountyInvalid(county=county[:6])
-    values = {"number": tokens.number("G"), "kind": kind, "name": name, "county": county, "by": by, "now": now}
-    added = session.execute(_OPEN, values).scalar_one_or_none()
+    code = _leaf(county)
+    values = {"number": tokens.number("G"), "kind": kind, "name": name, "county": code, "by": by, "now": now}
+    try:
+        with session.begin_nested():
+            added = session.execute(_OPEN, values).scalar_one_or_none()
+    except IntegrityError:
+        # A county, but of another province: the catalog has no such region.
+        raise errors.CountyInvalid(county=code) from None
     if added is None:
         standing = "SELECT number FROM benefit_groups WHERE county_code = :county AND name = :name"
         raise errors.GroupTaken(number=session.execute(text(standing), values).scalar_one())
     return str(added)
+
+
+def _leaf(county: str) -> str:
+    try:
+        return regions.require_leaf(county).code
+    except RegionInvalid:
+        raise errors.CountyInvalid(county=county[:6]) from None
 
 
 _OPEN = text("""
@@ -80,7 +88,7 @@ _GROUPS = """
     SELECT g.number, g.kind, g.name, g.county_code, g.opened_at,
            (SELECT count(*) FROM benefit_households h WHERE h.group_id = g.id AND h.left_at IS NULL) AS households,
            (SELECT count(*) FROM benefit_links b WHERE b.group_id = g.id AND tstzrange(b.starts_at, b.ends_at) @> :now)
-               AS links
+               AS active_links
     FROM benefit_groups g
 """
 
@@ -210,9 +218,9 @@ def end(session: Session, *, number: str, ends_at: datetime | None = None, now: 
 
 
 _LINKS = """
-    SELECT b.number, b.product_slug AS product, p.name AS product_name, g.number AS group, g.name AS group_name,
-           g.county_code, b.mode, b.share_bp, b.starts_at, b.ends_at, b.linked_by, b.linked_at
-    FROM benefit_links b JOIN benefit_groups g ON g.id = b.group_id LEFT JOIN products p ON p.slug = b.product_slug
+    SELECT b.number, b.product_slug AS product, g.number AS group, g.county_code, b.mode, b.share_bp,
+           b.starts_at, b.ends_at, b.linked_by, b.linked_at
+    FROM benefit_links b JOIN benefit_groups g ON g.id = b.group_id
 """
 
 

@@ -53,10 +53,16 @@ class Permission(StrEnum):
     RECALL_BATCHES = "batches.recall"
     READ_PRICES = "prices.read"
     REVIEW_PRICES = "prices.review"
+    READ_BENEFIT = "benefit.read"
+    WRITE_BENEFIT = "benefit.write"
+    READ_HOUSEHOLDS = "households.read"
 
 
 # Whoever can move money or grant rights must show a second factor, whatever else they are.
 TOTP_ROLES = frozenset({Role.FINANCE, Role.ADMIN})
+
+# Who manages everything still has no business with the names of people whom a county looks after.
+_NOT_EVEN_ADMIN = frozenset({Permission.READ_HOUSEHOLDS})
 
 # Every role that opens staff pages may mark its own phone, so that a check of a poster never counts as a scan.
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
@@ -97,7 +103,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.MARK_PHONES,
         }
     ),
-    Role.ADMIN: frozenset(Permission),
+    Role.ADMIN: frozenset(Permission) - _NOT_EVEN_ADMIN,
     Role.SUPPLIER: frozenset(
         {
             Permission.READ_ACCREDITATIONS,
@@ -117,10 +123,19 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.RECALL_BATCHES,
             Permission.READ_PRICES,
             Permission.REVIEW_PRICES,
+            Permission.READ_BENEFIT,
+            Permission.WRITE_BENEFIT,
+            Permission.READ_HOUSEHOLDS,
         }
     ),
     Role.SUPERVISOR: frozenset(
-        {Permission.READ_ACCREDITATIONS, Permission.SUPERVISE, Permission.READ_BATCHES, Permission.RECALL_BATCHES}
+        {
+            Permission.READ_ACCREDITATIONS,
+            Permission.SUPERVISE,
+            Permission.READ_BATCHES,
+            Permission.RECALL_BATCHES,
+            Permission.READ_BENEFIT,
+        }
     ),
     Role.CREW: frozenset({Permission.WORK_FIELD, Permission.MARK_PHONES}),
 }

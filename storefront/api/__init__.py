@@ -8,6 +8,7 @@ from storefront import guard
 from storefront.api import (
     addresses,
     aftersales,
+    benefit,
     cart,
     files,
     halls,
@@ -29,6 +30,7 @@ _NOUNS = (
     oauth,
     touches,
     halls,
+    benefit,
     notices,
     products,
     cart,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from config import clock
+from storefront.staff import benefit_words
 from storefront.staff.partner_words import KEY_SCOPES, PARTNER_KINDS
 
 STATES = {
@@ -98,14 +99,7 @@ PRICE_REVIEWS = {
 }
 PRICE_BASES = {"county": "本县同类中位数", "province": "全省同类中位数"}
 VERDICTS = {"passed": "合格", "failed": "不合格"}
-LEVELS = {
-    "medium": "媒介",
-    "network": "线网",
-    "line": "线路",
-    "asset": "站点/车辆",
-    "car": "车厢",
-    "position": "点位",
-}
+LEVELS = {"medium": "媒介", "network": "线网", "line": "线路", "asset": "站点/车辆", "car": "车厢", "position": "点位"}
 MODELS = {"last": "末次触点", "first": "首次触点", "linear": "平均", "position": "首尾优先", "decay": "时间衰减"}
 VIEWS = {"cohort": "按销售日（退款记回销售当天）", "cash": "按发生日（退款记在退款当天）"}
 OUTCOMES = {"attributed": "已归因", "unattributed": "未归因", "excluded": "不计入"}
@@ -169,13 +163,13 @@ ACTS = {
     "objection.answered": "认定：答复异议",
     "indication.entered": "认定：登记地理标志",
     "indication.taken_back": "认定：撤下地理标志",
-    "households.rekeyed": "带贫：更换加密密钥",
     "batch.entered": "批次：录入",
     "batch.page_added": "批次：上传检验报告",
     "batch.recalled": "批次：召回",
     "price.accepted": "价格：认可",
     "price.asked": "价格：要求改价",
     "price.held": "价格：停售",
+    **benefit_words.ACTS,
     "staff.added": "新建账号",
     "staff.logged_in": "登录",
     "staff.logged_out": "退出登录",

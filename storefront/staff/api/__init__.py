@@ -6,6 +6,7 @@ from werkzeug.routing import BaseConverter
 from config.schemas import HouseApi
 from storefront.staff.api import (
     aftersales,
+    benefit,
     codes,
     costs,
     finance,
@@ -19,7 +20,7 @@ from storefront.staff.api import (
 )
 from storefront.staff.api.shapes import PLACEMENT
 
-_NOUNS = (sessions, placements, codes, packs, reports, costs, trials, orders, aftersales, finance, partners)
+_NOUNS = (sessions, placements, codes, packs, reports, costs, trials, orders, aftersales, benefit, finance, partners)
 
 
 class Node(BaseConverter):

@@ -92,6 +92,12 @@ DONE = {
     "partner_added": "已登记。现在可以给它签发接口密钥。",
     "partner_key_revoked": "密钥已撤销，立即失效。",
     "partner_closed": "已停用，所有密钥立即失效。",
+    "group_opened": "已登记，请添加农户，再关联商品。",
+    "benefit_linked": "已关联：一分钟后付款的订单开始计入。",
+    "benefit_ended": "已终止：之前的销售照旧计入，退款照旧冲回。",
+    "household_added": "已添加，姓名和电话已加密保存。",
+    "household_left": "已退出本组，资料一年后自动删除。",
+    "household_forgotten": "姓名和电话已删除，只留编号。",
     "released": "已取消标记：这台手机从现在起照常计入报表。",
 }
 FAULTS = {
@@ -114,6 +120,9 @@ FAULTS = {
     "form.creative": "请填写 2 到 40 位编号（大写字母、数字、短横）、名称，时间要是有效的日期。",
     "form.partner": "请填写 2 到 80 个字的名称；销售方编号只有第三方销售方填写。",
     "form.partner_key": "请填写用途，并至少选一项权限。",
+    "form.group": "请选择类型和县，并填写 2 到 60 个字的名称（不要写农户姓名）。",
+    "form.link": "请选择商品和方式，比例写成百分数（0.01 到 100，最多两位小数），日期要有效。",
+    "household.invalid": "姓名 2 到 30 个字、不含数字，不要填身份证号；电话可以不填；签字日期不晚于今天。",
     "form.label": "请给手机起一个 1 到 40 个字的名字。",
 }
 _BY_STATUS = {
@@ -149,6 +158,7 @@ MENU = (
     Item("accreditations", "/staff/accreditations", "产品认定", Permission.READ_ACCREDITATIONS),
     Item("batches", "/staff/batches", "批次", Permission.READ_BATCHES),
     Item("prices", "/staff/prices", "价格核查", Permission.READ_PRICES),
+    Item("benefit", "/staff/benefit", "带贫", Permission.READ_BENEFIT),
     Item("finance", "/staff/finance", "财务", Permission.READ_MONEY, is_whole=True),
     Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, is_whole=True),
     Item("alerts", "/staff/alerts", "告警", Permission.READ_ALERTS, is_whole=True),
