@@ -11,7 +11,9 @@ from flask import Flask
 from PIL import Image
 
 from config import clock, database
+from storefront import benefit
 from storefront.roles import Grant, Role, Scope
+from storefront.staff import words
 from tests.catalog.accrediting import BATCH, DANGSHAN, PEARS, shelf, standing
 from tests.storefront.staff.conftest import Clerk, Counter, audited, hire
 
@@ -67,10 +69,38 @@ def noticed(seats: dict[str, Clerk]) -> str:
     return number
 
 
+def benefiting_from_pears(county: Clerk) -> str:
+    """Open a household group on the page and let it have an eighth of what is paid for the pears."""
+    opened = county.send("/benefit/groups", kind="households", county="341321", name="梨农一组")
+    group = str(re.search(r"/groups/(G\w+)", opened.location)[1])  # type: ignore[index]
+    form = {"product": PEARS, "mode": "guaranteed_price", "share": "12.5"}
+    assert "done=benefit_linked" in county.send(f"/benefit/groups/{group}/links", **form).location
+    form = {"name": "欧阳大山", "consented_on": "2020-11-01"}
+    assert "done=household_added" in county.send(f"/benefit/groups/{group}/households", **form).location
+    return group
+
+
+def benefit_of(county: Clerk) -> tuple[int, int]:
+    """What the page says that sales brought this year, and what of it went back, in fen."""
+    today = clock.now().astimezone(clock.SHANGHAI).date()
+    query = f"from={today.replace(month=1, day=1)}&to={today + timedelta(days=1)}"
+    [row] = county.get(f"/benefit/totals?{query}").get_json()["items"]
+    assert words.money(row["net_fen"]) in county.open("/benefit").text
+    return row["sold_fen"], row["refunded_fen"]
+
+
+def eighth(fen: int) -> int:
+    """An eighth of so many fen, as largest remainder rounds it."""
+    return benefit.split(fen, [benefit.Share(1, 1250)])[0]
+
+
 def test_pears_from_application_through_objection_to_the_shelf_and_off_it(
     counter: Counter, codes: dict[str, str]
 ) -> None:
-    """The whole way by pages; then sold from a scan on the train, revoked, and given back in part."""
+    """The whole way by pages; then sold from a scan on the train, revoked, and given back in part.
+
+    What went back is taken off the order's money, the placement's credit and the household group's benefit.
+    """
 
     def clerk(role: Role, **scope: str) -> Clerk:
         return hire(counter.app, Grant(role=role, scope=Scope(**scope)))
@@ -83,6 +113,7 @@ def test_pears_from_application_through_objection_to_the_shelf_and_off_it(
         form = {"key": "key-00000001", "content": "梨园没有三百亩，请到现场核查。", "contact": "张先生"}
         objected = public.post(f"/notices/{number}/objections", data=form)
         assert public.post(f"/notices/{number}/objections", data=form).location == objected.location
+        group = benefiting_from_pears(seats["county"])
     assert "fault=accreditation.objections_open" in step(seats["county"], number, "county", "publish", batch=BATCH)
     objection = str(re.search(r"objected=(J\w+)", objected.location)[1])  # type: ignore[index]
     page = seats["county"].open(f"{PATH}/{number}").text
@@ -100,6 +131,10 @@ def test_pears_from_application_through_objection_to_the_shelf_and_off_it(
         (PEARS,),
     )
     order = counter.buy(lines={sku: 2})
+    [(line_fen,)] = database.statement(
+        "SELECT amount_fen FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE o.number = %s", (order,)
+    )
+    assert benefit_of(seats["county"]) == (eighth(line_fen), 0)
     assert "done=inspected" in str(
         seats["supervisor"]
         .send(f"{PATH}/{number}/inspections", level="city", finding="revoked", reason="抽检不合格")
@@ -109,9 +144,6 @@ def test_pears_from_application_through_objection_to_the_shelf_and_off_it(
     assert (standing(number), shelf()) == ("revoked", (False, None))
     finance = counter.hire(Role.FINANCE)
     assert "商品认定已失效" in finance.open(f"/orders/{order}").text
-    [(line_fen,)] = database.statement(
-        "SELECT amount_fen FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE o.number = %s", (order,)
-    )
     asked = finance.post(
         f"/orders/{order}/refunds",
         {"lines": [{"line": 1, "amount_fen": line_fen // 2}], "reason": "认定撤销"},
@@ -122,7 +154,15 @@ def test_pears_from_application_through_objection_to_the_shelf_and_off_it(
     [row] = counter.desk.report()["rows"]
     assert row["placement"] == "METRO.HF.L1.T01.C1.P01"
     assert (row["gross_fen"], row["refunded_fen"]) == (line_fen, line_fen // 2)
-    assert ("accreditation.publish", number) in audited()
+    shown = finance.get(f"/orders/{order}").get_json()
+    assert (shown["refunded_fen"], shown["refunding_fen"]) == (line_fen // 2, 0)
+    [(owed,)] = database.statement("SELECT -sum(amount_fen)::bigint FROM ledger_entries WHERE account = 'payables'")
+    assert owed == shown["payable_fen"] - line_fen // 2
+    sold, back = benefit_of(seats["county"])
+    assert (sold, sold - back) == (eighth(line_fen), eighth(line_fen - line_fen // 2))
+    with database.transaction() as session:
+        assert benefit.verify(session) == []
+    assert {("accreditation.publish", number), ("benefit.group_opened", group)} <= set(audited())
 
 
 @pytest.mark.usefixtures("seeded")
