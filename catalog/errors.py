@@ -459,3 +459,10 @@ class ReviewReasonMissing(errors.Invalid):
 
     code = "price_review.reason_missing"
     message = "请写明理由（2 到 200 字）"
+
+
+class CountTooLow(errors.Conflict):
+    """Orders have spoken for more than was counted; `lines` holds each SKU and how many are spoken for."""
+
+    code = "catalog.count_too_low"
+    message = "盘点数少于已被订单占用的数量"

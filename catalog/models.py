@@ -128,6 +128,7 @@ class MoveKind(StrEnum):
     COMMITTED = "committed"
     RELEASED = "released"
     RESTORED = "restored"
+    COUNTED = "counted"
 
 
 class Region(database.Base):

@@ -178,6 +178,38 @@ WITH wanted AS MATERIALIZED (
 SELECT number FROM missing ORDER BY number
 """
 
+# Goods that never came in have a level of nothing, so that each that is counted has a row to lock.
+_BEGIN_LEVELS = f"""
+INSERT INTO stock_levels (sku_id, on_hand)
+SELECT s.id, 0 FROM {LINES} AS w (number, quantity) JOIN skus s ON s.number = w.number ORDER BY s.id
+ON CONFLICT (sku_id) DO NOTHING
+"""
+
+# A count that would leave less than is spoken for stops them all.
+_COUNT = f"""
+WITH wanted AS MATERIALIZED (
+    SELECT w.number, w.quantity, s.id AS sku_id
+    FROM {LINES} AS w (number, quantity)
+    LEFT JOIN skus s ON s.number = w.number
+), level AS MATERIALIZED (
+    SELECT l.sku_id, l.reserved, w.quantity - l.on_hand AS delta
+    FROM stock_levels l JOIN wanted w ON w.sku_id = l.sku_id
+    ORDER BY l.sku_id FOR UPDATE OF l
+), wrong AS MATERIALIZED (
+    SELECT w.number, l.reserved FROM wanted w LEFT JOIN level l ON l.sku_id = w.sku_id
+    WHERE l.sku_id IS NULL OR w.quantity < l.reserved
+), noted AS (
+    INSERT INTO stock_moves (sku_id, kind, on_hand_delta, reserved_delta, key)
+    SELECT sku_id, 'counted', delta, 0, %(key)s::text FROM level
+    WHERE delta <> 0 AND NOT EXISTS (SELECT FROM wrong) ORDER BY sku_id
+    ON CONFLICT (key, sku_id) WHERE key IS NOT NULL DO NOTHING
+    RETURNING sku_id, on_hand_delta
+), moved AS (
+    UPDATE stock_levels l SET on_hand = l.on_hand + n.on_hand_delta FROM noted n WHERE l.sku_id = n.sku_id
+)
+SELECT number, reserved FROM wrong ORDER BY number
+"""
+
 
 def hold(session: Session, *, reference: str, lines: Mapping[str, int], now: datetime) -> None:
     """Reserve every line (SKU number → quantity) for `reference`, all or none.
@@ -259,6 +291,23 @@ def receive(session: Session, *, lines: Mapping[str, int], key: str) -> None:
         raise errors.SkuUnknown(skus=[number for [number] in rows])
 
 
+def count(session: Session, *, lines: Mapping[str, int], key: str) -> None:
+    """Set what is on hand (SKU number → quantity, what orders have spoken for included), once per `key` and SKU.
+
+    `key` names the stocktaking. With nothing changed, raises `SkuUnknown(skus=[...])` and
+    `CountTooLow(lines=[{"sku", "reserved"}])`, and `ValueError` for a quantity below 0.
+    """
+    database.require_transaction(session)
+    if any(quantity < 0 for quantity in lines.values()):
+        raise ValueError("there is never less than nothing")
+    _execute(session, _BEGIN_LEVELS, lines)
+    rows = _execute(session, _COUNT, lines, key=key)
+    if unknown := [number for number, reserved in rows if reserved is None]:
+        raise errors.SkuUnknown(skus=unknown)
+    if rows:
+        raise errors.CountTooLow(lines=[{"sku": number, "reserved": reserved} for number, reserved in rows])
+
+
 def _end(session: Session, reference: str, state: str) -> int:
     cursor = database.driver_connection(session).execute(_END, {"reference": reference, "state": state})
     (count,) = cursor.fetchone() or (0,)
@@ -281,4 +330,5 @@ def _run(session: Session, sql: str, lines: Mapping[str, int], **params: object)
 
 def _execute(session: Session, sql: str, lines: Mapping[str, int], **params: object) -> list[tuple[Any, ...]]:
     params |= {"numbers": database.dump_array(lines), "quantities": database.dump_array(lines.values())}
-    return database.driver_connection(session).execute(sql, params).fetchall()
+    cursor = database.driver_connection(session).execute(sql, params)
+    return cursor.fetchall() if cursor.description else []

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from catalog import objections
+from catalog import importing, objections
 from config import database, jobs, pictures
 from payments import retention as payment_retention
 from storefront import households, login, sessions
@@ -112,6 +112,10 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
             lambda session, before: households.forget_left(session, before=before, at_most=AT_ONCE),
         ),
         "staff phones": (erasure.LINK_LIFE, _run(_FORGET_PHONES)),
+        "sheets that came in": (
+            importing.LIFE,
+            lambda session, before: importing.forget(session, before=before, at_most=AT_ONCE),
+        ),
     }
     for what, (life, step) in steps.items():
         _repeat(step, now - life)

@@ -37,6 +37,7 @@ class Permission(StrEnum):
     READ_MONEY = "money.read"
     CLOSE_CASES = "cases.close"
     WRITE_CATALOG = "catalog.write"
+    IMPORT_GOODS = "goods.import"
     MARK_PHONES = "phones.mark"
     MANAGE_STAFF = "staff.manage"
     MANAGE_PARTNERS = "partners.manage"
@@ -112,6 +113,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.WRITE_BATCHES,
             Permission.RECALL_BATCHES,
             Permission.READ_PRICES,
+            Permission.IMPORT_GOODS,
         }
     ),
     Role.TOWNSHIP: frozenset({Permission.READ_ACCREDITATIONS, Permission.GIVE_OPINION}),

@@ -3,8 +3,8 @@
 Invariant: an entry may run twice at once and any number of times.
 """
 
-from catalog import accreditations, feed, liquor, market_prices, price_guard, suppliers
-from config import facts, jobs
+from catalog import accreditations, feed, importing, liquor, market_prices, price_guard, suppliers
+from config import clock, facts, jobs
 from payments import collect, reconcile, refunds
 from storefront import audit, books, claims, deadlines, purging, shipping_reports
 from subway_campaign import influence, packs, partitions, reviews, rollups, watch
@@ -35,9 +35,17 @@ jobs.every("* * * * * 5-55/10", name="campaign.review_due")(reviews.review_due)
 jobs.every("41 * * * *", name="campaign.watch")(watch.watch_due)
 # Minutes of work at a time, in a slot of its own.
 jobs.every("* * * * * */5", name="press.build_due", queue=jobs.PRESS)(packs.build_due)
+# A sheet is told of when it comes; this goes on with what a worker left behind that died.
+jobs.every("* * * * * */10", name="imports.work_due", queue=jobs.SHEETS)(importing.work_due)
 jobs.every("23 * * * *", name="ledger.check")(books.check)
 # Bills are complete at ten by Beijing time; each hour makes up for what the hours before could not get.
 jobs.every("5 * * * *", name="payments.reconcile", queue=jobs.WIRE)(reconcile.reconcile_due)
 # At night in China; a night that is missed is made up for by the next.
 jobs.every("17 19 * * *", name="storefront.purge")(purging.purge)
 jobs.every("37 19 * * *", name="audit.verify")(audit.verify_daily)
+
+
+@jobs.task(importing.TASK, queue=jobs.SHEETS)
+def work_on_import(number: str) -> None:
+    """Compare a sheet that has just come, or do one that has just been confirmed."""
+    importing.work(number=number, now=clock.now())

@@ -200,6 +200,25 @@ def test_a_delivery_is_received_once(seeded: None) -> None:
     assert level(PEAR) == (205, 0)
 
 
+def test_goods_are_counted_once_and_never_below_what_is_spoken_for(seeded: None) -> None:
+    def count(lines: dict[str, int], key: str) -> None:
+        with database.transaction() as session:
+            stock.count(session, lines=lines, key=key)
+
+    hold("O1", {PEAR: 3})
+    count({PEAR: 9, TEA: 0}, "C1")
+    assert (level(PEAR), level(TEA)) == ((9, 3), (0, 0))
+    count({PEAR: 5}, "C1")
+    assert level(PEAR) == (9, 3)
+    with pytest.raises(errors.CountTooLow) as low:
+        count({PEAR: 2, TEA: 7}, "C2")
+    assert low.value.details == {"lines": [{"sku": PEAR, "reserved": 3}]}
+    with pytest.raises(errors.SkuUnknown):
+        count({"NOPE": 1, TEA: 7}, "C3")
+    assert level(TEA) == (0, 0)
+    assert books_balance()
+
+
 def test_the_database_itself_refuses_to_oversell(seeded: None) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         database.statement("UPDATE stock_levels SET reserved = on_hand + 1")

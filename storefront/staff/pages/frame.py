@@ -98,6 +98,10 @@ DONE = {
     "household_added": "已添加，姓名和电话已加密保存。",
     "household_left": "已退出本组，资料一年后自动删除。",
     "household_forgotten": "姓名和电话已删除，只留编号。",
+    "sheet_read": "已读取，正在逐行检查。",
+    "sheet_known": "这份表格已经传过，就是这一份。",
+    "sheet_confirmed": "已开始应用，改动逐行生效。",
+    "sheet_withdrawn": "已放弃，什么都没有改。",
     "released": "已取消标记：这台手机从现在起照常计入报表。",
 }
 FAULTS = {
@@ -123,6 +127,7 @@ FAULTS = {
     "form.group": "请选择类型和县，并填写 2 到 60 个字的名称（不要写农户姓名）。",
     "form.link": "请选择商品和方式，比例写成百分数（0.01 到 100，最多两位小数），日期要有效。",
     "household.invalid": "姓名 2 到 30 个字、不含数字，不要填身份证号；电话可以不填；签字日期不晚于今天。",
+    "form.sheet": "请选择表格种类和 Excel 文件。",
     "form.label": "请给手机起一个 1 到 40 个字的名字。",
 }
 _BY_STATUS = {
@@ -159,6 +164,7 @@ MENU = (
     Item("batches", "/staff/batches", "批次", Permission.READ_BATCHES),
     Item("prices", "/staff/prices", "价格核查", Permission.READ_PRICES),
     Item("benefit", "/staff/benefit", "带贫", Permission.READ_BENEFIT),
+    Item("imports", "/staff/imports", "表格导入", Permission.IMPORT_GOODS),
     Item("finance", "/staff/finance", "财务", Permission.READ_MONEY, is_whole=True),
     Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, is_whole=True),
     Item("alerts", "/staff/alerts", "告警", Permission.READ_ALERTS, is_whole=True),
