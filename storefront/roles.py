@@ -41,6 +41,9 @@ class Permission(StrEnum):
     MARK_PHONES = "phones.mark"
     MANAGE_STAFF = "staff.manage"
     MANAGE_PARTNERS = "partners.manage"
+    READ_SUPPLIERS = "suppliers.read"
+    MANAGE_SUPPLIERS = "suppliers.manage"
+    KEEP_GOODS = "goods.keep"
     READ_ACCREDITATIONS = "accreditations.read"
     APPLY = "accreditations.apply"
     GIVE_OPINION = "accreditations.opine"
@@ -114,11 +117,16 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.RECALL_BATCHES,
             Permission.READ_PRICES,
             Permission.IMPORT_GOODS,
+            Permission.READ_SUPPLIERS,
+            Permission.KEEP_GOODS,
+            Permission.READ_ORDERS,
+            Permission.SHIP_ORDERS,
         }
     ),
     Role.TOWNSHIP: frozenset({Permission.READ_ACCREDITATIONS, Permission.GIVE_OPINION}),
     Role.COUNTY: frozenset(
         {
+            Permission.READ_SUPPLIERS,
             Permission.READ_ACCREDITATIONS,
             Permission.DECIDE_ACCREDITATION,
             Permission.READ_BATCHES,
@@ -132,6 +140,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     ),
     Role.SUPERVISOR: frozenset(
         {
+            Permission.READ_SUPPLIERS,
             Permission.READ_ACCREDITATIONS,
             Permission.SUPERVISE,
             Permission.READ_BATCHES,

@@ -11,6 +11,7 @@ from typing import Any
 from config import clock
 from storefront.staff import benefit_words
 from storefront.staff.partner_words import KEY_SCOPES, PARTNER_KINDS
+from storefront.staff.supplier_words import SUPPLIER_AUDIT
 
 STATES = {
     "pending": "待付款",
@@ -55,6 +56,7 @@ ACCREDITATIONS = {
     "revoked": "已撤销",
 }
 ACCREDITATION_ACTS = {
+    **SUPPLIER_AUDIT,
     "submit": "提交申请",
     "withdraw": "撤回申请",
     "endorse": "同意推荐",

@@ -19,7 +19,7 @@ from storefront import guard, sessions
 from storefront.actors import Actor
 from storefront.errors import SessionRequired
 from storefront.roles import Permission
-from storefront.staff import accounts, case_words, sight, tables, words
+from storefront.staff import accounts, case_words, sight, supplier_words, tables, words
 
 ROOT = "/staff"
 _FOLDER = Path(__file__).parent.parent / "static"
@@ -68,6 +68,7 @@ DONE = {
     "exposure_entered": "曝光估算已登记。",
     "taken": "这件事现在由您负责。",
     "closed": "已办结，写入操作记录。",
+    "agreed": "已同意协议。",
     "drafted": "草稿已保存，请上传材料后提交。",
     "saved": "已保存。",
     "batch_opened": "批次已建立。",
@@ -160,6 +161,7 @@ MENU = (
     Item("orders", "/staff/orders", "订单", Permission.READ_ORDERS),
     Item("aftersales", "/staff/aftersales", "售后", Permission.READ_ORDERS),
     Item("approvals", "/staff/approvals", "退款审批", Permission.REFUND_ORDERS),
+    Item("suppliers", "/staff/suppliers", "供应商", Permission.READ_SUPPLIERS),
     Item("accreditations", "/staff/accreditations", "产品认定", Permission.READ_ACCREDITATIONS),
     Item("batches", "/staff/batches", "批次", Permission.READ_BATCHES),
     Item("prices", "/staff/prices", "价格核查", Permission.READ_PRICES),
@@ -190,7 +192,7 @@ def install(app: Flask) -> None:
         surplus=words.surplus,
         evidence=case_words.evidence,
         plain=lambda fen: words.money(fen).replace(",", ""),
-        word=lambda key, kind: words.in_words(key, getattr(words, kind)),
+        word=lambda key, kind: words.in_words(key, getattr(words, kind, None) or getattr(supplier_words, kind)),
         drawn=tables.drawn,
         is_right=lambda column: column.kind in tables.RIGHT,
     )
