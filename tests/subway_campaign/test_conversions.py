@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config import database
+from config import settings as process_settings
+from config.settings import Settings
 from subway_campaign import bindings, conversions, decisions, errors
 from subway_campaign.landing import Landing, LandingKind
 from tests.subway_campaign.conftest import World, beijing
@@ -153,6 +156,19 @@ def test_r17_every_order_in_the_window_is_credited(world: World) -> None:
     with database.transaction() as session:
         assert decisions.explain(session, order="N1")["flags"] == []
         assert decisions.explain(session, order="N2")["flags"] == ["repeat_no_new_scan"]
+
+
+def test_r17_once_a_scan_earns_the_first_order_only_and_a_new_scan_the_next(world: World, settings: Settings) -> None:
+    process_settings.use(replace(settings, attribution_repeat="once"))
+    rider = world.scan("A", beijing(3, 2)).visitor
+    world.order("N1", rider, beijing(3, 3))
+    world.order("N2", rider, beijing(3, 4))
+    world.scan("B", beijing(3, 5), rider)
+    world.order("N3", rider, beijing(3, 6))
+    assert [world.credits(order) for order in ("N1", "N2", "N3")] == [{"A": 9_900}, {None: 9_900}, {"B": 9_900}]
+    assert world.reason("N2") == "already_credited"
+    with database.transaction() as session:
+        assert decisions.explain(session, order="N2")["params"]["repeat"] == "once"
 
 
 def test_i04_replaying_any_event_changes_nothing(world: World) -> None:

@@ -3,12 +3,18 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from config import clock, database, facts
-from storefront import aftersales, orders
+from config import settings as process_settings
+from payments.collect import Payer
+from payments.lifecycle import Channel
+from storefront import aftersales, checkout, orders, shoppers
+from storefront.actors import WeChatIdentity
 from storefront.roles import Role
+from subway_campaign import visitors, visits
 from tests.storefront.api.conftest import code_of
 from tests.storefront.staff.conftest import Clerk, Counter
 
@@ -118,6 +124,30 @@ def test_a_refund_that_overtakes_its_sale_is_no_difference(counter: Counter, ana
     assert not any(report["undecided"].values())
     assert report["total"]["refunded_fen"] == 100
     assert not any(report["difference"].values())
+
+
+def test_r16_whose_order_it_is_decides_and_not_who_pays_for_it(
+    counter: Counter, analyst: Clerk, codes: dict[str, str]
+) -> None:
+    """A friend who scanned elsewhere, and whom WeChat knows, pays for the order of a rider of the train."""
+    ours, theirs = (next(number for number in codes if line in number) for line in (".T01.", ".L2."))
+    counter.scan(codes[ours])
+    openid, friend = counter.desk.wechat.openid("李明", account="official"), uuid4()
+    opened = visits.open(slug=codes[theirs], visitor=friend, now=clock.now())
+    assert visits.confirm(token=opened.token, visitor=friend, now=clock.now())
+    with database.transaction() as session:
+        appid = process_settings.current().wechat_official_appid
+        known = shoppers.arrive(session, identity=WeChatIdentity(appid=appid, openid=openid), now=clock.now())
+        visitors.bind(session, visitor=friend, person=known.person, now=clock.now())
+    number = counter.desk.place()
+    payer = Payer(channel=Channel.OFFICIAL, openid=openid)
+    owner = counter.desk.buyer.shopper_id
+    payment = checkout.pay(shopper_id=owner, number=number, payer=payer, now=clock.now())
+    counter.desk.wechat.pay(payment.number)
+    counter.desk.drain()
+    rows = analyst.get(f"/reports/placements?{today()}").get_json()["rows"]
+    paid = {row["placement"]: row["paid_orders"] for row in rows}
+    assert paid == {ours: 1, theirs: 0}
 
 
 def test_a_lost_credit_shows_as_a_difference(counter: Counter, analyst: Clerk) -> None:
