@@ -196,9 +196,17 @@ def publish(session: Session, fact: Fact, *, key: str, values: dict[str, Any]) -
 
 @jobs.task("facts.dispatch", queue=jobs.MONEY)
 def dispatch(fact_id: int) -> None:
-    """Defer one job for each reaction that this fact still lacks."""
+    """Run at once the reactions of this job's own queue that a fact still lacks, and defer a job for each other one.
+
+    Money waits for one job instead of two. The others are deferred first, so that they need not wait for it; a reaction
+    that fails goes to the queue like them.
+    """
     with database.transaction() as session:
-        _defer_missing(session, [fact_id])
+        lacking = missing(session, fact_ids=[fact_id])
+        at_once = [reaction.name for _, reaction in lacking if reaction.queue == jobs.MONEY]
+        _defer(session, [(fact_id, reaction) for _, reaction in lacking if reaction.name not in at_once])
+    for name in at_once:
+        _react_or_defer(fact_id, name)
 
 
 @jobs.task("facts.react", queue=jobs.DEFAULT)
@@ -286,16 +294,22 @@ def missing(session: Session, *, fact_ids: list[int]) -> list[tuple[int, Reactio
 
 
 def _defer_missing(session: Session, fact_ids: list[int]) -> int:
-    """Defer what is missing, but not what already waits in the queue: a reaction that backs off is not forgotten."""
+    return _defer(session, missing(session, fact_ids=fact_ids))
+
+
+def _defer(session: Session, lacking: list[tuple[int, Reaction]]) -> int:
+    """Defer reactions, but not what already waits in the queue: a reaction that backs off is not forgotten."""
+    if not lacking:
+        return 0
     waiting = session.execute(
         text("""
             SELECT (args->>'fact_id')::bigint, args->>'reaction' FROM procrastinate_jobs
             WHERE task_name = 'facts.react' AND status = 'todo' AND (args->>'fact_id')::bigint = ANY(:ids)
         """),
-        {"ids": fact_ids},
+        {"ids": [fact_id for fact_id, _ in lacking]},
     ).all()
     queued = {(row[0], row[1]) for row in waiting}
-    todo = [(i, r) for i, r in missing(session, fact_ids=fact_ids) if (i, r.name) not in queued]
+    todo = [(i, r) for i, r in lacking if (i, r.name) not in queued]
     if todo:
         jobs.defer(session, *(("facts.react", r.queue, {"fact_id": i, "reaction": r.name}) for i, r in todo))
     return len(todo)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from config import clock, database, facts
+from config import clock, database, facts, jobs
 
 HAPPENED = facts.declare("tests.happened", "Something happened in a test.")
 UNHURRIED = facts.declare("tests.unhurried", "Something happened that nobody waits for.", is_hurried=False)
@@ -62,6 +62,31 @@ def test_publishing_defers_one_dispatch_in_the_same_transaction(effects: list[st
     facts.dispatch(fact_id)
     rows = database.statement("SELECT args->>'reaction' FROM procrastinate_jobs WHERE task_name = 'facts.react'")
     assert sorted(rows) == [("call",), ("note",)]
+
+
+def test_what_money_waits_for_runs_with_the_dispatch_and_goes_to_the_queue_when_it_fails(effects: list[str]) -> None:
+    tries: list[str] = []
+
+    def settle(session: Session, occurrence: facts.Occurrence) -> None:
+        tries.append(occurrence.key)
+        if len(tries) == 1:
+            raise RuntimeError("the database went away")
+
+    facts.on(HAPPENED, queue=jobs.MONEY)(settle)
+    publish("A")
+    publish("B")
+    (bad, good) = [row[0] for row in database.statement("SELECT id FROM facts ORDER BY id")]
+    facts.dispatch(bad)
+    facts.dispatch(good)
+    assert tries == ["A", "B"]
+    waiting = database.statement(
+        "SELECT (args->>'fact_id')::bigint, queue_name FROM procrastinate_jobs WHERE args->>'reaction' = 'settle'"
+    )
+    assert waiting == [(bad, "money")]
+    facts.dispatch(bad)
+    assert tries == ["A", "B", "A"], "told twice it tries once more, and nothing is left for the job that waits"
+    facts.react(bad, "settle")
+    assert tries == ["A", "B", "A"]
 
 
 def test_the_sweep_defers_again_what_the_queue_forgot_and_nothing_that_still_waits(effects: list[str]) -> None:
