@@ -152,7 +152,7 @@ def test_two_reactions_at_once_write_each_entry_once(buyer: Buyer, monkeypatch: 
         for racer in racers:
             racer.start()
         for racer in racers:
-            racer.join(20)
+            racer.join(90)
         return sorted(outcomes, key=str)
 
     def unlocked(session: Session, number: str) -> orders.Standing:
@@ -160,7 +160,7 @@ def test_two_reactions_at_once_write_each_entry_once(buyer: Buyer, monkeypatch: 
 
     def meet(*given: object, **named: object) -> object:
         """Both have found nothing posted before either writes."""
-        gate.wait(5)
+        gate.wait(60)
         return rows(*given, **named)  # type: ignore[arg-type]
 
     first = paid(buyer, {sku_of(): 1})

@@ -126,8 +126,15 @@ def test_two_clerks_never_share_out_more_than_the_whole(monkeypatch: pytest.Monk
     standing, lock = benefit_links._standing, benefit_links.lock_product
     gate = threading.Barrier(2)
 
-    def race() -> list[str]:
+    def race(patience_s: float) -> list[str]:
         outcomes = []
+
+        def meet(session: Session, product: str) -> list[Held]:
+            """Both have read what stands before either writes; with the lock only one comes here at a time."""
+            found = standing(session, product)
+            with suppress(threading.BrokenBarrierError):
+                gate.wait(patience_s)
+            return found
 
         def link(group: str) -> None:
             try:
@@ -136,22 +143,15 @@ def test_two_clerks_never_share_out_more_than_the_whole(monkeypatch: pytest.Monk
             except errors.SharesExceedWhole:
                 outcomes.append("refused")
 
+        monkeypatch.setattr(benefit_links, "_standing", meet)
         clerks = [threading.Thread(target=link, args=(group,)) for group in (one, two)]
         for clerk in clerks:
             clerk.start()
         for clerk in clerks:
-            clerk.join(20)
+            clerk.join(90)
         return sorted(outcomes)
 
-    def meet(session: Session, product: str) -> list[Held]:
-        """Both have read what stands before either writes; with the lock only one comes here at a time."""
-        found = standing(session, product)
-        with suppress(threading.BrokenBarrierError):
-            gate.wait(0.5)
-        return found
-
-    monkeypatch.setattr(benefit_links, "_standing", meet)
-    assert race() == ["linked", "refused"]
+    assert race(0.3) == ["linked", "refused"]
     with database.transaction() as session:
         for group in (one, two):
             for held in benefit_links.of_group(session, group=group):
@@ -159,7 +159,7 @@ def test_two_clerks_never_share_out_more_than_the_whole(monkeypatch: pytest.Monk
     gate.reset()
     monkeypatch.setattr(benefit_links, "lock_product", lambda session, product: None)
     monkeypatch.setattr(benefit_links, "LEAD", 2 * LEAD)
-    assert race() == ["linked", "linked"]
+    assert race(60) == ["linked", "linked"]
     monkeypatch.setattr(benefit_links, "lock_product", lock)
     with database.transaction() as session:
         assert benefit_links.free(standing(session, PEARS), Held(1, NOW + DAY, None)) == -2000
