@@ -60,6 +60,8 @@ class Permission(StrEnum):
     READ_BENEFIT = "benefit.read"
     WRITE_BENEFIT = "benefit.write"
     READ_HOUSEHOLDS = "households.read"
+    SETTLE = "settlement.write"
+    READ_STATEMENTS = "statements.read"
 
 
 # Whoever can move money or grant rights must show a second factor, whatever else they are.
@@ -104,6 +106,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.REFUND_ORDERS,
             Permission.READ_MONEY,
             Permission.CLOSE_CASES,
+            Permission.SETTLE,
             Permission.MARK_PHONES,
         }
     ),
@@ -121,6 +124,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.KEEP_GOODS,
             Permission.READ_ORDERS,
             Permission.SHIP_ORDERS,
+            Permission.READ_STATEMENTS,
         }
     ),
     Role.TOWNSHIP: frozenset({Permission.READ_ACCREDITATIONS, Permission.GIVE_OPINION}),

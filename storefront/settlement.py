@@ -4,6 +4,7 @@ Invariant: a supplier has one statement for a month, everything sold stands on e
 the approval and by the bank, by nothing else. What goes back to shoppers after the approval is on the next statement.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,10 +39,10 @@ class Drafted:
     is_new: bool
 
 
-def draft_all(*, period: Period, by: str, now: datetime) -> list[Drafted]:
+def draft_all(*, period: Period, by: str, note: Callable[[Session, str], None], now: datetime) -> list[Drafted]:
     """Draft the statements of a month, each in a transaction of its own; again, it drafts those that are missing.
 
-    Raises `PeriodNotOver`.
+    `note` is told the number of each new one in its transaction. Raises `PeriodNotOver`.
     """
     database.refuse_transaction()
     with database.transaction() as session:
@@ -49,7 +50,10 @@ def draft_all(*, period: Period, by: str, now: datetime) -> list[Drafted]:
     drafted = []
     for supplier in known:
         with database.transaction() as session:
-            drafted.append(draft(session, supplier=supplier, period=period, by=by, now=now))
+            made = draft(session, supplier=supplier, period=period, by=by, now=now)
+            if made.number is not None and made.is_new:
+                note(session, made.number)
+        drafted.append(made)
     return drafted
 
 

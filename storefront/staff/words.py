@@ -11,6 +11,7 @@ from typing import Any
 from config import clock
 from storefront.staff import benefit_words
 from storefront.staff.partner_words import KEY_SCOPES, PARTNER_KINDS
+from storefront.staff.settlement_words import SETTLEMENT_SOURCES
 from storefront.staff.supplier_words import SUPPLIER_AUDIT
 
 STATES = {
@@ -283,9 +284,7 @@ SOURCES = {
     "bill.fees": "微信手续费",
     "bill.withdrawal": "提现到银行",
     "case.written_off": "核销",
-    "statement.approved": "供应商结算",
-    "payout.sent": "银行付款",
-    "payout.bounced": "银行退回",
+    **SETTLEMENT_SOURCES,
 }
 DETAILS = {
     "amount_fen": "金额",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
 
 from config import database
 from payments import errors as payment_errors
@@ -34,6 +35,10 @@ def fail(refund: str, number: str) -> None:
     report(refund, "CLOSED")
     with database.transaction() as session:
         aftersales.record_failed(session, refund=refund, number=number, now=NOW)
+
+
+def told(session: Session, number: str) -> None:
+    """What a run says of a new statement interests nobody here."""
 
 
 def amount_of(number: str) -> int:
@@ -64,8 +69,8 @@ def test_a_line_is_settled_once_its_time_to_be_returned_is_over(buyer: Buyer, sk
 def test_a_month_is_settled_when_it_is_over(buyer: Buyer, skus: list[str]) -> None:
     agree(skus[0])
     with pytest.raises(settlement_errors.PeriodNotOver):
-        settlement.draft_all(period=NOVEMBER, by="wang", now=NOVEMBER.ends_at - timedelta(seconds=1))
-    assert [each.number for each in settlement.draft_all(period=NOVEMBER, by="wang", now=AFTER)] == [None]
+        settlement.draft_all(period=NOVEMBER, by="wang", note=told, now=NOVEMBER.ends_at - timedelta(seconds=1))
+    assert [each.number for each in settlement.draft_all(period=NOVEMBER, by="wang", note=told, now=AFTER)] == [None]
 
 
 def test_a_claim_that_is_open_keeps_its_order_waiting(buyer: Buyer, skus: list[str]) -> None:
@@ -333,8 +338,8 @@ def test_a_run_that_dies_half_way_is_finished_by_the_next(
     with monkeypatch.context() as off:
         off.setattr(settlement, "_fill", dies)
         with pytest.raises(OSError, match="power"):
-            settlement.draft_all(period=NOVEMBER, by="wang", now=AFTER)
-    made = settlement.draft_all(period=NOVEMBER, by="wang", now=AFTER)
+            settlement.draft_all(period=NOVEMBER, by="wang", note=told, now=AFTER)
+    made = settlement.draft_all(period=NOVEMBER, by="wang", note=told, now=AFTER)
     assert sum(each.number is not None for each in made) == 2
     [(count,)] = database.statement("SELECT count(*) FROM supplier_statement_lines WHERE kind = 'goods'")
     assert count == 2

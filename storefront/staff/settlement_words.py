@@ -1,0 +1,40 @@
+"""What settlement is called on pages: states of statements and payouts, kinds of lines.
+
+Invariant: every state and kind has its word.
+"""
+
+STATEMENTS = {
+    "drafted": "待批准",
+    "approved": "待发票",
+    "invoiced": "待付款",
+    "paid_out": "已付清",
+    "carried": "已结转",
+}
+STATEMENT_TAGS = {"drafted": "paid", "approved": "paid", "invoiced": "paid", "paid_out": "shipped", "carried": ""}
+STATEMENT_LINES = {
+    "goods": "货款",
+    "goods_back": "退款",
+    "goods_again": "退款失败，恢复",
+    "freight": "运费",
+    "freight_back": "运费退款",
+    "freight_again": "运费退款失败，恢复",
+    "carried": "上期结转",
+}
+PAYOUTS = {
+    "requested": "待复核",
+    "released": "待银行付款",
+    "sent": "已付",
+    "bounced": "银行退回",
+    "withdrawn": "已撤回",
+}
+# What moved money in the ledger.
+SETTLEMENT_SOURCES = {
+    "statement.approved": "供应商结算",
+    "commission.due": "推广佣金",
+    "commission.closed": "佣金关闭",
+    "commission.taken_back": "佣金收回",
+    "share.succeeded": "微信分账",
+    "share.returned": "分账回退",
+    "payout.sent": "银行付款",
+    "payout.bounced": "银行退回",
+}
