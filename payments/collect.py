@@ -76,10 +76,18 @@ class PaymentView:
 
 
 def open(  # noqa: A001 - a payment is opened
-    *, reference: str, amount_fen: int, payer: Payer, description: str, pay_until: datetime, now: datetime
+    *,
+    reference: str,
+    amount_fen: int,
+    payer: Payer,
+    description: str,
+    pay_until: datetime,
+    now: datetime,
+    is_shared: bool = False,
 ) -> Opened:
     """Open the payment of `amount_fen` for a reference, or hand out again the one that is open.
 
+    What `is_shared` stays frozen until `sharing` divides or releases it.
     When payer, channel or amount have changed, the open payment is closed first. Raises `BadPayer`, `PaymentExpired`,
     `AlreadyPaid`, `PaymentRefused`, `PaymentUnavailable` when WeChat's answer is unknown, and `PaymentPaused` when
     nothing was sent because it keeps failing: the same call may then be made again.
@@ -91,10 +99,10 @@ def open(  # noqa: A001 - a payment is opened
     if pay_until <= now:
         raise PaymentExpired
     for _ in range(_MOST_NUMBERS_AT_ONCE):
-        payment = _take_number(reference, amount_fen, payer, description, pay_until, now)
+        payment = _take_number(reference, amount_fen, payer, description, pay_until, now, is_shared=is_shared)
         if payment is None:
             continue
-        if _is_for(payment, payer, amount_fen):
+        if _is_for(payment, payer, amount_fen, is_shared=is_shared):
             token = _fresh_token(payment, now) or _prepay(payment, now)
             if token is not None:
                 return Opened(number=payment.number, state=PaymentState.OPEN, client=_for_page(payment, token, now))
@@ -194,7 +202,14 @@ def _check_payer(payer: Payer) -> None:
 
 
 def _take_number(
-    reference: str, amount_fen: int, payer: Payer, description: str, pay_until: datetime, now: datetime
+    reference: str,
+    amount_fen: int,
+    payer: Payer,
+    description: str,
+    pay_until: datetime,
+    now: datetime,
+    *,
+    is_shared: bool = False,
 ) -> Payment | None:
     """Store an open payment unless the reference has one; return the open one, or None if it was closed meanwhile."""
     config = settings.current()
@@ -211,6 +226,7 @@ def _take_number(
         notify_url=f"{config.public_base_url}/wechatpay/notifications/payments",
         openid=payer.openid,
         client_ip=payer.client_ip,
+        is_shared=is_shared,
     )
     with database.transaction() as session:
         session.execute(
@@ -246,13 +262,14 @@ def _appid(channel: Channel) -> str:
     return config.wechat_miniprogram_appid if channel is Channel.MINIPROGRAM else config.wechat_official_appid
 
 
-def _is_for(payment: Payment, payer: Payer, amount_fen: int) -> bool:
+def _is_for(payment: Payment, payer: Payer, amount_fen: int, *, is_shared: bool) -> bool:
     """Whether the kept request still says who pays what from where; WeChat refuses its number with anything else."""
     openid = payment.request.get("payer", {}).get("openid")
     client_ip = payment.request.get("scene_info", {}).get("payer_client_ip")
     return (
         payment.channel is payer.channel
         and payment.amount_fen == amount_fen
+        and ("settle_info" in payment.request) is is_shared
         and (payment.mchid, payment.appid) == (settings.current().wechatpay_mchid, _appid(payer.channel))
         and (payer.channel not in _INSIDE_WECHAT or openid == payer.openid)
         and (payer.channel is not Channel.H5 or client_ip == payer.client_ip)

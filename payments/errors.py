@@ -228,3 +228,31 @@ class BankReferenceTaken(errors.Conflict):
 
     code = "payout.bank_reference_taken"
     message = "这个银行流水号已登记在另一笔付款上"
+
+
+class NotShareable(errors.Conflict):
+    """The payment was not opened for sharing, is not there, or its thirty days are over."""
+
+    code = "sharing.not_shareable"
+    message = "这笔付款不能分账"
+
+
+class ShareTooLarge(errors.Conflict):
+    """More than WeChat divides of a payment, `most_fen`."""
+
+    code = "sharing.too_large"
+    message = "分账金额超过上限"
+
+
+class ShareStands(errors.Conflict):
+    """The payment was divided or released before, in another way."""
+
+    code = "sharing.stands"
+    message = "这笔付款已分账或已解冻"
+
+
+class NothingToTakeBack(errors.Conflict):
+    """The receiver has not so much of the share, is no merchant, or 180 days are over."""
+
+    code = "sharing.nothing_to_take_back"
+    message = "这笔分账不能回退"

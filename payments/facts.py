@@ -21,6 +21,10 @@ REFUND_SUCCEEDED = facts.declare(
     "refund.succeeded",
     "Money went back to the payer.",
 )
+SHARE_ENDED = facts.declare(
+    "share.ended",
+    "A divided payment has no receiver left that waits: each got its part or nothing, and the rest is released.",
+)
 REFUND_FAILED = facts.declare(
     "refund.failed",
     "WeChat Pay closed a refund without paying it; the amount is refundable again.",

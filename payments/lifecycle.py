@@ -36,6 +36,30 @@ class RefundState(StrEnum):
     TRANSFERRED = "transferred"
 
 
+class ShareState(StrEnum):
+    """Where the dividing of a payment stands."""
+
+    REQUESTED = "requested"
+    PROCESSING = "processing"
+    FINISHED = "finished"
+    REFUSED = "refused"
+
+
+class PartState(StrEnum):
+    """What one receiver of a divided payment got, or what became of a return."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    CLOSED = "closed"
+
+
+# WeChat's own limits: so much of a payment, in basis points, from a minute to thirty days after paying (then it is
+# released by itself); taken back within 180 days. We stay a day away from the ends.
+MOST_SHARED_BP = 3_000
+SHARE_WITHIN = timedelta(days=29)
+RETURN_WITHIN = timedelta(days=179)
+
+
 class PayoutState(StrEnum):
     """Where a payout stands."""
 

@@ -96,6 +96,11 @@ class Payment(Base):
             name="success_is_complete",
         ),
         Index("uq_payments_one_open", "reference", unique=True, postgresql_where=text("state = 'open'")),
+        Index(
+            "ix_payments_shared",
+            "succeeded_at",
+            postgresql_where=text("state = 'succeeded' AND request ? 'settle_info'"),
+        ),
         Index("ix_payments_due", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
     )
 

@@ -29,6 +29,16 @@ def payout() -> str:
     return "T" + _random()
 
 
+def share() -> str:
+    """Make a new out_order_no of a divided payment."""
+    return "S" + _random()
+
+
+def share_return() -> str:
+    """Make a new out_return_no."""
+    return "V" + _random()
+
+
 def is_valid(number: str) -> bool:
     """Whether `number` may stand in a path that the library signs and sends without encoding it."""
     return _PATTERN.fullmatch(number) is not None

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import clock, database, logs
-from payments import books, cases, ledger, payouts
+from payments import books, cases, ledger, payouts, share_returns, sharing
 from payments.models import CaseKind
 from storefront.events import ORDER_PAID
 
@@ -54,11 +54,25 @@ def settled(session: Session, *, statement: str, gross_fen: int, owed_fen: int, 
         ledger.post(session, entries, source=f"{_SETTLED}/{statement}", at=at)
 
 
+def commission_due(session: Session, *, key: str, amount_fen: int, at: datetime) -> None:
+    """Post that a seller is owed commission, out of our margin."""
+    source = f"commission.due/{key}"
+    ledger.transfer(session, debit=MARGIN, credit=COMMISSION, amount_fen=amount_fen, source=source, at=at)
+
+
+def commission_ended(session: Session, *, key: str, amount_fen: int, at: datetime) -> None:
+    """Post that commission is owed no more: WeChat closed it, or its goods went back."""
+    source = f"commission.{key}"
+    ledger.transfer(session, debit=COMMISSION, credit=MARGIN, amount_fen=amount_fen, source=source, at=at)
+
+
 def differences(session: Session) -> list[books.Difference]:
     """Return where the ledger is not what payments, refunds, orders, statements and payouts say."""
     row = session.execute(_EXPECTED).one()
     owed_fen = row.owed - payouts.paid_fen(session, account=SUPPLIERS)
+    commission_fen = row.commission - sharing.paid_fen(session, account=COMMISSION) - share_returns.asked_fen(session)
     found = [
+        books.Difference("commission", commission_fen, row.posted_commission),
         books.Difference("payable", row.payable, row.posted_payable),
         books.Difference("owed_to_suppliers", owed_fen, row.posted_owed),
     ]
@@ -110,14 +124,18 @@ _MISSING = {
 _EXPECTED = text(f"""
     SELECT (SELECT coalesce(sum(payable_fen), 0) FROM orders WHERE payment_number IS NOT NULL)::bigint
          - (SELECT coalesce(sum(amount_fen), 0) FROM order_refunds WHERE failed_at IS NULL)::bigint
-         - s.gross AS payable, s.owed, e.*
+         - s.gross AS payable, s.owed, c.commission, e.*
     FROM (
         SELECT coalesce(sum(l.gross_fen), 0)::bigint AS gross, coalesce(sum(l.owed_fen - l.fee_fen), 0)::bigint AS owed
         FROM supplier_statement_lines l JOIN supplier_statements t ON t.id = l.statement_id
         WHERE t.state <> 'drafted' AND l.kind <> 'carried'
     ) s, (
+        SELECT coalesce(sum(amount_fen) FILTER (WHERE state IN ('asked', 'paid')), 0)::bigint AS commission
+        FROM commission_claims
+    ) c, (
         SELECT coalesce(-sum(amount_fen) FILTER (WHERE account = '{PAYABLES}'), 0)::bigint AS posted_payable,
-               coalesce(-sum(amount_fen) FILTER (WHERE account = '{SUPPLIERS}'), 0)::bigint AS posted_owed
-        FROM ledger_entries WHERE account IN ('{PAYABLES}', '{SUPPLIERS}')
+               coalesce(-sum(amount_fen) FILTER (WHERE account = '{SUPPLIERS}'), 0)::bigint AS posted_owed,
+               coalesce(-sum(amount_fen) FILTER (WHERE account = '{COMMISSION}'), 0)::bigint AS posted_commission
+        FROM ledger_entries WHERE account IN ('{PAYABLES}', '{SUPPLIERS}', '{COMMISSION}')
     ) e
 """)

@@ -22,7 +22,7 @@ from catalog.pricing import PricedLine
 from config import clock, database, facts, settings
 from config.errors import AppError
 from payments import collect
-from storefront import carts, declarations, errors, events, order_views, orders
+from storefront import carts, commissions, declarations, errors, events, order_views, orders
 from storefront.declaration_models import DeclarationKind
 
 # WeChat takes a moment to close a payment; nobody starts one that could still be running at `pay_until`.
@@ -239,6 +239,7 @@ def pay(*, shopper_id: int, number: str, payer: collect.Payer, now: datetime) ->
     with database.transaction() as session:
         order = orders.require_pending(session, shopper_id=shopper_id, number=number)
         title = orders.describe(session, number=number)
+        is_shared = commissions.is_expected(session, order=number)
     if now > order.pay_until - LAST_PAYMENT_BEFORE_END:
         raise errors.PayWindowClosing(pay_until=order.pay_until.isoformat())
     opened = collect.open(
@@ -248,6 +249,7 @@ def pay(*, shopper_id: int, number: str, payer: collect.Payer, now: datetime) ->
         description=title,
         pay_until=order.pay_until,
         now=now,
+        is_shared=is_shared,
     )
     try:
         with database.transaction() as session:

@@ -19,6 +19,7 @@ from storefront import (
     aftersales,
     benefit,
     claims,
+    commissions,
     deals,
     events,
     frozen_money,
@@ -58,6 +59,20 @@ def expect_shipping(session: Session, occurrence: Occurrence) -> None:
         amount_fen=values["amount_fen"],
         paid_at=datetime.fromisoformat(values["paid_at"]),
     )
+
+
+@facts.on(payment_facts.SHARE_ENDED, queue=jobs.MONEY)
+def record_commission(session: Session, occurrence: Occurrence) -> None:
+    """Note what each seller got of a divided payment."""
+    values = occurrence.values
+    commissions.record(session, order=values["reference"], parts=values["parts"], now=clock.now())
+
+
+@facts.on(events.ORDER_REFUNDED, queue=jobs.MONEY)
+def take_commission_back(session: Session, occurrence: Occurrence) -> None:
+    """Take back the commission on what went back to the shopper."""
+    values = occurrence.values
+    commissions.take_back(session, order=values["order"], refund=values["refund"], now=clock.now())
 
 
 @facts.on_outside(payment_facts.REFUND_REQUESTED)

@@ -5,12 +5,15 @@ Invariant: an entry may run twice at once and any number of times.
 
 from catalog import accreditations, feed, importing, liquor, market_prices, price_guard, suppliers
 from config import clock, facts, jobs
-from payments import collect, reconcile, refunds
-from storefront import audit, books, claims, deadlines, purging, shipping_reports
+from payments import collect, reconcile, refunds, share_returns, sharing
+from storefront import audit, books, claims, commissions, deadlines, purging, shipping_reports
 from subway_campaign import influence, packs, partitions, reviews, rollups, watch
 
 jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.WIRE)(collect.check_due)
 jobs.every("* * * * * */10", name="refunds.check_due", queue=jobs.WIRE)(refunds.check_due)
+jobs.every("*/10 * * * *", name="commissions.ask_due", queue=jobs.WIRE)(commissions.ask_due)
+jobs.every("* * * * * */30", name="sharing.check_due", queue=jobs.WIRE)(sharing.check_due)
+jobs.every("* * * * * */30", name="share_returns.check_due", queue=jobs.WIRE)(share_returns.check_due)
 jobs.every("* * * * * */10", name="orders.expire_due", queue=jobs.WIRE)(deadlines.expire_due)
 jobs.every("*/10 * * * *", name="orders.receive_due")(deadlines.receive_due)
 jobs.every("* * * * * */10", name="shipping.report_due", queue=jobs.WIRE)(shipping_reports.report_due)

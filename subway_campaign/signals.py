@@ -117,6 +117,17 @@ def close(session: Session, *, number: str, resolution: Resolution, by: str, now
         raise errors.SignalClosed(number=number, resolution=before)
 
 
+def of_visitor(session: Session, *, visitor: UUID) -> set[str | None]:
+    """Return how suspicions ended that are about a visitor or hold its touches; None among them is an open one."""
+    return set(session.scalars(_OF_VISITOR, {"visitor": visitor}))
+
+
+_OF_VISITOR = text("""
+    SELECT resolution FROM fraud_signals WHERE visitor_id = :visitor
+    UNION
+    SELECT s.resolution FROM touches t JOIN held_touches h ON h.touch_id = t.id AND h.occurred_at = t.occurred_at
+    JOIN fraud_signals s ON s.id = h.signal_id WHERE t.visitor_id = :visitor
+""")
 _LIST = """
     SELECT s.number, s.kind, s.day, s.opened_at, s.closed_at, s.closed_by, s.resolution, s.evidence,
            c.slug AS code, p.number AS placement, coalesce(held.touches, 0) AS touches,

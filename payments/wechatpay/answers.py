@@ -56,6 +56,45 @@ class RefundReport:
     succeeded_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharePart:
+    """What one receiver of a divided payment got: `result` PENDING, SUCCESS, or CLOSED, which is nothing."""
+
+    kind: str | None
+    account: str | None
+    amount_fen: int | None
+    result: str | None
+    fail_reason: str | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareReport:
+    """How a payment was divided. The `state` FINISHED says that nothing more happens, not that anybody got anything."""
+
+    number: str | None
+    transaction_id: str | None
+    state: str | None
+    parts: tuple[SharePart, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnReport:
+    """How a part of a share came back: `result` PROCESSING, SUCCESS or FAILED."""
+
+    number: str | None
+    share: str | None
+    amount_fen: int | None
+    result: str | None
+    fail_reason: str | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """WeChat lets somebody receive."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepaid:
     """The payment waits for its payer; `token` is a prepay_id, an h5_url or a code_url, as the channel has it."""
@@ -144,6 +183,40 @@ def refund_report(body: Mapping[str, Any]) -> RefundReport:
         refund_fen=_fen(amount.get("refund")),
         total_fen=_fen(amount.get("total")),
         succeeded_at=_instant(body.get("success_time")),
+    )
+
+
+def share_report(body: Mapping[str, Any]) -> ShareReport:
+    """Read how a payment was divided."""
+    receivers = body.get("receivers")
+    parts = [_mapping(each) for each in receivers] if isinstance(receivers, list) else []
+    return ShareReport(
+        number=_text(body.get("out_order_no")),
+        transaction_id=_text(body.get("transaction_id")),
+        state=_text(body.get("state")),
+        parts=tuple(
+            SharePart(
+                kind=_text(part.get("type")),
+                account=_text(part.get("account")),
+                amount_fen=_fen(part.get("amount")),
+                result=_text(part.get("result")),
+                fail_reason=_text(part.get("fail_reason")),
+                finished_at=_instant(part.get("finish_time")),
+            )
+            for part in parts
+        ),
+    )
+
+
+def return_report(body: Mapping[str, Any]) -> ReturnReport:
+    """Read how a part of a share came back."""
+    return ReturnReport(
+        number=_text(body.get("out_return_no")),
+        share=_text(body.get("out_order_no")),
+        amount_fen=_fen(body.get("amount")),
+        result=_text(body.get("result")),
+        fail_reason=_text(body.get("fail_reason")),
+        finished_at=_instant(body.get("finish_time")),
     )
 
 

@@ -4,6 +4,7 @@ A body is made once, kept with its payment or refund, and sent again as it is: W
 anything changed.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,8 +28,12 @@ def prepay(
     notify_url: str,
     openid: str | None,
     client_ip: str | None,
+    is_shared: bool = False,
 ) -> dict[str, Any]:
-    """Build the body that opens a payment; `openid` must be of `appid`, and `client_ip` is the payer's for H5."""
+    """Build the body that opens a payment; `openid` must be of `appid`, and `client_ip` is the payer's for H5.
+
+    What `is_shared` stays frozen at WeChat until it was divided or released.
+    """
     body: dict[str, Any] = {
         "appid": appid,
         "mchid": mchid,
@@ -42,7 +47,32 @@ def prepay(
         body["payer"] = {"openid": openid}
     if channel is Channel.H5:
         body["scene_info"] = {"payer_client_ip": client_ip, "h5_info": {"type": "Wap"}}
+    if is_shared:
+        body["settle_info"] = {"profit_sharing": True}
     return body
+
+
+def share(*, number: str, appid: str, transaction_id: str, receivers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Build the body that divides a payment and releases the rest; without receivers it only releases.
+
+    Receivers are known by account: a name would be sealed anew by each sending, and the body is kept.
+    """
+    body: dict[str, Any] = {"transaction_id": transaction_id, "out_order_no": number}
+    if not receivers:
+        return {**body, "description": "解冻剩余资金"}
+    parts = [{**each, "description": "推广佣金"} for each in receivers]
+    return {**body, "appid": appid, "receivers": parts, "unfreeze_unsplit": True}
+
+
+def share_return(*, number: str, share: str, mchid: str, amount_fen: int) -> dict[str, Any]:
+    """Build the body that takes a part of a share back from a merchant."""
+    return {
+        "out_order_no": share,
+        "out_return_no": number,
+        "return_mchid": mchid,
+        "amount": amount_fen,
+        "description": "用户退款",
+    }
 
 
 def refund(

@@ -4,6 +4,7 @@ Only a known key's signature, not older than five minutes, is believed; nothing 
 and every failure of a call is *unknown*, because WeChat may have carried it out.
 """
 
+import copy
 import functools
 import re
 import secrets
@@ -261,6 +262,53 @@ class Client:
             ),
         )
         return answers.refund_report(found) if isinstance(found, dict) else found
+
+    def add_receiver(
+        self, *, appid: str, kind: str, account: str, name: str | None
+    ) -> answers.Added | answers.Refused | answers.Unknown:
+        """Let a merchant (by its full name) or a person receive shares; its name travels sealed. Again is as once."""
+        found = _ask(
+            "share_receiver",
+            "",
+            lambda: self._pay.profitsharing_add_receiver(
+                account_type=kind, account=account, relation_type="DISTRIBUTOR", name=name, appid=appid
+            ),
+        )
+        return answers.Added() if isinstance(found, dict) else found
+
+    def share(self, body: Mapping[str, Any]) -> answers.ShareReport | answers.Refused | answers.Unknown:
+        """Ask that a payment be divided as `body` says, or that it be released when that names no receivers."""
+        _check(body["out_order_no"])
+        asked = self._pay.profitsharing_order if "receivers" in body else self._pay.profitsharing_unfreeze
+        # The library seals names in the list that it is given: it gets one of its own.
+        found = _ask("share", body["out_order_no"], lambda: asked(**copy.deepcopy(dict(body))))
+        return answers.share_report(found) if isinstance(found, dict) else found
+
+    def query_share(
+        self, number: str, *, transaction_id: str
+    ) -> answers.ShareReport | answers.Missing | answers.Refused | answers.Unknown:
+        """Ask how a payment was divided."""
+        _check(number)
+        _check(transaction_id)
+        asked = self._pay.profitsharing_order_query
+        found = _ask("query_share", number, lambda: asked(transaction_id=transaction_id, out_order_no=number))
+        return answers.share_report(found) if isinstance(found, dict) else _missing_or(found)
+
+    def return_share(self, body: Mapping[str, Any]) -> answers.ReturnReport | answers.Refused | answers.Unknown:
+        """Ask for a part of a share back; the same number is one return, however often it is asked for."""
+        _check(body["out_return_no"])
+        found = _ask("share_return", body["out_return_no"], lambda: self._pay.profitsharing_return(**body))
+        return answers.return_report(found) if isinstance(found, dict) else found
+
+    def query_return(
+        self, number: str, *, share: str
+    ) -> answers.ReturnReport | answers.Missing | answers.Refused | answers.Unknown:
+        """Ask how a return stands."""
+        _check(number)
+        _check(share)
+        asked = self._pay.profitsharing_return_query
+        found = _ask("query_return", number, lambda: asked(out_order_no=share, out_return_no=number))
+        return answers.return_report(found) if isinstance(found, dict) else _missing_or(found)
 
     def bill(self, kind: str, day: date) -> answers.BillAddress | answers.Refused | answers.Unknown:
         """Ask where a day's bill can be downloaded: `trade` or `fund_flow`, packed."""

@@ -62,6 +62,9 @@ def test_what_talks_to_wechat_shares_no_slot_with_money() -> None:
     importlib.import_module("storefront.schedule")
     importlib.import_module("storefront.reactions")
     outside = {
+        "commissions.ask_due",
+        "share_returns.check_due",
+        "sharing.check_due",
         "orders.expire_due",
         "payments.check_due",
         "payments.reconcile",

@@ -12,7 +12,8 @@ from sqlalchemy import CheckConstraint, Engine, create_engine, make_url, text
 import payments.bill_models
 import payments.ledger_models
 import payments.models
-import payments.payout_models  # noqa: F401 - the tables of payments
+import payments.payout_models
+import payments.sharing_models  # noqa: F401 - the tables of payments
 from catalog import accreditation_models, hall_models, models, supplier_models  # noqa: F401 - the catalog's tables
 from config import database, embedded, migrations
 from storefront import app, claim_models, order_models, shopper_models, staff_models  # noqa: F401 - imports every model
