@@ -10,9 +10,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from catalog import payees
+from catalog.errors import PayeeMissing, PayeeUnreadable, SupplierUnknown
 from payments import payouts
 from payments.lifecycle import PayoutState
-from storefront import audit, purchase_terms, roles, settlement, settlement_lines
+from storefront import audit, commissions, purchase_terms, roles, settlement, settlement_lines
 from storefront.actors import Actor
 from storefront.roles import Permission
 from storefront.settlement_errors import PeriodInvalid, StatementNotFound
@@ -27,7 +29,10 @@ def listing(session: Session, actor: Actor, *, state: StatementState | None = No
 
 
 def waiting(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
-    """Return the payouts that somebody must act on, the SKUs without terms, and all terms. Raises `NotPermitted`."""
+    """Return the payouts that somebody must act on, the SKUs without terms, all terms, and sellers' commission.
+
+    Raises `NotPermitted`.
+    """
     sight.require_whole(actor, Permission.READ_MONEY)
     states = (PayoutState.REQUESTED, PayoutState.RELEASED)
     return {
@@ -38,13 +43,22 @@ def waiting(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
         ],
         "without_terms": settlement_lines.without_terms(session, period=Period.of(now)),
         "terms": purchase_terms.listing(session),
+        "commissions": commissions.listing(session),
     }
 
 
-def transfers(session: Session, actor: Actor) -> list[dict[str, Any]]:
-    """Return what the bank is to be told: the released payouts, oldest first. Raises `NotPermitted`."""
+def transfers(session: Session, actor: Actor, *, now: datetime) -> list[dict[str, Any]]:
+    """Return what the bank is to be told: the released payouts with their accounts, oldest first.
+
+    Where no account is known, or it was changed after the release, `trouble` says so and there is none: a second person
+    has released the payout to another. Who read the accounts is in the audit trail. Raises `NotPermitted`.
+    """
     sight.require_whole(actor, Permission.SETTLE)
-    return [asdict(each) for each in reversed(payouts.listing(session, state=PayoutState.RELEASED))]
+    released = reversed(payouts.listing(session, state=PayoutState.RELEASED))
+    found = [asdict(each) | _account(session, each) for each in released]
+    told = {"payouts": [each["number"] for each in found]}
+    audit.record(session, actor, "payouts.listed", "transfers", told, now=now)
+    return found
 
 
 def find(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
@@ -179,6 +193,17 @@ def _own(actor: Actor) -> list[str | None]:
     """Return the suppliers whose statements the actor may see; None among them is every one."""
     found = {scope.supplier for scope in roles.scopes(actor.grants, Permission.READ_STATEMENTS)}
     return [None] if None in found else sorted(found, key=str)
+
+
+def _account(session: Session, payout: payouts.PayoutView) -> dict[str, str]:
+    """Return to which account a payout goes, or what is wrong with it."""
+    try:
+        payee = payees.find(session, number=payout.payee)
+    except (SupplierUnknown, PayeeMissing, PayeeUnreadable) as error:
+        return {"trouble": error.message}
+    if payout.released_at is None or payee.changed_at > payout.released_at:
+        return {"trouble": "收款账户在复核之后改过，请撤回后重新办理"}
+    return {"holder": payee.account.name, "bank": payee.account.bank, "account": payee.account.number}
 
 
 def _name(actor: Actor) -> str:

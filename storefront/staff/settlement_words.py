@@ -27,6 +27,20 @@ PAYOUTS = {
     "bounced": "银行退回",
     "withdrawn": "已撤回",
 }
+COMMISSIONS = {
+    "earned": "等退货期满",
+    "asked": "分账中",
+    "paid": "已分账",
+    "closed": "微信未分成",
+    "barred": "不予支付",
+}
+BARRED = {
+    "own_purchase": "自买",
+    "suspicion": "确认作弊",
+    "refunded": "已退款",
+    "not_shareable": "付款不能分账",
+    "receiver": "没有收款方",
+}
 # What moved money in the ledger.
 SETTLEMENT_SOURCES = {
     "statement.approved": "供应商结算",

@@ -79,12 +79,30 @@ TERMS = tables.Table(
         Column("entered_by", "登记人"),
     ),
 )
+COMMISSIONS = tables.Table(
+    "commissions",
+    "推广佣金",
+    (
+        Column("order", "订单", Kind.CODE, width=18, href=lambda row: f"{frame.ROOT}/orders/{row['order']}"),
+        Column("seller", "销售方", Kind.CODE),
+        Column("rate", "比例", Kind.RATE, value=lambda row: _rate(row["basis_points"])),
+        Column("amount_fen", "佣金", Kind.MONEY, sums=True),
+        Column("state", "状态", words=settlement_words.COMMISSIONS),
+        Column("barred_for", "原因", words=settlement_words.BARRED),
+        Column("earned_at", "记录时间", Kind.MINUTE, width=20),
+        Column("decided_at", "办理时间", Kind.MINUTE, width=20),
+    ),
+)
 TRANSFERS = tables.Table(
     "transfers",
     "付款清单",
     (
         Column("number", "付款编号", Kind.CODE, width=30),
         Column("payee", "收款供应商", Kind.CODE),
+        Column("holder", "户名", width=30),
+        Column("bank", "开户行", width=30),
+        Column("account", "账号", Kind.CODE, width=30),
+        Column("trouble", "问题", width=30),
         Column("amount_fen", "金额", Kind.MONEY, sums=True),
         Column("reference", "用途（结算单）", Kind.CODE, width=18),
         Column("released_by", "复核人"),
@@ -107,6 +125,8 @@ def overview() -> Response:
         sheet=tables.Sheet.of(STATEMENTS, found, sum_title="合计"),
         terms=tables.Sheet.of(TERMS, waiting["terms"]),
         payouts=waiting["payouts"],
+        commissions=tables.Sheet.of(COMMISSIONS, waiting["commissions"]),
+        has_commissions=bool(waiting["commissions"]),
         without_terms=waiting["without_terms"],
         has_statements=bool(found),
         has_terms=bool(waiting["terms"]),
@@ -121,14 +141,18 @@ def overview() -> Response:
 @exports.files(blueprint, "/settlement")
 @guard.staff(Permission.READ_MONEY)
 def download(kind: str) -> Response:
-    """Send the statements, in Excel with all terms beside them."""
+    """Send the statements, in Excel with all terms and commission beside them."""
     state = _state()
     with database.transaction() as session:
         found = settlement_desk.listing(session, guard.actor(), state=state)
         waiting = settlement_desk.waiting(session, guard.actor(), now=clock.now())
     notes = (("状态", settlement_words.STATEMENTS[state] if state else "全部"),)
     statements = tables.Sheet.of(STATEMENTS, found, sum_title="合计", notes=notes)
-    return exports.send(kind, statements, tables.Sheet.of(TERMS, waiting["terms"]), now=clock.now())
+    terms, earned = (
+        tables.Sheet.of(TERMS, waiting["terms"]),
+        tables.Sheet.of(COMMISSIONS, waiting["commissions"], sum_title="合计"),
+    )
+    return exports.send(kind, statements, terms, earned, now=clock.now())
 
 
 @exports.files(blueprint, "/settlement/transfers")
@@ -136,7 +160,7 @@ def download(kind: str) -> Response:
 def download_transfers(kind: str) -> Response:
     """Send what the bank is to be told."""
     with database.transaction() as session:
-        found = settlement_desk.transfers(session, guard.actor())
+        found = settlement_desk.transfers(session, guard.actor(), now=clock.now())
     return exports.send(kind, tables.Sheet.of(TRANSFERS, found, sum_title="合计"), now=clock.now())
 
 

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
-from config import clock
+from catalog import payees
+from config import clock, database
 from storefront import books
 from storefront.roles import Role
 from tests.storefront.conftest import Buyer
@@ -20,6 +22,20 @@ def text(clerk: Clerk, path: str) -> str:
 def after(clerk: Clerk, path: str, **fields: str) -> str:
     """What a form leads to."""
     return str(clerk.send(path, **fields).headers["Location"]).split("?")[-1]
+
+
+ACCOUNT = "6222021302020500001"
+
+
+def transfers(clerk: Clerk) -> str:
+    return clerk.open("/settlement/transfers.csv").get_data(as_text=True)
+
+
+def know_account(supplier: str, *, at: datetime) -> None:
+    """Enter where a supplier's money goes."""
+    account = payees.Account(name="砀山果业有限公司", bank="中国工商银行", number=ACCOUNT)
+    with database.transaction() as session:
+        payees.enter(session, number=supplier, account=account, by="zhao", now=at)
 
 
 def test_a_statement_goes_from_terms_to_the_bank(clerk: Callable[..., Clerk], buyer: Buyer, skus: list[str]) -> None:
@@ -68,11 +84,18 @@ def test_a_statement_goes_from_terms_to_the_bank(clerk: Callable[..., Clerk], bu
         assert "您登记的发票，须由别人放款" in text(wang, "/settlement")
         assert after(wang, steps, do="release") == "fault=payout.other_person_required"
         assert after(li, steps, do="release") == "done=payout_release"
-        assert payout in wang.open("/settlement/transfers.csv").get_data(as_text=True)
+        assert payout in transfers(wang)
+        assert ACCOUNT not in transfers(wang)
+        know_account(supplier, at=AFTER - timedelta(days=1))
+        assert ACCOUNT in transfers(wang)
+        know_account(supplier, at=AFTER + timedelta(seconds=1))
+        assert "收款账户在复核之后改过" in transfers(wang)
+        assert ACCOUNT not in transfers(wang)
+        assert ACCOUNT not in text(wang, "/settlement")
         sent = {"do": "sent", "bank_reference": "2026120200001", "amount": seen[1]}
         assert after(wang, steps, **sent | {"amount": "1"}) == "fault=payout.amount_differs"
         assert after(wang, steps, **sent) == "done=payout_sent"
-        assert payout not in wang.open("/settlement/transfers.csv").get_data(as_text=True)
+        assert payout not in transfers(wang)
         page = text(seller, f"/my/statements/{number}")
         assert "已付清" in page
         assert "wang" not in page.split("</nav>")[-1]
@@ -90,7 +113,7 @@ def test_a_statement_goes_from_terms_to_the_bank(clerk: Callable[..., Clerk], bu
         assert after(li, f"/settlement/payouts/{again}/steps", do="sent") == "fault=form.payout"
         assert books.check(now=AFTER) == []
     assert accounts()["supplier_payables"] < 0
-    assert [act for act, _ in audited()] == [
+    assert [act for act, _ in audited() if act != "payouts.listed"] == [
         "terms.agreed",
         "statement.drafted",
         "statement.approved",
