@@ -16,11 +16,26 @@ from storefront.staff.api import (
     placements,
     reports,
     sessions,
+    settlement,
     trials,
 )
 from storefront.staff.api.shapes import PLACEMENT
 
-_NOUNS = (sessions, placements, codes, packs, reports, costs, trials, orders, aftersales, benefit, finance, partners)
+_NOUNS = (
+    sessions,
+    placements,
+    codes,
+    packs,
+    reports,
+    costs,
+    trials,
+    orders,
+    aftersales,
+    benefit,
+    finance,
+    settlement,
+    partners,
+)
 
 
 class Node(BaseConverter):
