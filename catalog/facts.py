@@ -7,3 +7,4 @@ ACCREDITATION_LOST = facts.declare(
     "A product's accreditation was suspended, revoked or ran out, and the product left the shelf.",
 )
 BATCH_RECALLED = facts.declare("batch.recalled", "A production batch was recalled, and no more of it may leave.")
+PRODUCT_EDITED = facts.declare("product.edited", "Accredited facts of a product were changed, with the county's word.")

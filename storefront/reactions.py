@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import facts as catalog_facts
+from catalog import indexing
 from config import clock, facts, jobs
 from config.facts import Occurrence
 from payments import facts as payment_facts
@@ -245,3 +246,9 @@ def mark_open_orders(session: Session, occurrence: Occurrence) -> None:
         reference=values["number"],
         now=clock.now(),
     )
+
+
+@facts.on(catalog_facts.PRODUCT_EDITED)
+def index_product(session: Session, occurrence: Occurrence) -> None:
+    """Write anew what search needs of a product whose facts changed."""
+    indexing.write(session, slug=occurrence.values["product"])

@@ -56,6 +56,15 @@ SUPPLIER_FIELDS = {
 }
 SUPPLIER_AUDIT = {
     **{f"supplier.{act}": f"供应商：{word}" for act, word in SUPPLIER_ACTS.items()},
+    "goods.change_asked": "商品：申请变更",
+    "goods.change_withdrawn": "商品：撤回变更",
+    "goods.change_approved": "商品：通过变更",
+    "goods.change_refused": "商品：不通过变更",
+    "goods.edited": "商品：修改草稿",
+    "goods.repriced": "商品：改价",
+    "goods.stock_counted": "商品：盘点",
+    "goods.offered": "商品：上架",
+    "goods.taken_off": "商品：下架",
     "supplier.opened": "供应商：建档",
     "supplier.amended": "供应商：修改资料",
     "supplier.agreed": "供应商：同意协议",

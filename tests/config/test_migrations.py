@@ -14,7 +14,13 @@ import payments.ledger_models
 import payments.models
 import payments.payout_models
 import payments.sharing_models  # noqa: F401 - the tables of payments
-from catalog import accreditation_models, hall_models, models, supplier_models  # noqa: F401 - the catalog's tables
+from catalog import (  # noqa: F401 - the catalog's tables
+    accreditation_models,
+    change_models,
+    hall_models,
+    models,
+    supplier_models,
+)
 from config import database, embedded, migrations
 from storefront import app, claim_models, order_models, shopper_models, staff_models  # noqa: F401 - imports every model
 from subway_campaign import (  # noqa: F401 - all of the campaign

@@ -1,0 +1,165 @@
+"""Goods as their supplier keeps them, and the county's review of what was accredited.
+
+Invariant: a supplier sees and changes its own goods only; what is out of sight is not found; every act is in the audit
+trail. Prices and stock act at once.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from catalog import editing, products, stock
+from catalog.change_errors import ChangeReasonMissing, ChangeUnknown
+from catalog.change_models import ChangeState
+from catalog.errors import ProductUnknown, SkuUnknown
+from storefront import audit, roles, tokens
+from storefront.actors import Actor
+from storefront.errors import NotPermitted
+from storefront.roles import Permission, Scope
+from storefront.staff import accounts, sight
+
+_LISTING = text("""
+    SELECT p.slug, p.name, p.is_on_sale, p.off_sale_for, p.is_display_only, u.name AS supplier_name,
+           r.full_name AS origin, min(s.price_fen) AS price_fen, coalesce(sum(l.on_hand - l.reserved), 0) AS available,
+           (SELECT a.state FROM accreditations a WHERE a.product_id = p.id ORDER BY a.id DESC LIMIT 1) AS accreditation,
+           EXISTS (SELECT FROM product_changes c WHERE c.product_id = p.id AND c.state = 'asked') AS is_changing
+    FROM products p JOIN suppliers u ON u.id = p.supplier_id JOIN regions r ON r.code = p.origin_code
+    LEFT JOIN skus s ON s.product_id = p.id LEFT JOIN stock_levels l ON l.sku_id = s.id
+    WHERE cast(:slugs AS text[]) IS NULL OR p.slug = ANY(:slugs)
+    GROUP BY p.id, u.name, r.full_name ORDER BY p.position, p.slug LIMIT :limit OFFSET :offset
+""")
+_FIND = text("""
+    SELECT p.id, p.slug, p.name, p.origin_code, r.full_name AS origin, p.label, p.description, p.is_on_sale,
+           p.off_sale_for, p.is_display_only, p.licence_class, u.number AS supplier, u.name AS supplier_name
+    FROM products p JOIN suppliers u ON u.id = p.supplier_id JOIN regions r ON r.code = p.origin_code
+    WHERE p.slug = :slug
+""")
+_SKUS = text("""
+    SELECT s.number, s.spec, s.price_fen, s.price_version, coalesce(l.on_hand, 0) AS on_hand,
+           coalesce(l.reserved, 0) AS reserved
+    FROM skus s LEFT JOIN stock_levels l ON l.sku_id = s.id WHERE s.product_id = :id ORDER BY s.position
+""")
+
+_LAST = text("""
+    SELECT state, reason, decided_at FROM product_changes
+    WHERE product_id = :id AND state IN ('approved', 'refused') ORDER BY id DESC LIMIT 1
+""")
+
+
+def listing(session: Session, actor: Actor, *, offset: int = 0, limit: int = 50) -> list[dict[str, Any]]:
+    """Return the goods in sight, on sale or not, with the reason of those that are not."""
+    seen = sight.of(session, actor, Permission.KEEP_GOODS)
+    slugs = None if seen.products is None else sorted(seen.products)
+    rows = session.execute(_LISTING, {"slugs": slugs, "limit": limit, "offset": offset})
+    return [dict(row) for row in rows.mappings()]
+
+
+def find(session: Session, actor: Actor, *, slug: str) -> dict[str, Any]:
+    """Return one product in sight with its SKUs, accredited facts and the change under review (None without one).
+
+    Raises `ProductUnknown`, also for somebody else's.
+    """
+    _require(session, actor, slug)
+    row = session.execute(_FIND, {"slug": slug}).mappings().one()
+    label = {f"label.{key}": value for key, value in row["label"].items()}
+    known = {"name": row["name"], "origin_code": row["origin_code"]} | label
+    return {key: value for key, value in row.items() if key not in {"id", "label"}} | {
+        "skus": [dict(sku) for sku in session.execute(_SKUS, {"id": row["id"]}).mappings()],
+        "facts": [(key, title, known.get(key, "")) for key, title in editing.accredited_facts()],
+        "change": editing.standing(session, slug=slug),
+        "decided": dict(last) if (last := session.execute(_LAST, {"id": row["id"]}).mappings().first()) else None,
+    }
+
+
+def ask(session: Session, actor: Actor, *, slug: str, given: Mapping[str, str], now: datetime) -> editing.Asked:
+    """Ask for other accredited facts. Raises `ProductUnknown` and what `editing.ask` does."""
+    _require(session, actor, slug)
+    number = tokens.number("E")
+    asked = editing.ask(session, slug=slug, given=given, number=number, by=actor.username or "", now=now)
+    act = "goods.change_asked" if asked.change else "goods.edited"
+    audit.record(session, actor, act, slug, {"change": asked.change, "facts": sorted(asked.facts)}, now=now)
+    return asked
+
+
+def withdraw(session: Session, actor: Actor, *, slug: str, now: datetime) -> None:
+    """Take the change of a product back. Raises `ProductUnknown` and `ChangeUnknown`."""
+    _require(session, actor, slug)
+    found = editing.standing(session, slug=slug)
+    if found is None:
+        raise ChangeUnknown
+    by, number = actor.username or "", found["number"]
+    editing.decide(session, number=number, state=ChangeState.WITHDRAWN, reason="", by=by, now=now)
+    audit.record(session, actor, "goods.change_withdrawn", slug, {"change": number}, now=now)
+
+
+def reprice(session: Session, actor: Actor, *, slug: str, sku: str, price_fen: int, now: datetime) -> None:
+    """Set a price from now on. Raises `ProductUnknown`, `SkuUnknown` and `PriceInvalid`."""
+    _require_sku(session, actor, slug, sku)
+    products.reprice(session, sku=sku, price_fen=price_fen, now=now)
+    audit.record(session, actor, "goods.repriced", slug, {"sku": sku, "price_fen": price_fen}, now=now)
+
+
+def count_stock(
+    session: Session, actor: Actor, *, slug: str, sku: str, quantity: int, reason: str, key: str, now: datetime
+) -> None:
+    """Set what is on hand as it was counted, once per `key`.
+
+    Raises `ProductUnknown`, `SkuUnknown`, `ChangeReasonMissing`, and `CountTooLow` below what orders have spoken for.
+    """
+    _require_sku(session, actor, slug, sku)
+    if len(reason.strip()) not in editing.REASON_LENGTHS:
+        raise ChangeReasonMissing
+    stock.count(session, lines={sku: quantity}, key=f"{slug}:{key}")
+    values = {"sku": sku, "quantity": quantity, "reason": reason.strip()}
+    audit.record(session, actor, "goods.stock_counted", slug, values, now=now)
+
+
+def offer(session: Session, actor: Actor, *, slug: str, is_on_sale: bool, now: datetime) -> None:
+    """Put goods on sale or take them off. Raises `ProductUnknown` and what `editing.offer` does."""
+    _require(session, actor, slug)
+    if is_on_sale:
+        editing.offer(session, slug=slug)
+    else:
+        products.delist(session, slug=slug)
+    audit.record(session, actor, "goods.offered" if is_on_sale else "goods.taken_off", slug, {}, now=now)
+
+
+def queue(session: Session, actor: Actor) -> list[dict[str, Any]]:
+    """Return the changes that wait for a county in which the actor decides."""
+    accounts.require(actor, Permission.DECIDE_ACCREDITATION)
+    scopes = roles.scopes(actor.grants, Permission.DECIDE_ACCREDITATION)
+    return editing.queue(session, areas=[scope.area for scope in scopes])
+
+
+def decide(session: Session, actor: Actor, *, number: str, is_approved: bool, reason: str, now: datetime) -> None:
+    """Approve or refuse a change of a product of one's own county.
+
+    Raises `ChangeUnknown`, also for another county's, `NotPermitted`, and what `editing.decide` does.
+    """
+    accounts.require(actor, Permission.DECIDE_ACCREDITATION)
+    found = editing.find(session, number=number)
+    where = Scope(area=found["origin_code"], supplier=found["supplier"])
+    if not accounts.allowed(actor, Permission.DECIDE_ACCREDITATION, where):
+        raise ChangeUnknown
+    state = ChangeState.APPROVED if is_approved else ChangeState.REFUSED
+    editing.decide(session, number=number, state=state, reason=reason, by=actor.username or "", now=now)
+    act = "goods.change_approved" if is_approved else "goods.change_refused"
+    audit.record(session, actor, act, found["product"], {"change": number, "reason": reason.strip()}, now=now)
+
+
+def _require(session: Session, actor: Actor, slug: str) -> None:
+    try:
+        seen = sight.of(session, actor, Permission.KEEP_GOODS)
+    except NotPermitted:
+        raise ProductUnknown from None
+    if not seen.sees(slug) or not products.exists(session, slug=slug):
+        raise ProductUnknown
+
+
+def _require_sku(session: Session, actor: Actor, slug: str, sku: str) -> None:
+    found = find(session, actor, slug=slug)
+    if sku not in {each["number"] for each in found["skus"]}:
+        raise SkuUnknown(skus=[sku[:40]])

@@ -1,0 +1,137 @@
+"""A supplier's console: its own goods, prices and stock at once, accredited facts by way of the county."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from catalog.cache import Cache
+from config import database
+from storefront.roles import Role
+from tests.catalog.supplying import COOP, OTHER, PEARS, admitted, code, on_sale
+from tests.storefront.conftest import stock_of
+from tests.storefront.staff.conftest import Clerk, audited
+
+Hire = Callable[..., Clerk]
+TEA = "luanguapian"
+
+pytestmark = pytest.mark.usefixtures("app", "seeded")
+
+
+def sku_of(slug: str) -> str:
+    [(sku,)] = database.statement(
+        "SELECT s.number FROM skus s JOIN products p ON p.id = s.product_id WHERE p.slug = %s AND s.position = 1",
+        (slug,),
+    )
+    return str(sku)
+
+
+def public(clerk: Clerk, path: str) -> str:
+    Cache.forget_all()
+    return clerk.client.get(f"/api/v1{path}").get_data(as_text=True)
+
+
+@pytest.fixture
+def coop(clerk: Hire) -> Clerk:
+    """Somebody of the co-operative, which sells the pears; the tea is another supplier's."""
+    admitted(COOP)
+    admitted(OTHER, goods=TEA, name="六安瓜片茶业", credit_code=code("91341321MA2RKT6X3"))
+    return clerk(Role.SUPPLIER, supplier=COOP)
+
+
+def test_price_and_stock_act_at_once_on_list_and_page(coop: Clerk) -> None:
+    sku = sku_of(PEARS)
+    page = coop.open(f"/my/goods/{PEARS}").text
+    assert "砀山酥梨" in coop.open("/my/goods").text
+    assert "done=repriced" in coop.send(f"/my/goods/{PEARS}/prices", sku=sku, price="66.60").location
+    assert '"price_fen" : 6660' in public(coop, f"/products/{PEARS}")
+    assert '"price_fen" : 6660' in public(coop, "/products?hall=dangshan-xian")
+    key = str(re.search(r'name="key" value="([^"]+)"', page)[1])  # type: ignore[index]
+    counted = {"sku": sku, "quantity": "37", "reason": "月末盘点", "key": key}
+    for _ in range(2):
+        assert "done=counted" in coop.send(f"/my/goods/{PEARS}/stock", **counted).location
+    assert stock_of(sku) == (37, 0)
+    moves = "SELECT count(*) FROM stock_moves m JOIN skus s ON s.id = m.sku_id WHERE s.number = %s AND kind = 'counted'"
+    assert database.statement(moves, (sku,)) == [(1,)]
+    assert ("goods.repriced", PEARS) in audited()
+    assert ("goods.stock_counted", PEARS) in audited()
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "fault"),
+    [
+        ("prices", {"price": "0"}, "catalog.price_invalid"),
+        ("prices", {"price": "a lot"}, "catalog.price_invalid"),
+        ("stock", {"quantity": "-1", "key": "12345678", "reason": "盘点"}, "catalog.quantity_invalid"),
+        ("stock", {"quantity": "1", "key": "12345678", "reason": " "}, "goods.reason_missing"),
+        ("changes", {"name": "一"}, "goods.fact_invalid"),
+        ("changes", {"price_fen": "1"}, "goods.fact_invalid"),
+    ],
+)
+def test_what_was_typed_wrong_is_said(coop: Clerk, path: str, fields: dict[str, str], fault: str) -> None:
+    sku = {} if path == "changes" else {"sku": sku_of(PEARS)}
+    assert f"fault={fault}" in coop.send(f"/my/goods/{PEARS}/{path}", **sku, **fields).location
+
+
+def test_nobody_sees_or_changes_another_supplier_s_goods(coop: Clerk) -> None:
+    assert "六安瓜片" not in coop.open("/my/goods").text
+    assert coop.open(f"/my/goods/{TEA}").status_code == 404
+    tea = sku_of(TEA)
+    before = database.statement("SELECT price_fen FROM skus WHERE number = %s", (tea,)), stock_of(tea)
+    forms = {
+        "prices": {"sku": tea, "price": "1"},
+        "stock": {"sku": tea, "quantity": "1", "reason": "盘点", "key": "12345678"},
+        "changes": {"name": "某某茶"},
+        "shelf": {"do": "take_off"},
+        "withdrawal": {},
+    }
+    for path, fields in forms.items():
+        assert coop.send(f"/my/goods/{TEA}/{path}", **fields).status_code == 404, path
+    for path in ("prices", "stock"):
+        crossed = coop.send(f"/my/goods/{PEARS}/{path}", **forms[path])
+        assert "catalog.sku_unknown" in crossed.location
+    assert before == (database.statement("SELECT price_fen FROM skus WHERE number = %s", (tea,)), stock_of(tea))
+    assert on_sale(TEA) == (True, None)
+
+
+def test_accredited_facts_wait_for_the_county(coop: Clerk, clerk: Hire) -> None:
+    county, elsewhere = clerk(Role.COUNTY, area="341321"), clerk(Role.COUNTY, username="elsewhere", area="341322")
+    sent = coop.send(f"/my/goods/{PEARS}/changes", name="砀山酥梨王", **{"label.producer": "良梨合作社"})
+    assert "done=change_asked" in sent.location
+    assert "goods.change_standing" in coop.send(f"/my/goods/{PEARS}/changes", name="砀山酥梨皇").location
+    assert "砀山酥梨王" in coop.open(f"/my/goods/{PEARS}").text
+    assert "砀山酥梨王" not in public(coop, f"/products/{PEARS}")
+    assert "砀山酥梨王" not in elsewhere.open("/changes").text
+    page = county.open("/changes").text
+    assert "砀山酥梨王" in page
+    number = str(re.search(r"/staff/changes/(E\w+)", page)[1])  # type: ignore[index]
+    assert elsewhere.send(f"/changes/{number}", do="approve").status_code == 404
+    assert "goods.reason_missing" in county.send(f"/changes/{number}", do="refuse").location
+    assert "done=step_taken" in county.send(f"/changes/{number}", do="approve").location
+    assert "goods.change_moved" in county.send(f"/changes/{number}", do="approve").location
+    assert "砀山酥梨王" in public(coop, f"/products/{PEARS}")
+    assert [act for act, subject in audited() if subject == PEARS] == ["goods.change_asked", "goods.change_approved"]
+
+
+def test_a_refusal_is_read_by_the_supplier_and_a_change_can_be_taken_back(coop: Clerk, clerk: Hire) -> None:
+    county = clerk(Role.COUNTY, area="341321")
+    coop.send(f"/my/goods/{PEARS}/changes", name="砀山酥梨王")
+    number = str(re.search(r"/staff/changes/(E\w+)", county.open("/changes").text)[1])  # type: ignore[index]
+    county.send(f"/changes/{number}", do="refuse", reason="与证书不符")
+    assert "与证书不符" in coop.open(f"/my/goods/{PEARS}").text
+    coop.send(f"/my/goods/{PEARS}/changes", name="砀山酥梨皇")
+    assert "done=saved" in coop.send(f"/my/goods/{PEARS}/withdrawal").location
+    assert "没有待审核的变更" in county.open("/changes").text
+
+
+def test_goods_are_taken_off_sale_and_put_back(coop: Clerk) -> None:
+    assert "done=saved" in coop.send(f"/my/goods/{PEARS}/shelf", do="take_off").location
+    assert on_sale() == (False, "owner")
+    assert "供应商自行下架" in coop.open(f"/my/goods/{PEARS}").text
+    assert "done=saved" in coop.send(f"/my/goods/{PEARS}/shelf", do="offer").location
+    assert on_sale() == (True, None)
+
+
+def test_a_supplier_ships_its_own_orders_only(coop: Clerk) -> None:
+    assert coop.open("/orders").status_code == 200
+    assert coop.get("/orders").get_json() == {"items": [], "next_cursor": None}
