@@ -45,6 +45,11 @@ class Quote:
         return self.goods_fen + self.freight_fen
 
     @property
+    def classes(self) -> list[str]:
+        """The return classes of the goods, each once and in order."""
+        return sorted({line.return_class for line in self.lines})
+
+    @property
     def for_adults(self) -> tuple[str, ...]:
         """The SKUs that are sold only to whom declares to be of age."""
         return tuple(line.sku for line in self.lines if line.is_for_adults)
@@ -126,14 +131,15 @@ def place(
     address: dict[str, Any],
     remark: str = "",
     declared: Sequence[DeclarationKind] = (),
+    are_returns_confirmed: bool | None = None,
     now: datetime,
 ) -> Placed:
     """Place the order: price it, then in one statement write it, hold its stock and publish `order.placed`.
 
     Without a session that statement is the whole transaction. `address` is the snapshot with `region_code`, `declared`
     what the law wants confirmed for this very order. Raises `IdempotencyMismatch` when the key came with another body,
-    `AdultDeclarationMissing` for liquor without it, `OutOfStock` with what is left, and what `quote` raises; nothing is
-    stored then.
+    `AdultDeclarationMissing` for liquor without it, what `declarations.complete` refuses, `OutOfStock` with what is
+    left, and what `quote` raises; nothing is stored then.
     """
     fingerprint = fingerprint_of({"lines": sorted(lines.items()), "address": address, "remark": remark})
     try:
@@ -146,6 +152,7 @@ def place(
         return placed
     if priced.for_adults and DeclarationKind.ADULT not in declared:
         raise errors.AdultDeclarationMissing(skus=list(priced.for_adults))
+    declared = declarations.complete(declared, classes=priced.classes, are_returns_confirmed=are_returns_confirmed)
     order: dict[str, Any] = {
         "goods_fen": priced.goods_fen,
         "freight_fen": priced.freight_fen,

@@ -230,6 +230,13 @@ class LinesInvalid(Invalid):
     message = "商品明细有误"
 
 
+class ReturnsDeclarationMissing(Invalid):
+    """How some goods are returned was shown and not confirmed; `declarations` lists what has to be."""
+
+    code = "order.returns_declaration_missing"
+    message = "请确认退货说明后再下单"
+
+
 class AdultDeclarationMissing(Invalid):
     """Some goods are liquor, and the shopper has not declared to be of age for this order; `skus` lists them."""
 

@@ -63,6 +63,15 @@ class NewOrder(Wanted):
         },
     )
 
+    returns_confirmed = fields.Boolean(
+        load_default=None,
+        metadata={
+            "description": "The shopper was shown what `returns` of a quote says, and confirmed it (true) or did not"
+            " (false: refused where a confirmation is needed). Without it the order is placed, and the law's right to"
+            " return goods without a reason is not narrowed by a confirmation."
+        },
+    )
+
     @ma.validates_schema
     def _one_address(self, data: dict[str, Any], **_: Any) -> None:
         if ("address" in data) == ("address_number" in data):
@@ -149,6 +158,7 @@ _PAYMENT_EXAMPLE = {
     errors.LinesInvalid,
     errors.IdempotencyMismatch,
     errors.AdultDeclarationMissing,
+    errors.ReturnsDeclarationMissing,
 )
 def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
     """Place an order and hold its stock until `pay_until`. Whose scan led here is known on the server."""
@@ -164,6 +174,7 @@ def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
         address=_destination(given),
         remark=given["remark"],
         declared=_declared(given),
+        are_returns_confirmed=given["returns_confirmed"],
         now=clock.now(),
     )
     if placed.shown is not None:

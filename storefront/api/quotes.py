@@ -10,7 +10,7 @@ from marshmallow import fields
 
 from catalog import errors as catalog_errors
 from config.schemas import Blueprint, Text
-from storefront import checkout, errors, guard
+from storefront import checkout, declarations, errors, guard
 from storefront.api.shapes import (
     LINE_EXAMPLE,
     WANTED_EXAMPLE,
@@ -39,6 +39,18 @@ class QuotedConsignment(Answer):
     skus = fields.List(fields.String())
 
 
+class QuotedReturns(Answer):
+    """How goods of one return class may be given back without a reason, in the words to be shown before paying.
+
+    `declaration` is what `returns_confirmed` stands for; null where nothing has to be confirmed.
+    """
+
+    return_class = fields.String()
+    text = fields.String()
+    skus = fields.List(fields.String())
+    declaration = fields.String(allow_none=True)
+
+
 class Quote(Answer):
     """All in fen; payable = goods + freight - discount."""
 
@@ -51,6 +63,7 @@ class Quote(Answer):
     adult_declaration_required = fields.Boolean(
         metadata={"description": "Some line is liquor: an order of it needs `adult_declared`."}
     )
+    returns = fields.List(fields.Nested(QuotedReturns))
 
 
 _EXAMPLE = {
@@ -61,6 +74,14 @@ _EXAMPLE = {
     "discount_fen": 0,
     "payable_fen": 5980,
     "adult_declaration_required": False,
+    "returns": [
+        {
+            "return_class": "excluded_perishable",
+            "text": declarations.WORDING["excluded_perishable"],
+            "skus": ["AH001A"],
+            "declaration": "returns_perishable",
+        }
+    ],
 }
 
 
@@ -96,5 +117,18 @@ def quote(wanted: dict[str, Any]) -> Response:
             "discount_fen": 0,
             "payable_fen": priced.payable_fen,
             "adult_declaration_required": bool(priced.for_adults),
+            "returns": _returns(priced),
         }
     )
+
+
+def _returns(priced: checkout.Quote) -> list[dict[str, Any]]:
+    return [
+        {
+            "return_class": each,
+            "text": declarations.WORDING[each],
+            "skus": [line.sku for line in priced.lines if line.return_class == each],
+            "declaration": declarations.OF_CLASS.get(each),
+        }
+        for each in priced.classes
+    ]

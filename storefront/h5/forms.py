@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from storefront.declaration_models import DeclarationKind
+from storefront.declarations import OF_CLASS
 from storefront.h5.viewmodels import OrderForm, Product
 
 MAX_QUANTITY = 99
@@ -16,10 +17,6 @@ MAX_QUANTITY = 99
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}")
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-_RETURNS = {
-    "sealed_only": DeclarationKind.RETURNS_SEALED,
-    "excluded_perishable": DeclarationKind.RETURNS_PERISHABLE,
-}
 _LENGTHS = {"name": 32, "detail": 120, "remark": 100}
 
 
@@ -60,7 +57,7 @@ def judge(product: Product, form: OrderForm, *, is_region_whole: bool) -> dict[s
         "phone": "" if _MOBILE.fullmatch(form.phone) else "请填写 11 位手机号",
         "region": "" if is_region_whole else "请选到最后一级地区",
         "detail": "" if len(form.detail) >= 4 else "请填写街道与门牌",
-        "returns": "" if form.has_confirmed_returns or product.return_class == "allowed" else "请确认退货说明",
+        "returns": "" if form.has_confirmed_returns or product.return_class not in OF_CLASS else "请确认退货说明",
         "adult": "" if form.has_declared_adult or not product.needs_adult else "请确认年龄",
         "consent": "" if form.consent else "同意后才能下单",
     }
@@ -70,8 +67,8 @@ def judge(product: Product, form: OrderForm, *, is_region_whole: bool) -> dict[s
 def declared(product: Product, form: OrderForm) -> tuple[DeclarationKind, ...]:
     """Return what the ticked boxes of a form confirm, as far as these goods ask for it."""
     kinds = []
-    if form.has_confirmed_returns and product.return_class in _RETURNS:
-        kinds.append(_RETURNS[product.return_class])
+    if form.has_confirmed_returns and product.return_class in OF_CLASS:
+        kinds.append(OF_CLASS[product.return_class])
     if form.has_declared_adult and product.needs_adult:
         kinds.append(DeclarationKind.ADULT)
     return tuple(kinds)

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from catalog import labels, plates
+from storefront import declarations
 from storefront.h5 import viewmodels
 
 Json = Mapping[str, Any]
@@ -101,6 +102,8 @@ def product(found: Json) -> viewmodels.Product:
         ship_from=found["ship_from"]["name"],
         freight_note=found["freight_note"],
         return_class=found["return_class"],
+        return_terms=declarations.WORDING[found["return_class"]],
+        has_to_confirm_returns=found["return_class"] in declarations.OF_CLASS,
         refused_because=_refusal(found),
         needs_adult=found["licence_class"] == "alcohol",
         is_illustrative=found["is_illustrative"],

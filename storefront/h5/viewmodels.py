@@ -160,6 +160,8 @@ class Product:
     ship_from: str
     freight_note: str
     return_class: str
+    return_terms: str
+    has_to_confirm_returns: bool
     refused_because: str
     needs_adult: bool
     is_illustrative: bool

@@ -247,3 +247,17 @@ def test_liquor_is_ordered_by_who_declares_to_be_of_age_for_that_order(shopper: 
 def test_other_goods_need_no_declaration_of_age(shopper: Caller) -> None:
     quoted = shopper.post("/quotes", {"lines": WANTED["lines"], "region_code": "340102"}).get_json()
     assert not quoted["adult_declaration_required"]
+
+
+def test_how_goods_are_returned_is_shown_and_confirmed_or_the_right_stays(shopper: Caller) -> None:
+    quoted = shopper.post("/quotes", {"lines": WANTED["lines"], "region_code": "340102"}).get_json()
+    [shown] = quoted["returns"]
+    assert (shown["return_class"], shown["declaration"]) == ("excluded_perishable", "returns_perishable")
+    assert "鲜活易腐" in shown["text"]
+    refused = shopper.place({SKU: 1}, returns_confirmed=False)
+    assert code_of(refused) == (422, "order.returns_declaration_missing")
+    assert refused.get_json()["error"]["details"] == {"declarations": ["returns_perishable"]}
+    assert shopper.place({SKU: 1}).status_code == 201
+    assert declarations() == []
+    assert shopper.place({SKU: 1}, "key-00000002", returns_confirmed=True).status_code == 201
+    assert declarations() == [("returns_perishable", TEXT_VERSION, True)]
