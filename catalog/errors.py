@@ -55,6 +55,13 @@ class ShelvesInvalid(errors.Invalid):
     message = "货架名称或商品不正确"
 
 
+class TargetInvalid(errors.Invalid):
+    """A target has no amount, or is for what nobody counts in such a region; `fields` says what is wrong."""
+
+    code = "catalog.target_invalid"
+    message = "目标不正确"
+
+
 class PlateUnknown(errors.NotFound):
     """There is no drawn plate of that name."""
 

@@ -30,6 +30,7 @@ LENGTHS = {
     "contact": range(81),
     "owner": range(81),
 }
+SLUG_LENGTHS = range(3, 41)
 # A page of the staff's stands at this address.
 _RESERVED = frozenset({"new"})
 
@@ -166,7 +167,7 @@ def draft(
     """
     database.require_transaction(session)
     wrong = _wrong(session, words)
-    if len(slug) < 3 or not identifiers.is_slug(slug) or slug in _RESERVED:
+    if len(slug) not in SLUG_LENGTHS or not identifiers.is_slug(slug) or slug in _RESERVED:
         wrong.append("slug")
     if (kind is HallKind.ZONE) != (zone_kind is not None):
         wrong.append("zone_kind")

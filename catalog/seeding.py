@@ -8,6 +8,7 @@ illustrative. Each step is a short transaction of its own.
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 from importlib import resources
 from typing import Any
@@ -20,6 +21,7 @@ from catalog import categories, models, pricing, romanise, search, stock
 from catalog.accreditation_models import AccreditationTerm, Township
 from catalog.hall_lifecycle import State
 from catalog.supplier_lifecycle import State as SupplierState
+from catalog.target_models import Target
 from config import database
 
 Row = Mapping[str, str]
@@ -50,6 +52,7 @@ def seed(progress: Callable[[str, int, int], None]) -> None:
         ("warehouses", lambda session: _seed_warehouses(session, regions)),
         ("freight", _seed_freight),
         ("accreditation", _seed_accreditation),
+        ("targets", _seed_targets),
     ]
     for done, (name, step) in enumerate(steps, 1):
         with database.transaction() as session:
@@ -182,6 +185,14 @@ def _seed_freight(session: Session) -> None:
 def _seed_accreditation(session: Session) -> None:
     _insert(session, Township, _rows("townships.csv"))
     _insert(session, AccreditationTerm, [{**row, "days": int(row["days"])} for row in _rows("accreditation_terms.csv")])
+
+
+def _seed_targets(session: Session) -> None:
+    dated = [
+        row | {"amount": int(row["amount"]), "due_on": date.fromisoformat(row["due_on"])}
+        for row in _rows("targets.csv")
+    ]
+    _insert(session, Target, dated)
 
 
 def _seed_products(session: Session, rows: Sequence[Row], regions: Mapping[str, Row]) -> None:

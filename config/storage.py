@@ -95,6 +95,12 @@ def base() -> str:
     return f"{settings.current().storage_public_url or '/files'}/"
 
 
+def origin() -> str:
+    """Return the origin of a bucket's public address as a content policy names it, "" when we serve the files."""
+    parts = urlsplit(settings.current().storage_public_url or "")
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+
+
 class Folder:
     """Files in a folder that every process of the shop sees."""
 

@@ -223,6 +223,13 @@ class ListCursorInvalid(Invalid):
     message = "翻页参数无效"
 
 
+class HallCodeRefused(Conflict):
+    """A code hangs where one can go: at a physical hall or an offline zone that is open, once it was made."""
+
+    code = "staff.hall_code_refused"
+    message = "只有已开放的实体馆和线下专区才有自己的码"
+
+
 class LinesInvalid(Invalid):
     """The order lines are none, too many, or not of this order."""
 

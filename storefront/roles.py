@@ -62,6 +62,9 @@ class Permission(StrEnum):
     READ_HOUSEHOLDS = "households.read"
     SETTLE = "settlement.write"
     READ_STATEMENTS = "statements.read"
+    READ_HALLS = "halls.read"
+    WRITE_HALLS = "halls.write"
+    WRITE_TARGETS = "targets.write"
 
 
 # Whoever can move money or grant rights must show a second factor, whatever else they are.
@@ -79,6 +82,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ_PLACEMENTS,
             Permission.MARK_PHONES,
             Permission.READ_ALERTS,
+            Permission.READ_HALLS,
         }
     ),
     Role.CAMPAIGN: frozenset(
@@ -93,6 +97,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.WORK_FIELD,
             Permission.READ_ALERTS,
             Permission.CLOSE_ALERTS,
+            Permission.READ_HALLS,
         }
     ),
     Role.FULFILMENT: frozenset(
@@ -140,6 +145,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ_BENEFIT,
             Permission.WRITE_BENEFIT,
             Permission.READ_HOUSEHOLDS,
+            Permission.READ_HALLS,
+            Permission.WRITE_HALLS,
         }
     ),
     Role.SUPERVISOR: frozenset(
@@ -150,6 +157,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ_BATCHES,
             Permission.RECALL_BATCHES,
             Permission.READ_BENEFIT,
+            Permission.READ_HALLS,
         }
     ),
     Role.CREW: frozenset({Permission.WORK_FIELD, Permission.MARK_PHONES}),

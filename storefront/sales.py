@@ -46,6 +46,22 @@ def of_period(
     return Sales(row[0], row[1], row[2], back[0], back[1])
 
 
+def of_products(session: Session) -> dict[str, int]:
+    """Return slug → fen that the lines of paid orders brought to date, less what of them went back."""
+    return {row.product_slug: row.net_fen for row in session.execute(_OF_PRODUCTS)}
+
+
+_OF_PRODUCTS = text("""
+    SELECT product_slug, sum(fen)::bigint AS net_fen FROM (
+        SELECT l.product_slug, l.amount_fen AS fen
+        FROM order_lines l JOIN orders o ON o.id = l.order_id WHERE o.paid_at IS NOT NULL
+        UNION ALL
+        SELECT l.product_slug, -b.amount_fen
+        FROM order_refunds r JOIN order_refund_lines b ON b.refund_id = r.id
+        JOIN orders o ON o.id = r.order_id JOIN order_lines l ON l.order_id = r.order_id AND l.line_no = b.line_no
+        WHERE r.refunded_at IS NOT NULL AND o.paid_at IS NOT NULL
+    ) AS moved GROUP BY product_slug
+""")
 _OF_ORDERS = text("""
     SELECT count(*), coalesce(sum(goods_fen), 0)::bigint, coalesce(sum(freight_fen), 0)::bigint
     FROM orders WHERE paid_at >= :since AND paid_at < :before

@@ -9,9 +9,10 @@ import orjson
 from flask import Blueprint, Response, abort, request
 
 from catalog import halls, products, regions
+from catalog import shelves as shelf_verbs
 from config import clock, http
 from storefront import guard
-from storefront.h5 import documents, pages, searching, shelves, viewmodels
+from storefront.h5 import documents, pages, searching, shelves, signposts, viewmodels
 from subway_campaign import visits
 
 PICKS = 6
@@ -32,7 +33,7 @@ def _came_back() -> None:
 @guard.public
 def home() -> Response:
     """Show the halls of every city and a few of their goods."""
-    groups = shelves.by_city(orjson.loads(halls.page(limit=halls.MAX_LIMIT))["items"])
+    groups = shelves.by_city(filter(_is_home, _halls(kind="local", presence="online")))
     picks = orjson.loads(products.page(limit=PICKS))["items"]
     page = viewmodels.HomePage(
         groups=groups,
@@ -44,22 +45,43 @@ def home() -> Response:
     return pages.render("h5/home.html", page=page)
 
 
+@blueprint.get("/halls")
+@guard.public
+def hall_list() -> Response:
+    """Show the halls of every kind by city, as far as the address narrows them."""
+    return pages.render("h5/halls.html", page=signposts.page(request.args))
+
+
 @blueprint.get("/halls/<slug>")
 @guard.public
 def hall(slug: str) -> Response:
-    """Show one hall with a page of its goods; 404 when there is none."""
+    """Show one hall with its shelves and a page of its goods; 404 when there is none."""
     found = halls.find(slug)
-    city = found["region"]["city_code"]
-    around = orjson.loads(halls.page(city=city, limit=halls.MAX_LIMIT))["items"]
+    region = found["region"]
+    others = [each for each in _halls(city=region["city_code"]) if each["slug"] != slug]
+    homes = [each for each in others if _is_home(each)]
     goods = orjson.loads(products.page(hall=slug, cursor=request.args.get("cursor"), limit=PAGE))
+    chosen = orjson.loads(shelf_verbs.body(slug))["items"]
+    is_city = region["level"] == "prefecture"
     page = viewmodels.HallPage(
         hall=shelves.hall_link(found),
-        region=found["region"]["full_name"],
-        city=next((shelves.hall_link(each) for each in around if _is_city(each) and each["slug"] != slug), None),
+        card=shelves.hall_card(found),
+        contact=found["contact"],
+        is_place=found["presence"] == "physical",
+        picture=shelves.picture(found["picture"]),
+        region=region["full_name"],
+        city=next((shelves.hall_link(each) for each in homes if _is_city(each)), None),
+        home=next((shelves.hall_link(each) for each in homes if each["region"]["code"] == region["code"]), None),
         story=found["story"],
-        products=tuple(map(shelves.card, goods["items"])),
-        neighbours=tuple(shelves.hall_link(each) for each in around if not _is_city(each) and each["slug"] != slug),
-        next_url=_next(goods["next_cursor"]),
+        shelves=tuple(viewmodels.Shelf(each["name"], tuple(map(shelves.card, each["products"]))) for each in chosen),
+        products=tuple(map(shelves.card, goods["items"])) if found["is_home"] else (),
+        around=tuple(
+            shelves.hall_card(each)
+            for each in others
+            if not _is_home(each) and (is_city or each["region"]["code"] == region["code"])
+        ),
+        neighbours=tuple(shelves.hall_link(each) for each in homes if not _is_city(each)) if found["is_home"] else (),
+        next_url=_next(goods["next_cursor"]) if found["is_home"] else None,
     )
     return pages.render("h5/hall.html", page=page)
 
@@ -114,8 +136,18 @@ def plate(name: str) -> Response:
     return pages.plate(name)
 
 
+def _halls(**narrowed: str) -> list[shelves.Json]:
+    """Return the open halls of a kind or a city, as many as one page holds."""
+    found: list[shelves.Json] = orjson.loads(halls.page(limit=halls.MAX_LIMIT, **narrowed))["items"]
+    return found
+
+
+def _is_home(hall: shelves.Json) -> bool:
+    return bool(hall["is_home"])
+
+
 def _is_city(hall: shelves.Json) -> bool:
-    return bool(hall["kind"] == "local" and hall["region"]["level"] == "prefecture")
+    return bool(hall["region"]["level"] == "prefecture")
 
 
 def _next(cursor: str | None, **query: str) -> str | None:

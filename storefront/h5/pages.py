@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, g, render_template, request
 
 from catalog import plates
-from config import http, settings
+from config import http, settings, storage
 from storefront import guard
 from storefront.h5 import callers, formats
 from storefront.h5.viewmodels import Apology, Shop
@@ -152,7 +152,8 @@ def _policy(nonce: str) -> str:
     # On a desk the bridge is a script of the emulator's that opens its sheet in a frame.
     desk = f" {wechat}" if _desk_bridge() else ""
     return (
-        f"default-src 'none'; script-src 'self'{desk}; style-src 'nonce-{nonce}'; img-src 'self' data:; "
+        f"default-src 'none'; script-src 'self'{desk}; style-src 'nonce-{nonce}'; "
+        f"img-src 'self' data: {storage.origin()}; "
         # WeChat's own bridge on older Android phones speaks through frames of its private scheme.
         f"connect-src 'self'; frame-src weixin:{desk}; form-action 'self' {wechat}; base-uri 'none'; "
         "frame-ancestors 'none'"

@@ -21,7 +21,15 @@ INDICATIONS = {
     "trademark": "地理标志证明商标",
     "agricultural": "农产品地理标志",
 }
-OTHER_KINDS = {"enterprise": "企业馆", "zone": "专区"}
+KINDS = {"local": "地方馆", "enterprise": "企业馆", "zone": "专区"}
+ZONES = {
+    "supermarket": "商超专区",
+    "wholesale": "批发市场专区",
+    "scenic_spot": "景区专区",
+    "hotel": "酒店专区",
+    "visitor_centre": "游客中心专区",
+    "service_area": "服务区专区",
+}
 _GROUND = re.compile(rb'<rect width="240" height="240" fill="(#[0-9a-f]{6})"')
 DISPLAY_ONLY = {
     "alcohol": "酒类经营资质信息录入之前，本品只作展示，不出售。",
@@ -48,18 +56,56 @@ def hall_link(hall: Json) -> viewmodels.HallLink:
 
 
 def by_city(halls: Iterable[Json]) -> tuple[viewmodels.HallGroup, ...]:
-    """Group local halls under their cities, in the order given; other kinds come last under headings of their own."""
+    """Group home halls under their cities, in the order given."""
     heads: dict[str, viewmodels.HallLink] = {}
     members: dict[str, list[viewmodels.HallLink]] = {}
     for hall in halls:
-        group = OTHER_KINDS.get(hall["kind"], hall["region"]["city"])
-        members.setdefault(group, [])
-        if hall["kind"] == "local" and hall["region"]["level"] == "prefecture":
-            heads[group] = hall_link(hall)
+        city = hall["region"]["city"]
+        members.setdefault(city, [])
+        if hall["region"]["level"] == "prefecture":
+            heads[city] = hall_link(hall)
         else:
-            members[group].append(hall_link(hall))
-    local_first = sorted(members, key=lambda name: name in OTHER_KINDS.values())
-    return tuple(viewmodels.HallGroup(name, heads.get(name), tuple(members[name])) for name in local_first)
+            members[city].append(hall_link(hall))
+    return tuple(viewmodels.HallGroup(name, heads.get(name), tuple(links)) for name, links in members.items())
+
+
+def hall_kind(hall: Json) -> str:
+    """Return in words what a hall is: 线上地方馆, 实体馆, 线下商超专区."""
+    if hall["kind"] == "local" and hall["presence"] == "physical":
+        return "实体馆"
+    where = "线下" if hall["presence"] == "physical" else "线上"
+    return where + ZONES.get(hall["zone_kind"] or "", KINDS[hall["kind"]])
+
+
+def hall_card(hall: Json) -> viewmodels.HallCard:
+    """Return a hall of any kind as a card."""
+    return viewmodels.HallCard(
+        slug=hall["slug"],
+        name=hall["name"],
+        kind=hall_kind(hall),
+        region=hall["region"]["name"],
+        owner=hall["owner"],
+        address=hall["address"],
+        hours=hall["hours"],
+        product_count=hall["counts"]["products"],
+    )
+
+
+def picture(found: Json | None) -> viewmodels.Picture | None:
+    """Return a picture in its sizes, the smallest format first."""
+    if found is None:
+        return None
+    files: Mapping[str, str] = found["files"]
+    sets = {
+        suffix: ", ".join(f"{url} {name.split('.')[0]}w" for name, url in files.items() if name.endswith(f".{suffix}"))
+        for suffix in ("avif", "webp")
+    }
+    return viewmodels.Picture(
+        sources=tuple((f"image/{suffix}", srcset) for suffix, srcset in sets.items() if srcset),
+        image=next(url for name, url in sorted(files.items(), reverse=True) if name.endswith(".jpg")),
+        width=found["width"],
+        height=found["height"],
+    )
 
 
 def card(product: Json) -> viewmodels.ProductCard:

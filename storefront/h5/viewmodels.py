@@ -34,8 +34,32 @@ class HallLink:
 
 
 @dataclass(frozen=True)
+class HallCard:
+    """One hall in a list of several kinds: what it is, and for a place where and when one can go there."""
+
+    slug: str
+    name: str
+    kind: str
+    region: str
+    owner: str
+    address: str
+    hours: str
+    product_count: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture in its sizes: (type, srcset) for each format but the last, and the last as a plain image."""
+
+    sources: tuple[tuple[str, str], ...]
+    image: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class HallGroup:
-    """The halls of one city, or the enterprise halls and zones under one heading."""
+    """The home halls of one city: its own, and those of its counties."""
 
     name: str
     head: HallLink | None
@@ -70,19 +94,6 @@ class HomePage:
 
 
 @dataclass(frozen=True)
-class HallPage:
-    """One hall with a page of its products."""
-
-    hall: HallLink
-    region: str
-    city: HallLink | None
-    story: str
-    products: tuple[ProductCard, ...]
-    neighbours: tuple[HallLink, ...]
-    next_url: str | None
-
-
-@dataclass(frozen=True)
 class Choice:
     """One way to narrow a search, or to widen it again when it is chosen: a link."""
 
@@ -90,6 +101,49 @@ class Choice:
     count: int
     url: str
     is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Goods that somebody chose, under their name."""
+
+    name: str
+    products: tuple[ProductCard, ...]
+
+
+@dataclass(frozen=True)
+class HallPage:
+    """One hall: its picture and story, its shelves, a page of its goods, and the places and zones around it.
+
+    `home` is where the goods of its region stand, None for that hall itself.
+    """
+
+    hall: HallLink
+    card: HallCard
+    contact: str
+    is_place: bool
+    picture: Picture | None
+    region: str
+    city: HallLink | None
+    home: HallLink | None
+    story: str
+    shelves: tuple[Shelf, ...]
+    products: tuple[ProductCard, ...]
+    around: tuple[HallCard, ...]
+    neighbours: tuple[HallLink, ...]
+    next_url: str | None
+
+
+@dataclass(frozen=True)
+class HallsPage:
+    """The halls of every kind by city, and by what the list can be narrowed."""
+
+    query: str
+    kinds: tuple[Choice, ...]
+    cities: tuple[Choice, ...]
+    groups: tuple[tuple[str, tuple[HallCard, ...]], ...]
+    empty: str
+    next_url: str | None
 
 
 @dataclass(frozen=True)

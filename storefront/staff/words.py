@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from config import clock
-from storefront.staff import benefit_words
+from storefront.staff import benefit_words, hall_words
 from storefront.staff.partner_words import KEY_SCOPES, PARTNER_KINDS
 from storefront.staff.settlement_words import SETTLEMENT_SOURCES
 from storefront.staff.supplier_words import SUPPLIER_AUDIT
@@ -155,6 +155,7 @@ ROLES = {
     "crew": "现场",
 }
 ACTS = {
+    **hall_words.TOLD,
     **{f"accreditation.{act}": f"认定：{word}" for act, word in ACCREDITATION_ACTS.items()},
     "accreditation.drafted": "认定：新建申请",
     "accreditation.amended": "认定：修改申请",
@@ -287,6 +288,7 @@ SOURCES = {
     **SETTLEMENT_SOURCES,
 }
 DETAILS = {
+    **hall_words.DETAILS,
     "amount_fen": "金额",
     "restocked": "重新上架",
     "proposal": "待批编号",

@@ -3,11 +3,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from catalog import accreditation_models, hall_models, models, seeding
+from catalog import accreditation_models, hall_models, models, seeding, target_models
 from catalog.cache import Cache
 from config import database
 
-OURS = {models.__name__, accreditation_models.__name__, hall_models.__name__}
+OURS = {models.__name__, accreditation_models.__name__, hall_models.__name__, target_models.__name__}
 # Those that others point at come first.
 TABLES = [
     mapper.local_table.name

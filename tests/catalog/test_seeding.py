@@ -27,6 +27,7 @@ def test_everything_is_there(seeded: None) -> None:
         "halls": 120,
         "hall_shelves": 0,
         "hall_shelf_items": 0,
+        "targets": 14,
         "suppliers": 1,
         "warehouses": 16,
         "freight_zones": 34,

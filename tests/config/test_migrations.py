@@ -20,6 +20,7 @@ from catalog import (  # noqa: F401 - the catalog's tables
     hall_models,
     models,
     supplier_models,
+    target_models,
 )
 from config import database, embedded, migrations
 from storefront import app, claim_models, order_models, shopper_models, staff_models  # noqa: F401 - imports every model

@@ -10,6 +10,7 @@ from storefront.staff.api import (
     codes,
     costs,
     finance,
+    halls,
     orders,
     packs,
     partners,
@@ -17,6 +18,7 @@ from storefront.staff.api import (
     reports,
     sessions,
     settlement,
+    targets,
     trials,
 )
 from storefront.staff.api.shapes import PLACEMENT
@@ -35,6 +37,8 @@ _NOUNS = (
     finance,
     settlement,
     partners,
+    halls,
+    targets,
 )
 
 

@@ -13,15 +13,17 @@ from flask import Flask, Response, abort, g, redirect, render_template, request,
 
 from catalog import regions
 from catalog.errors import RegionInvalid
-from config import clock, http
+from config import clock, http, storage
 from config.errors import AppError
 from storefront import guard, sessions
 from storefront.actors import Actor
 from storefront.errors import SessionRequired
 from storefront.roles import Permission
-from storefront.staff import accounts, case_words, sight, supplier_words, tables, words
+from storefront.staff import accounts, case_words, hall_words, sight, supplier_words, tables, words
 
 ROOT = "/staff"
+# Where a template finds the words for a kind of thing.
+_WORDS = (words, supplier_words, hall_words)
 _FOLDER = Path(__file__).parent.parent / "static"
 ASSETS = {
     name: ((_FOLDER / name).read_bytes(), kind)
@@ -38,7 +40,7 @@ SHELF = _FOLDER / "vendor"
 ECHARTS, HTMX = VENDOR = ("echarts.min.js", "htmx.min.js")
 
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: {files}; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -83,6 +85,15 @@ DONE = {
     "rectified": "已确认整改完成。",
     "evidence_added": "材料已上传。",
     "evidence_removed": "材料已删除。",
+    "hall_drafted": "草稿已保存，填好信息后开放。",
+    "hall_opened": "已开放，一秒内顾客就能看到。",
+    "hall_closed": "已关闭，顾客看不到了。",
+    "hall_saved": "已保存。",
+    "shelves_saved": "货架已保存，一秒内顾客就能看到。",
+    "picture_saved": "图片已更换。",
+    "picture_gone": "图片已撤下。",
+    "code_minted": "二维码已生成，扫码就打开这个馆。",
+    "target_saved": "目标已保存。",
     "logged_out": "该账号在所有设备上的登录都已结束。",
     "marked": "已标记：这台手机从现在起不计入报表。",
     "view_saved": "视图已保存，在“我的视图”里。",
@@ -130,6 +141,10 @@ FAULTS = {
     "form.binding": "请填完整绑定信息，时间要是有效的日期。",
     "form.batch": "请填写批次名称。",
     "form.inspection": "请选择检查级别和结论。",
+    "form.hall": "请选好种类、线上或线下和地区。",
+    "form.file": "请选择一张图片。",
+    "form.goods": "有商品没有找到，请用商品名称或网址名。",
+    "form.target": "请填写大于零的数量；金额以元为单位；期限是有效的日期。",
     "form.evidence": "请选择材料种类和文件。",
     "form.view": "请给视图起一个 1 到 30 个字的名字。",
     "form.cost": "请填完整：活动、点位编号、大于零的金额（元，最多两位小数）和起止日期。",
@@ -186,6 +201,8 @@ MENU = (
     Item("prices", "/staff/prices", "价格核查", Permission.READ_PRICES),
     Item("benefit", "/staff/benefit", "带贫", Permission.READ_BENEFIT),
     Item("imports", "/staff/imports", "表格导入", Permission.IMPORT_GOODS),
+    Item("halls", "/staff/halls", "馆与专区", Permission.READ_HALLS),
+    Item("targets", "/staff/targets", "目标", Permission.READ_HALLS),
     Item("finance", "/staff/finance", "财务", Permission.READ_MONEY, is_whole=True),
     Item("settlement", "/staff/settlement", "结算", Permission.READ_MONEY, is_whole=True),
     Item("statements", "/staff/my/statements", "我的结算单", Permission.READ_STATEMENTS),
@@ -213,7 +230,9 @@ def install(app: Flask) -> None:
         surplus=words.surplus,
         evidence=case_words.evidence,
         plain=lambda fen: words.money(fen).replace(",", ""),
-        word=lambda key, kind: words.in_words(key, getattr(words, kind, None) or getattr(supplier_words, kind)),
+        word=lambda key, kind: words.in_words(
+            key, next(found for home in _WORDS if (found := getattr(home, kind, None)) is not None)
+        ),
         drawn=tables.drawn,
         is_right=lambda column: column.kind in tables.RIGHT,
     )
@@ -363,6 +382,6 @@ def _url(name: str) -> str:
 def _dress(response: Response) -> Response:
     if is_here():
         if response.mimetype in {"text/html", "image/svg+xml"}:
-            response.headers["Content-Security-Policy"] = _POLICY
+            response.headers["Content-Security-Policy"] = _POLICY.format(files=storage.origin())
         response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -3,6 +3,11 @@
 import pytest
 from flask.testing import FlaskClient
 
+from catalog import shelves
+from catalog.cache import Cache
+from catalog.shelves import Shelf
+from config import database
+from tests.catalog.opening import MARKET, opened
 from tests.storefront.api.conftest import code_of
 
 pytestmark = pytest.mark.usefixtures("client", "seeded")
@@ -51,3 +56,18 @@ def test_an_unknown_hall_is_404_and_so_are_its_goods(client: FlaskClient) -> Non
     for slug in ["nowhere", "x" * 300, "%F0%9F%91%8D"]:
         assert code_of(client.get(f"{HALLS}/{slug}")) == (404, "catalog.hall_unknown")
         assert code_of(client.get(f"{HALLS}/{slug}/products")) == (404, "catalog.hall_unknown")
+
+
+def test_a_zone_is_found_by_kind_and_shows_its_shelves(client: FlaskClient) -> None:
+    opened()
+    with database.transaction() as session:
+        shelves.arrange(session, hall=MARKET, shelves=[Shelf("当季", ("dangshansuli",))], version=2)
+    Cache.forget_all()
+    [zone] = client.get(f"{HALLS}?kind=zone&city=341300").get_json()["items"]
+    assert (zone["slug"], zone["presence"], zone["zone_kind"]) == (MARKET, "physical", "supermarket")
+    assert zone["counts"]["products"] == 1
+    [shelf] = client.get(f"{HALLS}/{MARKET}/shelves").get_json()["items"]
+    assert (shelf["name"], [product["slug"] for product in shelf["products"]]) == ("当季", ["dangshansuli"])
+    assert client.get(f"{HALLS}/{MARKET}/products").get_json()["items"] == shelf["products"]
+    assert client.get("/api/v1/products?hall=" + MARKET).get_json()["items"] == shelf["products"]
+    assert code_of(client.get(f"{HALLS}/nowhere/shelves")) == (404, "catalog.hall_unknown")
