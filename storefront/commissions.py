@@ -30,6 +30,9 @@ _KINDS = {"merchant": sharing.MERCHANT, "person": sharing.PERSON}
 # Each look is a few reads; what is not ripe yet is looked at again by the next round.
 _AT_ONCE = 200
 
+# The key of what is taken back for refunds that came before the share had ended; theirs are refund numbers.
+_WHILE_DIVIDING = "while dividing"
+
 log = logs.get(__name__)
 
 
@@ -79,7 +82,10 @@ def ask_due(*, now: datetime) -> int:
 
 
 def record(session: Session, *, order: str, parts: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
-    """Note what each seller got of an order; what WeChat closed is not owed any more."""
+    """Note what each seller got of an order; what WeChat closed is not owed any more.
+
+    What went back to the shopper while WeChat was dividing is taken back at once.
+    """
     for seller, part in parts.items():
         is_paid = part["state"] == PartState.SUCCEEDED
         moved = session.execute(
@@ -87,6 +93,7 @@ def record(session: Session, *, order: str, parts: Mapping[str, Mapping[str, Any
         ).first()
         if moved is not None and not is_paid:
             books.commission_ended(session, key=f"closed/{order}/{seller}", amount_fen=part["amount_fen"], at=now)
+    take_back(session, order=order, refund=_WHILE_DIVIDING, now=now)
 
 
 def take_back(session: Session, *, order: str, refund: str, now: datetime) -> None:

@@ -206,6 +206,23 @@ def test_a_refund_before_the_share_earns_nothing_on_what_went_back(
     assert claim() == (ClaimState.PAID, None, (goods_of(number) - 1_000) // 10)
 
 
+def test_a_refund_while_wechat_divides_is_taken_back_at_once(
+    sold: Callable[..., str], seller: str, quick: Wechat, drain: Callable[[], int]
+) -> None:
+    number = sold()
+    assert commissions.ask_due(now=now()) == 1
+    with database.transaction() as session:
+        aftersales.request(session, number=number, lines={1: 1_000}, reason="坏果", key="k-1", asked_by="li", now=now())
+        # Nothing can be taken back yet: nobody has got anything.
+        commissions.take_back(session, order=number, refund="R1", now=now())
+    assert rows("SELECT * FROM payment_share_returns") == []
+    sharing.check_due(now=now() + timedelta(minutes=1))
+    drain()
+    [back] = rows("SELECT amount_fen FROM payment_share_returns")
+    assert back["amount_fen"] == goods_of(number) // 10 - (goods_of(number) - 1_000) // 10
+    assert books.check(now=now()) == []
+
+
 def test_what_wechat_closes_is_not_owed(
     sold: Callable[..., str], seller: str, quick: Wechat, drain: Callable[[], int]
 ) -> None:
