@@ -212,6 +212,7 @@ MENU = (
     Item("field", "/staff/field", "现场", Permission.WORK_FIELD, is_whole=True),
     Item("phone", "/staff/phone", "本机", Permission.MARK_PHONES),
     Item("partners", "/staff/partners", "合作伙伴", Permission.MANAGE_PARTNERS, is_whole=True),
+    Item("people", "/staff/accounts", "账号", Permission.MANAGE_STAFF, is_whole=True),
     Item("trail", "/staff/audit", "操作记录", Permission.MANAGE_STAFF, is_whole=True),
 )
 

@@ -311,6 +311,9 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("GET", f"{PAGES}/phone"): Permission.MARK_PHONES,
     ("POST", f"{PAGES}/phone/mark"): Permission.MARK_PHONES,
     ("POST", f"{PAGES}/phone/release"): Permission.MARK_PHONES,
+    ("GET", f"{PAGES}/accounts"): Permission.MANAGE_STAFF,
+    ("POST", f"{PAGES}/accounts"): Permission.MANAGE_STAFF,
+    ("POST", f"{PAGES}/accounts/X1/end"): Permission.MANAGE_STAFF,
     ("GET", f"{PAGES}/audit"): Permission.MANAGE_STAFF,
     ("GET", f"{PAGES}/audit.csv"): Permission.MANAGE_STAFF,
     ("GET", f"{PAGES}/audit.xlsx"): Permission.MANAGE_STAFF,
@@ -383,6 +386,7 @@ SHOP_WIDE = [
     ("GET", f"{PAGES}/settlement"),
     ("POST", f"{PAGES}/settlement/drafts"),
     ("GET", f"{PAGES}/audit"),
+    ("GET", f"{PAGES}/accounts"),
 ]
 
 

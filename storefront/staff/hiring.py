@@ -1,0 +1,66 @@
+"""Accounts for those outside the shop who work on it: made and shut by an administrator, each within its scope.
+
+Invariant: a role that moves money or grants rights is given on the command line only, where its second factor is
+shown; every role given here has a scope that fits it.
+"""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from catalog import supplier_views
+from storefront.actors import Actor
+from storefront.errors import AccountInvalid, NotPermitted
+from storefront.roles import Grant, Permission, Role, Scope
+from storefront.staff import accounts, sight
+
+# What the scope of a role looks like: a township's code, a county's, a city's or the province's; a supplier's number.
+AREAS = {
+    Role.TOWNSHIP: re.compile(r"34\d{7}", re.ASCII),
+    Role.COUNTY: re.compile(r"34\d{4}", re.ASCII),
+    Role.SUPERVISOR: re.compile(r"34(\d{2})?", re.ASCII),
+}
+ROLES = (Role.SUPPLIER, *AREAS)
+
+_LISTING = text("""
+    SELECT a.username, a.created_at, a.disabled_at, r.role, r.area, r.supplier
+    FROM staff_accounts a JOIN staff_roles r ON r.staff_id = a.id
+    ORDER BY a.disabled_at IS NOT NULL, a.id DESC, r.id LIMIT 500
+""")
+
+
+def listing(session: Session, actor: Actor) -> list[dict[str, Any]]:
+    """Return the accounts with their roles and scopes, a row for each role, the latest first."""
+    sight.require_whole(actor, Permission.MANAGE_STAFF)
+    return [dict(row) for row in session.execute(_LISTING).mappings()]
+
+
+def add(session: Session, actor: Actor, *, username: str, password: str, role: Role, scope: str, now: datetime) -> None:
+    """Make an account that holds `role` in `scope`: the code of an area, or a supplier's number.
+
+    Raises `NotPermitted`, `SupplierUnknown`, `UsernameTaken`, and `AccountInvalid` for a role or scope that does not
+    fit, or a name or password that is none.
+    """
+    sight.require_whole(actor, Permission.MANAGE_STAFF)
+    if role not in ROLES:
+        raise AccountInvalid(field="role")
+    if role is Role.SUPPLIER:
+        supplier_views.find(session, number=scope)
+        granted = Scope(supplier=scope)
+    elif AREAS[role].fullmatch(scope):
+        granted = Scope(area=scope)
+    else:
+        raise AccountInvalid(field="scope")
+    grants = (Grant(role=role, scope=granted),)
+    accounts.add(session, username=username, password=password, grants=grants, now=now, by=actor)
+
+
+def shut(session: Session, actor: Actor, *, username: str, now: datetime) -> None:
+    """Shut another's account for good; its sessions end. Raises `NotPermitted` and `AccountNotFound`."""
+    sight.require_whole(actor, Permission.MANAGE_STAFF)
+    if actor.username == username:
+        raise NotPermitted(permission=Permission.MANAGE_STAFF)
+    accounts.disable(session, username=username, now=now, by=actor)
