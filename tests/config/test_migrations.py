@@ -16,9 +16,12 @@ import payments.payout_models
 import payments.sharing_models  # noqa: F401 - the tables of payments
 from catalog import (  # noqa: F401 - the catalog's tables
     accreditation_models,
+    batch_models,
     change_models,
+    feed_models,
     hall_models,
     models,
+    price_models,
     supplier_models,
     target_models,
 )
