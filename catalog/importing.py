@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from catalog import import_errors, import_prices, import_stock, sheets
+from catalog import import_errors, import_prices, import_products, import_stock, import_suppliers, sheets
 from catalog.import_models import ImportState, RowState
 from catalog.sheets import ImportKind, Meant, Row, Verdict
 from config import database, jobs, logs, spreadsheets
@@ -29,7 +29,12 @@ CHUNK = 250
 LIFE = timedelta(days=90)
 TASK = "imports.work"
 # What compares, does and lists the rows of a kind: three functions of the same names in each module.
-_OF: Mapping[ImportKind, Any] = {ImportKind.PRICES: import_prices, ImportKind.STOCK: import_stock}
+_OF: Mapping[ImportKind, Any] = {
+    ImportKind.PRICES: import_prices,
+    ImportKind.STOCK: import_stock,
+    ImportKind.PRODUCTS: import_products,
+    ImportKind.SUPPLIERS: import_suppliers,
+}
 
 _VIEW = """i.number, i.kind, i.state, i.supplier, i.asked_by, i.asked_at, i.total, i.done, i.ended_at"""
 _BEGIN = text("""
@@ -114,17 +119,17 @@ def begin(
     begun = session.scalar(_BEGIN, {**values, "number": number, "by": by, "now": now, "total": len(given.rows)})
     if begun is None:
         return str(session.scalar(_UNDER_WAY, values)), False
-    repeated = sheets.repeated(given.kind, given.rows)
+    clashing = sheets.clashes(given.kind, given.rows)
     rows = [
         {
             "line": row.line,
             "cells": row.cells,
-            "faults": [asdict(repeated[row.line])] if row.line in repeated else [],
+            "faults": [asdict(clashing[row.line])] if row.line in clashing else [],
         }
         for row in given.rows
     ]
     session.execute(_KEEP_ROWS, {"id": begun, "rows": database.dump_json(rows)})
-    session.execute(_TOLD, {"id": begun, "done": len(repeated), "until": None})
+    session.execute(_TOLD, {"id": begun, "done": len(clashing), "until": None})
     jobs.defer(session, (TASK, jobs.SHEETS, {"number": number}))
     return number, True
 

@@ -31,7 +31,7 @@ OPENING_KEY = "opening"
 OPERATOR = "SUP0001"
 _CHUNK = 22
 _SUFFIXES = {"省": "sheng", "市": "shi", "县": "xian", "区": "qu"}
-_DISPLAY_ONLY = frozenset({models.LicenceClass.ALCOHOL, models.LicenceClass.MEDICINAL_FOOD})
+DISPLAY_ONLY = frozenset({models.LicenceClass.ALCOHOL, models.LicenceClass.MEDICINAL_FOOD})
 
 # Illustrative: first weight and price, step weight and price, goods that travel free from, fresh goods delivered.
 _RATES = {
@@ -219,22 +219,11 @@ def _seed_products(session: Session, rows: Sequence[Row], regions: Mapping[str, 
 
 
 def _product(row: Row, county: Row) -> dict[str, Any]:
-    origin, city = county["full_name"], county["parent_name"][:-1]
+    origin = county["full_name"]
     facts = {"spec": row["spec"], "storage": row["storage"], "season": row["season"], "shipping": row["shipping"]}
     said = [f"{row['name']}，产自{origin}。", f"规格：{row['spec']}。"]
     said += [f"上市时节：{row['season']}。"] * bool(row["season"]) + [f"贮存：{row['storage']}。"] * bool(
         row["storage"]
-    )
-    entry = search.entry(
-        name=row["name"],
-        sounds=[romanise.syllables(name) for name in (row["name"], county["name"][:-1], city)],
-        texts=[
-            origin,
-            f"{city}{county['name'][:-1]}",
-            row["category"],
-            categories.NAMES[row["category_key"]],
-            row["spec"],
-        ],
     )
     return {
         "slug": row["slug"],
@@ -248,8 +237,30 @@ def _product(row: Row, county: Row) -> dict[str, Any]:
         "delivery_class": row["delivery_class"],
         "plate": row["plate"],
         "position": int(row["no"]) * 10,
-        "is_display_only": row["licence_key"] in _DISPLAY_ONLY,
+        "is_display_only": row["licence_key"] in DISPLAY_ONLY,
         "is_illustrative": True,
+        **search_entry(
+            name=row["name"],
+            county=county["name"],
+            city=county["parent_name"],
+            origin=origin,
+            category=row["category_key"],
+            spec=row["spec"],
+            kind=row["category"],
+        ),
+    }
+
+
+def search_entry(
+    *, name: str, county: str, city: str, origin: str, category: str, spec: str, kind: str
+) -> dict[str, str]:
+    """Return the columns by which goods of this name, kind and origin are found."""
+    entry = search.entry(
+        name=name,
+        sounds=[romanise.syllables(each) for each in (name, county[:-1], city[:-1])],
+        texts=[origin, f"{city[:-1]}{county[:-1]}", kind, categories.NAMES[category], spec],
+    )
+    return {
         "name_key": entry.name_key,
         "pinyin": entry.pinyin,
         "initials": entry.initials,

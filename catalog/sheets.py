@@ -8,11 +8,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from catalog import identifiers, import_errors, pricing
+from catalog import categories, identifiers, import_errors, labels, pricing
+from catalog.accreditation_lifecycle import EntityKind
+from catalog.supplier_lifecycle import PermitClass
 
 MOST_STOCK = 10_000_000
 # What a sheet of refused rows says beside each of them, and what is not read when it comes back.
@@ -28,6 +31,8 @@ class ImportKind(StrEnum):
 
     PRICES = "prices"
     STOCK = "stock"
+    PRODUCTS = "products"
+    SUPPLIERS = "suppliers"
 
 
 class Unit(StrEnum):
@@ -42,7 +47,8 @@ class Unit(StrEnum):
 class Column:
     """One column: `read` makes of a cell's text what it means, or raises `ValueError` with words for people.
 
-    A column that is no more than a help to read is `is_shown_only`: whatever comes back in it is ignored.
+    A column that is no more than a help to read is `is_shown_only`: whatever comes back in it is ignored. One that
+    `is_shared` says the same in every row of one product.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Column:
     unit: Unit = Unit.TEXT
     is_required: bool = False
     is_shown_only: bool = False
+    is_shared: bool = False
     note: str = ""
     width: int = 14
 
@@ -122,6 +129,24 @@ def sku(typed: str) -> str:
     return typed
 
 
+def slug(typed: str) -> str:
+    """Return a product's slug."""
+    if not identifiers.is_slug(typed):
+        raise ValueError("只能是小写字母、数字和短横，最多 80 位")
+    return typed
+
+
+def day(typed: str) -> date:
+    """Return a day; Excel's own come as 2026-11-22."""
+    try:
+        found = date.fromisoformat(typed.replace("/", "-").replace("年", "-").replace("月", "-").replace("日", ""))
+    except ValueError as wrong:
+        raise ValueError("要写成日期，如 2026-11-22") from wrong
+    if not 2000 <= found.year <= 2100:
+        raise ValueError("年份不对")
+    return found
+
+
 def money(typed: str) -> int:
     """Return an amount of yuan as fen."""
     found = _YUAN.fullmatch(typed)
@@ -168,6 +193,81 @@ _SHOWN = (
     Column("spec", "规格", is_shown_only=True, note="只供查看，改了也不算", width=20),
 )
 
+# How the classes of goods are called in a sheet.
+CLASSES: Mapping[str, Mapping[str, str]] = {
+    "licence_class": {
+        "farm_produce": "食用农产品",
+        "prepackaged_food": "预包装食品",
+        "medicinal_food": "药食同源",
+        "alcohol": "酒类",
+        "non_food": "非食品",
+    },
+    "return_class": {
+        "excluded_perishable": "鲜活易腐不退",
+        "sealed_only": "未拆封可退",
+        "allowed": "七天可退",
+    },
+    "delivery_class": {
+        "parcel": "普通快递",
+        "fragile": "易碎品",
+        "ground": "仅陆运",
+        "bulky": "大件",
+        "fresh": "生鲜速递",
+        "cold": "冷链",
+    },
+}
+ENTITIES = {
+    EntityKind.COMPANY.value: "企业",
+    EntityKind.COOPERATIVE.value: "合作社",
+    EntityKind.FAMILY_FARM.value: "家庭农场",
+    EntityKind.SOLE_TRADER.value: "个体工商户",
+}
+PERMITS = {
+    PermitClass.EXEMPT.value: "不需要（只卖食用农产品）",
+    PermitClass.FILING.value: "备案（仅销售预包装食品）",
+    PermitClass.PERMIT.value: "食品经营许可",
+}
+
+
+def _of_product(name: str, shown: str, read: Callable[[str], Any], **more: Any) -> Column:
+    return Column(name, shown, read, **({"is_required": True} | more), is_shared=True)
+
+
+_PRODUCTS = (
+    _of_product("slug", "商品编号", slug, note="网址里的名字，不能改；新商品自己起一个，如 dangshansuli", width=20),
+    _of_product("name", "商品名称", words(60), width=24),
+    _of_product("category", "品类", one_of(categories.NAMES), note="、".join(categories.NAMES.values())),
+    _of_product("origin", "产地", words(30), note="县（市、区）的代码或全名，如 安徽省宿州市砀山县", width=22),
+    _of_product("supplier", "供应商编号", words(40)),
+    _of_product("warehouse", "发货仓", words(60), note="发货仓的代号，如 suzhou"),
+    *(
+        _of_product(name, shown, one_of(CLASSES[name]), note="、".join(CLASSES[name].values()))
+        for name, shown in (("licence_class", "经营类别"), ("return_class", "退货"), ("delivery_class", "运输"))
+    ),
+    _of_product("description", "介绍", words(2000), is_required=False, width=40),
+    *(_of_product(f"label_{each.key}", f"标签·{each.name}", words(300), is_required=False) for each in labels.fields()),
+    _SKU,
+    Column("spec", "规格", words(60), is_required=True, width=20),
+    Column("weight_g", "毛重（克）", whole(1, 1_000_000), Unit.COUNT, is_required=True, note="含包装，算运费用"),
+    Column("first_price", "新规格价格（元）", price, Unit.MONEY, note="只有新规格填；已有的用价格表改"),
+    Column("first_stock", "新规格库存", whole(1, MOST_STOCK), Unit.COUNT, note="只有新规格填；已有的用库存表改"),
+)
+_SUPPLIERS = (
+    Column("number", "供应商编号", sku, is_required=True, note="不能改；新供应商自己起一个，如 SUP0102"),
+    Column("name", "名称", words(60), is_required=True, note="与营业执照一致", width=28),
+    Column("entity_kind", "主体类型", one_of(ENTITIES), is_required=True, note="、".join(ENTITIES.values())),
+    Column("county", "所在县", words(30), is_required=True, note="县（市、区）的代码或全名", width=22),
+    Column("credit_code", "统一社会信用代码", words(40), is_required=True, width=22),
+    Column("licence_until", "营业执照有效期至", day, note="长期的留空"),
+    Column("permit_class", "食品许可", one_of(PERMITS), is_required=True, note="、".join(PERMITS.values()), width=26),
+    Column("permit_number", "许可或备案编号", words(60), width=22),
+    Column("permit_until", "许可有效期至", day),
+    Column("contact_name", "联系人", words(30)),
+    Column("contact_phone", "联系电话", words(30)),
+    Column("address", "地址", words(200), width=30),
+    Column("state", "状态", is_shown_only=True, note="只供查看；入驻审核在供应商页面办"),
+)
+
 COLUMNS: Mapping[ImportKind, tuple[Column, ...]] = {
     ImportKind.PRICES: (
         _SKU,
@@ -191,9 +291,26 @@ COLUMNS: Mapping[ImportKind, tuple[Column, ...]] = {
         Column("received", "本次入库", whole(1, MOST_STOCK), Unit.COUNT, note="到货：填这次到的数，与盘点二选一"),
         Column("delivery", "入库单号", words(40), note="有本次入库时必填；同一单号的同一规格只入一次"),
     ),
+    ImportKind.PRODUCTS: _PRODUCTS,
+    ImportKind.SUPPLIERS: _SUPPLIERS,
 }
-NAMES = {ImportKind.PRICES: "价格", ImportKind.STOCK: "库存"}
-KEYS = {ImportKind.PRICES: "sku", ImportKind.STOCK: "sku"}
+NAMES = {
+    ImportKind.PRICES: "价格",
+    ImportKind.STOCK: "库存",
+    ImportKind.PRODUCTS: "商品",
+    ImportKind.SUPPLIERS: "供应商",
+}
+KEYS = {
+    ImportKind.PRICES: "sku",
+    ImportKind.STOCK: "sku",
+    ImportKind.PRODUCTS: "sku",
+    ImportKind.SUPPLIERS: "number",
+}
+
+
+def title(kind: ImportKind, name: str) -> str:
+    """Return what people call a column."""
+    return next(column.title for column in COLUMNS[kind] if column.name == name)
 
 
 def headed(kind: ImportKind, heading: Sequence[str]) -> list[Column | None]:
@@ -222,19 +339,35 @@ def rows(columns: Sequence[Column | None], lines: Sequence[tuple[int, Sequence[s
     return found
 
 
-def repeated(kind: ImportKind, given: Sequence[Row]) -> dict[int, Fault]:
-    """Return line → fault of the rows whose key stands in another row, too: which one is meant nobody can tell."""
+def clashes(kind: ImportKind, given: Sequence[Row]) -> dict[int, Fault]:
+    """Return line → fault of the rows that say of one thing what another row says otherwise.
+
+    Whose key stands in another row, too, is not taken in either place; of rows of one product the first one counts.
+    """
     key = next(column for column in COLUMNS[kind] if column.name == KEYS[kind])
     lines = defaultdict(list)
     for row in given:
         if typed := row.cells.get(key.name):
             lines[typed].append(row.line)
-    return {
+    repeated = {
         line: Fault(key.title, f"与第 {next(each for each in same if each != line)} 行重复，两行都没有采用")
         for same in lines.values()
         if len(same) > 1
         for line in same
     }
+    return _differing(kind, given) | repeated
+
+
+def _differing(kind: ImportKind, given: Sequence[Row]) -> dict[int, Fault]:
+    shared = [column for column in COLUMNS[kind] if column.is_shared]
+    first: dict[str, Row] = {}
+    faults = {}
+    for row in given if shared else ():
+        before = first.setdefault(row.cells.get(shared[0].name, ""), row)
+        other = next((one for one in shared if row.cells.get(one.name) != before.cells.get(one.name)), None)
+        if other is not None:
+            faults[row.line] = Fault(other.title, f"与第 {before.line} 行的同一商品不一致")
+    return faults
 
 
 def meant(kind: ImportKind, row: Row) -> Meant:

@@ -51,12 +51,20 @@ def whose(actor: Actor) -> str | None:
     return suppliers[0]
 
 
+def kinds(actor: Actor) -> list[ImportKind]:
+    """Return what `actor` may send in: prices and stock, and for everybody's goods also the goods and the suppliers.
+
+    Raises `NotPermitted`.
+    """
+    return list(ImportKind) if whose(actor) is None else [ImportKind.PRICES, ImportKind.STOCK]
+
+
 def send(actor: Actor, *, kind: ImportKind, upload: bytes, now: datetime) -> tuple[str, bool]:
     """Read an uploaded sheet and have it compared; returns the import's number and whether it is new.
 
     Opens its own transaction, after the file was read. Raises `NotPermitted`, `ImportRefused`, `ImportColumnsWrong`.
     """
-    supplier = whose(actor)
+    supplier = _require(actor, kind)
     given = importing.read(upload, kind=kind)
     with database.transaction() as session:
         number, is_new = importing.begin(
@@ -99,13 +107,13 @@ def withdraw(session: Session, actor: Actor, *, number: str, now: datetime) -> N
 
 def template(actor: Actor, *, kind: ImportKind) -> tables.Sheet:
     """Return the sheet to be filled in, with what to write into each column. Raises `NotPermitted`."""
-    whose(actor)
+    _require(actor, kind)
     return tables.Sheet.of(_table(kind, f"{kind.value}-template"), (), notes=_notes(kind))
 
 
 def export(actor: Actor, *, kind: ImportKind) -> tables.Sheet:
     """Return the sheet as it stands, which comes back by the same columns. Raises `NotPermitted`."""
-    found = _walk(kind, whose(actor))
+    found = _walk(kind, _require(actor, kind))
     return tables.Sheet.of(_table(kind, kind.value), found, notes=_notes(kind))
 
 
@@ -128,6 +136,12 @@ def refused(session: Session, actor: Actor, *, number: str) -> tables.Sheet:
 def said(faults: list[dict[str, str]]) -> str:
     """Return faults in one sentence."""
     return "；".join(f"{fault['column']}：{fault['message']}" for fault in faults)
+
+
+def _require(actor: Actor, kind: ImportKind) -> str | None:
+    if kind not in kinds(actor):
+        raise NotPermitted(permission=Permission.IMPORT_GOODS)
+    return whose(actor)
 
 
 def _walk(kind: ImportKind, supplier: str | None) -> Iterator[dict[str, Any]]:

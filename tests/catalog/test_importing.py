@@ -296,7 +296,7 @@ def test_a_sheet_moves_one_way_and_is_forgotten() -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-@pytest.mark.parametrize("kind", list(ImportKind))
+@pytest.mark.parametrize("kind", [ImportKind.PRICES, ImportKind.STOCK, ImportKind.PRODUCTS])
 def test_what_goes_out_comes_back_and_changes_nothing(kind: ImportKind) -> None:
     numbers = (f"I{kind}{count}" for count in itertools.count())
 
@@ -306,7 +306,9 @@ def test_what_goes_out_comes_back_and_changes_nothing(kind: ImportKind) -> None:
         with database.transaction() as session:
             rows = importing.export(session, kind=kind, supplier=None, after=start, limit=limit)
         money = {column.name for column in sheets.COLUMNS[kind] if column.unit is sheets.Unit.MONEY}
-        shown = [{name: value / 100 if name in money else value for name, value in row.items()} for row in rows]
+        shown = [
+            {name: value / 100 if name in money and value else value for name, value in row.items()} for row in rows
+        ]
         found = checked(importing.read(workbook(kind, shown), kind=kind), number=next(numbers))
         assert found["counts"] == {"read": 0, "changed": 0, "unchanged": len(rows), "refused": 0, "applied": 0}
         with database.transaction() as session:

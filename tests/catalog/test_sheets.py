@@ -53,7 +53,7 @@ def test_every_fault_of_a_row_is_told_at_once() -> None:
 
 def test_of_two_rows_with_one_key_neither_counts() -> None:
     given_ = [Row(2, {"sku": "A"}), Row(3, {"sku": "B"}), Row(7, {"sku": "A"}), Row(8, {})]
-    assert sheets.repeated(ImportKind.PRICES, given_) == {
+    assert sheets.clashes(ImportKind.PRICES, given_) == {
         2: Fault("SKU编号", "与第 7 行重复，两行都没有采用"),
         7: Fault("SKU编号", "与第 2 行重复，两行都没有采用"),
     }

@@ -11,6 +11,7 @@ from storefront.staff.api import (
     costs,
     finance,
     halls,
+    imports,
     orders,
     packs,
     partners,
@@ -39,6 +40,7 @@ _NOUNS = (
     partners,
     halls,
     targets,
+    imports,
 )
 
 

@@ -200,6 +200,7 @@ MENU = (
     Item("batches", "/staff/batches", "批次", Permission.READ_BATCHES),
     Item("prices", "/staff/prices", "价格核查", Permission.READ_PRICES),
     Item("benefit", "/staff/benefit", "带贫", Permission.READ_BENEFIT),
+    Item("readiness", "/staff/readiness", "832准备", Permission.READ_ACCREDITATIONS),
     Item("imports", "/staff/imports", "表格导入", Permission.IMPORT_GOODS),
     Item("halls", "/staff/halls", "馆与专区", Permission.READ_HALLS),
     Item("targets", "/staff/targets", "目标", Permission.READ_HALLS),

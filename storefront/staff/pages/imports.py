@@ -138,11 +138,13 @@ def withdraw(number: str) -> Response:
 def _listing(*, refused: Invalid | None = None, kind: str = "", status: int = 200) -> Response:
     with database.transaction() as session:
         found = import_desk.shelf(session, guard.actor())
+    mine = {kind: sheets.NAMES[kind] for kind in import_desk.kinds(guard.actor())}
     return frame.render(
         "staff/imports.html",
         here="imports",
         status=status,
-        kinds=sheets.NAMES,
+        kinds=mine,
+        names=sheets.NAMES,
         states=import_desk.STATES,
         kind=kind,
         refused=refused,

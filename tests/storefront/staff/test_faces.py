@@ -227,6 +227,16 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("POST", f"{PAGES}/approvals/X1/card"): Permission.REFUND_ORDERS,
     ("POST", f"{PAGES}/approvals/X1/decision"): Permission.REFUND_ORDERS,
     ("POST", f"{PAGES}/approvals/X1/transfer"): Permission.REFUND_ORDERS,
+    **{
+        ("GET", f"{PAGES}/readiness{kind}"): Permission.READ_ACCREDITATIONS
+        for kind in ("", "/listing.csv", "/listing.xlsx")
+    },
+    ("GET", f"{API}/imports"): Permission.IMPORT_GOODS,
+    ("POST", f"{API}/imports"): Permission.IMPORT_GOODS,
+    ("GET", f"{API}/imports/X1"): Permission.IMPORT_GOODS,
+    ("GET", f"{API}/imports/X1/rows"): Permission.IMPORT_GOODS,
+    ("POST", f"{API}/imports/X1/confirmation"): Permission.IMPORT_GOODS,
+    ("POST", f"{API}/imports/X1/withdrawal"): Permission.IMPORT_GOODS,
     ("GET", f"{PAGES}/imports"): Permission.IMPORT_GOODS,
     ("POST", f"{PAGES}/imports"): Permission.IMPORT_GOODS,
     ("GET", f"{PAGES}/imports/export.xlsx"): Permission.IMPORT_GOODS,

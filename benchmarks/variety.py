@@ -1,0 +1,204 @@
+"""What lists, pages and searches cost among 1,000 and among 100,000 SKUs: `python -m benchmarks.variety [--write]`.
+
+Each size has a stand of its own, whose folder is kept: a second run only measures. Processor time is the product's and
+PostgreSQL's together; of searches the time inside PostgreSQL is told by pg_stat_statements and by EXPLAIN.
+"""
+
+import argparse
+import csv
+import random
+import statistics
+import sys
+import tempfile
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks import goods, load, measure, results, stand, traffic
+from benchmarks.measure import Sample
+from benchmarks.stand import ROOT, Stand
+from catalog import finding
+from catalog.narrowing import Narrowing
+from config import database
+
+FEW, MANY = 1_000, 100_000
+MOST_TIMES = 1.2
+MOST_SEARCH_MS = 20.0
+_ROUNDS = 3
+_COUNTS = {"list": 1_500, "page": 1_500, "search": 1_000}
+_QUERIES = ROOT / "tests/catalog/judged.csv"
+_TIMES_ASKED = 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Load, measure, print the table, and return the exit status: 1 when a figure is missed."""
+    options = _parser().parse_args(arguments)
+    what = results.commit()
+    taken: dict[int, dict[str, Sample]] = {}
+    inside: dict[int, list[float]] = {}
+    told: dict[int, tuple[float, float]] = {}
+    for skus in (FEW, options.skus):
+        with stand.opened(Path(f"{options.data}-{skus}")) as place:
+            goods.fill(place, goods.Size(skus=skus, touches=1))
+            place.serve("product", "wsgi:app")
+            with place.connect() as connection:
+                connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+            taken[skus] = {name: _asked(place, name, count) for name, count in _COUNTS.items()}
+            told[skus] = _by_statements(place)
+            place.stop("product")
+            inside[skus] = sorted(_by_explain(place))
+    lines, is_met = _table(taken, inside, told)
+    print("\n" + "\n".join(lines))
+    if options.write:
+        print(f"Written to {_write(lines, what, options.skus)}")
+    return 0 if is_met else 1
+
+
+def queries() -> list[str]:
+    """Return what people type: the judged set, with its typos, homophones, pinyin and words that find nothing."""
+    return [row["query"] for row in csv.DictReader(_QUERIES.read_text(encoding="utf-8").splitlines())]
+
+
+def _asked(place: Stand, name: str, count: int) -> Sample:
+    """Warm up, ask `count` times in each round, and return the medians and the least processor time."""
+    if name == "search":
+        with place.connect() as connection:
+            connection.execute("SELECT pg_stat_statements_reset()")
+
+    def once() -> Sample:
+        port = place.servers["product"].port
+        return measure.sample(
+            lambda: load.drive(port, _requests(place, name, count), connections=8, expected={200}),
+            lambda: place.cpu("product"),
+        )
+
+    samples = [once() for _ in range(_ROUNDS + 1)][1:]
+    return Sample(
+        rate=statistics.median(each.rate for each in samples),
+        p50_ms=statistics.median(each.p50_ms for each in samples),
+        p99_ms=statistics.median(each.p99_ms for each in samples),
+        cpu=min(each.cpu for each in samples),
+    )
+
+
+def _requests(place: Stand, name: str, count: int) -> list[bytes]:
+    if name == "list":
+        return traffic.lists(place, count, reference=False)
+    if name == "page":
+        return traffic.pages(place, count)
+    # A price that nothing reaches makes each question one that no cache has answered, and changes no answer.
+    paths = [
+        f"/api/v1/products?q={urllib.parse.quote(query)}&price_to={10**8 + random.randrange(10**6)}"
+        for query in random.choices(queries(), k=count)
+    ]
+    return [load.request("GET", path, headers={"Accept": "application/json"}) for path in paths]
+
+
+def _by_statements(place: Stand) -> tuple[float, float]:
+    """Return the mean and the largest time (ms) of a statement that searched, as PostgreSQL counted them."""
+    with place.connect() as connection:
+        rows = connection.execute(
+            """
+            SELECT sum(total_exec_time) / sum(calls), max(max_exec_time) FROM pg_stat_statements
+            WHERE query LIKE '%search_vector%'
+            """
+        ).fetchall()
+    return float(rows[0][0]), float(rows[0][1])
+
+
+def _by_explain(place: Stand) -> Iterator[float]:
+    """Yield the time inside PostgreSQL (ms) of each search: the least of three, over all statements that it needs."""
+    database.configure(place.engines.database_url, pool_size=1)
+    with place.connect() as connection, _noted() as noted:
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        for query in queries():
+            noted.clear()
+            finding.page(q=query, chosen=Narrowing(), sort=None, cursor=None, limit=20)
+            yield sum(min(_explained(connection, *each) for _ in range(_TIMES_ASKED)) for each in noted)
+    database.engine().dispose()
+
+
+@contextmanager
+def _noted() -> Iterator[list[tuple[str, Any]]]:
+    """Give a list of the statements that are asked meanwhile, with their parameters."""
+    asked: list[tuple[str, Any]] = []
+    ask = database.statement
+
+    def noting(sql: str, params: Any = ()) -> list[tuple[Any, ...]]:
+        asked.append((sql, params))
+        return ask(sql, params)
+
+    database.statement = noting
+    try:
+        yield asked
+    finally:
+        database.statement = ask
+
+
+def _explained(connection: psycopg.Connection, sql: str, params: Any) -> float:
+    # A statement of the client library's is planned with its parameters; the product's are prepared once for all.
+    plan = connection.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}", params).fetchall()[0][0]
+    return float(plan[0]["Execution Time"])
+
+
+def _table(
+    taken: dict[int, dict[str, Sample]], inside: dict[int, list[float]], told: dict[int, tuple[float, float]]
+) -> tuple[list[str], bool]:
+    few, many = taken.keys()
+    lines = [
+        f"| what | CPU-s per 1,000 among {few:,} | among {many:,} | times | wanted | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    is_met = True
+    for name in _COUNTS:
+        one, other = taken[few][name].cpu, taken[many][name].cpu
+        met = other / one <= MOST_TIMES
+        is_met &= met
+        lines.append(
+            f"| {name} | {one:.2f} | {other:.2f} | {other / one:.2f} | ≤ {MOST_TIMES} | {'met' if met else 'missed'} |"
+        )
+    lines += [
+        "",
+        "| search, inside PostgreSQL | p50 ms | p95 ms | most ms | wanted p95 | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    for skus, times in inside.items():
+        p95 = statistics.quantiles(times, n=20)[-1]
+        met = p95 <= MOST_SEARCH_MS
+        is_met &= met
+        lines.append(
+            f"| {skus:,} SKUs, {len(times)} queries | {statistics.median(times):.2f} | {p95:.2f} | {times[-1]:.2f} "
+            f"| ≤ {MOST_SEARCH_MS:g} | {'met' if met else 'missed'} |"
+        )
+    lines += [""]
+    lines += [
+        f"pg_stat_statements among {skus:,}: {mean:.2f} ms a statement that searches, {most:.2f} ms at most."
+        for skus, (mean, most) in told.items()
+    ]
+    return lines, is_met
+
+
+def _write(lines: list[str], what: str, skus: int) -> Path:
+    at, machine = datetime.now(UTC), results.machine()
+    path = results.FOLDER / f"{at:%Y-%m-%d}-{what}-variety.md"
+    head = [f"# {at:%Y-%m-%d}, commit {what}: {FEW:,} and {skus:,} SKUs", ""]
+    path.write_text("\n".join([*head, *(f"- {name}: {value}" for name, value in machine.items()), "", *lines, ""]))
+    return path
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.variety", description="Few goods, and very many.")
+    parser.add_argument("--skus", type=int, default=MANY, help="how many are very many (default %(default)s)")
+    kept = Path(tempfile.gettempdir()) / "hall-variety"
+    parser.add_argument("--data", type=Path, default=kept, help="folders that are kept (default %(default)s-…)")
+    parser.add_argument("--write", action="store_true", help="write the figures to benchmarks/results")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
