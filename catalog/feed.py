@@ -117,9 +117,9 @@ def changes(session: Session | None = None, *, since: str | None, limit: int) ->
     return Page(found[:limit], None, _dump(["since", reached]), len(found) > limit)
 
 
-def here() -> str:
+def here(session: Session | None = None) -> str:
     """Return the cursor of this moment: what is published from now on changed after it."""
-    [(head,)] = database.statement("SELECT coalesce(max(sequence), 0) FROM feed_entries")
+    [(head,)] = database.run(session, "SELECT coalesce(max(sequence), 0) FROM feed_entries")
     return _dump(["since", head])
 
 

@@ -23,8 +23,10 @@ from config import clock, database, logs
 
 # What talks to WeChat has slots of its own: a call may hang for 12 s, and neither money nor credit waits for it.
 # What goes to press takes minutes, and nothing else waits for it either; nor does anybody's sheet wait for it.
-MONEY, DEFAULT, WIRE, PRESS, SHEETS = "money", "default", "wire", "press", "sheets"
-SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3, PRESS: 1, SHEETS: 1}
+# What partners are told goes to their hosts, which may hang: with three slots a turn of sending begins every few
+# seconds whatever the turns before it wait for.
+MONEY, DEFAULT, WIRE, PRESS, SHEETS, HOOKS = "money", "default", "wire", "press", "sheets", "hooks"
+SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3, PRESS: 1, SHEETS: 1, HOOKS: 3}
 ALARM_AFTER_TRIES = 10
 # A worker that has not shown a heartbeat for this long is dead, and its jobs are put back.
 DEAD_AFTER_S = 30

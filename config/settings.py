@@ -74,6 +74,7 @@ class Settings:
     storage_key_id: str | None
     storage_secret: str | None
     storage_public_url: str | None
+    webhook_desk_ca_file: Path | None
     operator_name: str | None
     service_contact: str | None
     business_licence_number: str | None
@@ -137,6 +138,7 @@ class Settings:
             wechatpay_extra_keys_dir=reader.folder("WECHATPAY_EXTRA_KEYS_DIR"),
             verification_files_dir=reader.folder("VERIFICATION_FILES_DIR"),
             **_files(reader),
+            webhook_desk_ca_file=reader.optional_file("WEBHOOK_DESK_CA_FILE"),
             operator_name=reader.optional("OPERATOR_NAME"),
             service_contact=reader.optional("SERVICE_CONTACT"),
             business_licence_number=reader.optional("BUSINESS_LICENCE_NUMBER"),
@@ -166,6 +168,8 @@ class Settings:
             reader.faults.append(
                 "ALLOW_EMULATED_WECHAT=1 is for a desk: PUBLIC_BASE_URL must not be a public https site"
             )
+        if self.webhook_desk_ca_file and not emulated:
+            reader.faults.append("WEBHOOK_DESK_CA_FILE is for a desk: it goes with ALLOW_EMULATED_WECHAT=1 only")
         if not emulated and not self.is_public_https:
             reader.faults.append("PUBLIC_BASE_URL must be https: WeChat refuses to notify anything else")
         if bool(self.wechat_push_token) != bool(self.wechat_push_aes_key):
@@ -285,6 +289,9 @@ class _Reader:
         value = self.required(name)
         self._checked(name, value, lambda v: Path(v).is_file(), "does not name a readable file")
         return Path(value)
+
+    def optional_file(self, name: str) -> Path | None:
+        return self.file(name) if self.optional(name) else None
 
     def folder(self, name: str) -> Path | None:
         value = self.optional(name)

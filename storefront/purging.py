@@ -26,6 +26,8 @@ PAYERS_LIVE = timedelta(days=7)
 # Long enough for a person to learn what a new kind of event means; nobody knows what it may hold.
 UNKNOWN_LIVE = timedelta(days=30)
 FAILED_JOBS_LIVE = timedelta(days=30)
+# Long enough to look into what a partner says that it never got.
+DELIVERIES_LIVE = timedelta(days=90)
 AT_ONCE = 500
 
 Progress = Callable[[str, int, int], None]
@@ -74,6 +76,11 @@ _FORGET_PUSHES = text("""
         SELECT id FROM wechat_pushes WHERE outcome = 'ignored' AND received_at < :before LIMIT :at_most)
     RETURNING id
 """)
+_FORGET_DELIVERIES = text("""
+    DELETE FROM webhook_deliveries WHERE id IN (
+        SELECT id FROM webhook_deliveries WHERE ended_at < :before ORDER BY ended_at LIMIT :at_most)
+    RETURNING id
+""")
 _FORGET_PHONES = text("DELETE FROM staff_phones WHERE released_at < :before RETURNING id")
 
 
@@ -111,6 +118,7 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
             households.NAMES_LIVE,
             lambda session, before: households.forget_left(session, before=before, at_most=AT_ONCE),
         ),
+        "messages to partners": (DELIVERIES_LIVE, _run(_FORGET_DELIVERIES)),
         "staff phones": (erasure.LINK_LIFE, _run(_FORGET_PHONES)),
         "sheets that came in": (
             importing.LIFE,

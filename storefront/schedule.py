@@ -6,7 +6,17 @@ Invariant: an entry may run twice at once and any number of times.
 from catalog import accreditations, feed, importing, liquor, market_prices, price_guard, suppliers
 from config import clock, facts, jobs
 from payments import collect, reconcile, refunds, share_returns, sharing
-from storefront import audit, books, claims, commissions, deadlines, purging, shipping_reports
+from storefront import (
+    audit,
+    books,
+    claims,
+    commissions,
+    deadlines,
+    purging,
+    shipping_reports,
+    webhook_sending,
+    webhooks,
+)
 from subway_campaign import influence, packs, partitions, reviews, rollups, watch
 
 jobs.every("* * * * * */3", name="payments.check_due", queue=jobs.WIRE)(collect.check_due)
@@ -26,6 +36,9 @@ jobs.every("29 * * * *", name="catalog.sweep_feed")(feed.sweep)
 jobs.every("* * * * *", name="liquor.follow_licence")(liquor.follow_licence)
 jobs.every("*/5 * * * *", name="catalog.market_prices")(market_prices.compute_due)
 jobs.every("29 * * * *", name="catalog.review_prices")(price_guard.review_due)
+jobs.every("* * * * * */5", name="webhooks.queue_due")(webhooks.queue_due)
+# Hosts of partners may hang: slots of their own.
+jobs.every("* * * * * */5", name="webhooks.send_due", queue=jobs.HOOKS)(webhook_sending.send_due)
 jobs.every("* * * * * */3", name="facts.catch_up")(facts.catch_up)
 jobs.every("* * * * *", name="facts.sweep")(facts.sweep)
 jobs.every("7 * * * *", name="campaign.partitions")(partitions.ensure)

@@ -1,16 +1,18 @@
 """The branch of the inventory that no crew hangs: links by which third-party sellers recommend goods.
 
 Invariant: each seller has one node below the medium `SELLER`, each of its links a position below that, with one code
-that leads to one product or hall for good; attribution takes them for placements like any other.
+that leads to one product or hall for good; attribution takes them for placements like any other. What orders earn
+there is told by the ledger of credits: a trigger marks each order whose credit at a seller's link moves.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database
-from subway_campaign import bindings, placements
+from subway_campaign import bindings, placements, seller_models  # noqa: F401 - the table of marks
 from subway_campaign.landing import Landing
 from subway_campaign.lifecycle import Level
 
@@ -31,6 +33,32 @@ _SETTLE = text("""
     SELECT id, :number, 'asset', :name FROM placements WHERE number = :root ON CONFLICT DO NOTHING
 """)
 _LINKS = text("SELECT count(*) FROM placements WHERE starts_with(number, :number || '.')")
+# Marks that another transaction is taking just now are left to it.
+_TAKE = text("""
+    DELETE FROM seller_marks WHERE id IN (
+        SELECT id FROM seller_marks ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING order_number
+""")
+# A decision that was superseded is reversed row by row, so all of an order's rows sum to what stands.
+_EARNED = text("""
+    SELECT split_part(p.number, '.', 2), c.order_number,
+           coalesce(sum(k.fen) FILTER (WHERE k.entry <> 'refund'), 0)::bigint,
+           coalesce(-sum(k.fen) FILTER (WHERE k.entry = 'refund'), 0)::bigint
+    FROM conversions c JOIN attribution_decisions d ON d.conversion_id = c.id
+    JOIN credits k ON k.decision_id = d.id AND k.model = 'last' JOIN placements p ON p.id = k.placement_id
+    WHERE c.order_number = ANY(:orders) AND starts_with(p.number, :root || '.')
+    GROUP BY 1, 2 ORDER BY 2, 1
+""")
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What a seller's links earned of one order by the last touch, in fen; `label` names the seller's node."""
+
+    label: str
+    order: str
+    gross_fen: int
+    refunded_fen: int
 
 
 def node(label: str) -> str:
@@ -53,3 +81,15 @@ def recommend(session: Session, *, label: str, name: str, landing: Landing, titl
     [code] = bindings.mint(session, count=1, now=now)
     bindings.bind(session, code=code, placement=place, campaign=CAMPAIGN, landing=landing, valid_from=now)
     return [place, code]
+
+
+def take_earned(session: Session, *, limit: int) -> list[Earned]:
+    """Return what sellers earn of the orders that were marked first, and take those marks off.
+
+    An order whose credit moved away from a seller is there with nothing. The caller is the only one who does this.
+    """
+    database.require_transaction(session)
+    orders = sorted(set(session.execute(_TAKE, {"limit": limit}).scalars()))
+    if not orders:
+        return []
+    return [Earned(*row) for row in session.execute(_EARNED, {"orders": orders, "root": ROOT})]

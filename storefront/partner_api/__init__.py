@@ -1,9 +1,9 @@
 """The partners' JSON face under `/api/partner/v1`: one module a noun, each view one call of a verb."""
 
 from config.schemas import HouseApi
-from storefront.partner_api import codes, identity, products, statistics
+from storefront.partner_api import codes, identity, products, statistics, webhooks
 
-_NOUNS = (identity, products, codes, statistics)
+_NOUNS = (identity, products, codes, statistics, webhooks)
 
 
 def register(api: HouseApi) -> None:

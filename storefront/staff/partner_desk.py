@@ -10,12 +10,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from storefront import audit, partner_keys, partners
+from storefront import audit, partner_keys, partners, webhooks
 from storefront.actors import Actor
 from storefront.partner_keys import KeyScope
 from storefront.partner_models import PartnerKind
 from storefront.roles import Permission
 from storefront.staff import sight
+from storefront.webhook_models import DeliveryState
+
+# More are a partner's own to page through.
+SHOWN = 20
 
 
 def create(
@@ -53,6 +57,28 @@ def revoke_key(session: Session, actor: Actor, *, number: str, prefix: str, now:
     partner_keys.revoke(session, partner=number, prefix=prefix, now=now)
     audit.record(session, actor, "partner.key_revoked", number, {"prefix": prefix}, now=now)
     return _shown(session, partners.find(session, number=number))
+
+
+def replay(session: Session, actor: Actor, *, number: str, delivery: str, now: datetime) -> None:
+    """Send a message to a partner once more. Raises `NotPermitted`, `DeliveryNotFound`."""
+    sight.require_whole(actor, Permission.MANAGE_PARTNERS)
+    webhooks.replay(session, partner=number, number=delivery, now=now)
+    audit.record(session, actor, "partner.delivery_replayed", number, {"delivery": delivery}, now=now)
+
+
+def enable(session: Session, actor: Actor, *, number: str, endpoint: str, now: datetime) -> None:
+    """Send to a partner's endpoint again. Raises `NotPermitted`, `EndpointNotFound`."""
+    sight.require_whole(actor, Permission.MANAGE_PARTNERS)
+    webhooks.enable(session, partner=number, number=endpoint, now=now)
+    audit.record(session, actor, "partner.endpoint_enabled", number, {"endpoint": endpoint}, now=now)
+
+
+def traffic(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
+    """Return a partner's `endpoints`, the latest messages that were given up (`dead`), and the `latest` of all."""
+    sight.require_whole(actor, Permission.MANAGE_PARTNERS)
+    dead, _ = webhooks.deliveries(session, partner=number, state=DeliveryState.DEAD, limit=SHOWN)
+    latest, _ = webhooks.deliveries(session, partner=number, state=None, limit=SHOWN)
+    return {"endpoints": webhooks.listing(session, partner=number), "dead": dead, "latest": latest}
 
 
 def find(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:

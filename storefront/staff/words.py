@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from config import clock
-from storefront.staff import benefit_words, hall_words
-from storefront.staff.partner_words import KEY_SCOPES, PARTNER_KINDS
+from storefront.staff import benefit_words, hall_words, partner_words
 from storefront.staff.settlement_words import SETTLEMENT_SOURCES
 from storefront.staff.supplier_words import SUPPLIER_AUDIT
 
@@ -210,10 +209,7 @@ ACTS = {
     "trial.planned": "设计分批上线测试",
     "trial.started": "开始分批上线测试",
     "trial.withdrawn": "撤回分批上线测试",
-    "partner.added": "登记合作伙伴",
-    "partner.closed": "停用合作伙伴",
-    "partner.key_issued": "签发接口密钥",
-    "partner.key_revoked": "撤销接口密钥",
+    **partner_words.ACTS,
     "case.taken": "接手待办事项",
     "case.closed": "办结待办事项",
     "view.saved": "保存报表视图",
@@ -289,6 +285,7 @@ SOURCES = {
 }
 DETAILS = {
     **hall_words.DETAILS,
+    **partner_words.DETAILS,
     "amount_fen": "金额",
     "restocked": "重新上架",
     "proposal": "待批编号",
@@ -301,8 +298,6 @@ DETAILS = {
     "passers": "日客流",
     "version": "版本",
     "seed": "随机种子",
-    "prefix": "密钥开头",
-    "scopes": "权限",
     "difference_fen": "差额",
     "freight_fen": "其中运费",
     "kind": "类型",
@@ -404,8 +399,8 @@ def _said(name: str, value: Any) -> str:
         {
             "level": LEVELS,
             "roles": ROLES,
-            "kind": CASES | COSTS | PARTNER_KINDS,
-            "scopes": KEY_SCOPES,
+            "kind": CASES | COSTS | partner_words.PARTNER_KINDS,
+            "scopes": partner_words.KEY_SCOPES,
             "resolution": RESOLUTIONS,
         }.get(name, {}).get(str(part), str(part))
         for part in parts

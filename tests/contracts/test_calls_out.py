@@ -1,4 +1,5 @@
-"""What the shop can call, and what it reads of the answers: WeChat, by its protocol, where the settings say.
+"""What the shop can call, and what it reads of the answers: WeChat, by its protocol, where the settings say, and the
+endpoints of partners, through one module that judges each address.
 
 Pictures, the `q` of a scanned code and any other address that somebody tells us cannot be fetched, because of all
 modules only those named here can call out at all. Nor does anything ask an emulator for more than WeChat would answer,
@@ -27,6 +28,7 @@ CALLERS = {
     "storefront/wechat/trade.py": "catches the wire's errors",
     "storefront/wechat/token_store.py": "the library's store of tokens: calls nothing",
     "storefront/wechat/pushes.py": "the library's cipher: calls nothing",
+    "storefront/egress.py": "public https hosts that partners name, judged by the address that is connected to",
     "config/storage.py": "the configured bucket, joined with keys of the shop's own making",
     "config/jobs.py": "runs the worker's loop, whose queue is the database",
     "config/desk.py": "the desk's own web server, to see whether it is ready; no part of a running shop",

@@ -19,11 +19,11 @@ from storefront import guard, sessions
 from storefront.actors import Actor
 from storefront.errors import SessionRequired
 from storefront.roles import Permission
-from storefront.staff import accounts, case_words, hall_words, sight, supplier_words, tables, words
+from storefront.staff import accounts, case_words, hall_words, partner_words, sight, supplier_words, tables, words
 
 ROOT = "/staff"
 # Where a template finds the words for a kind of thing.
-_WORDS = (words, supplier_words, hall_words)
+_WORDS = (words, supplier_words, hall_words, partner_words)
 _FOLDER = Path(__file__).parent.parent / "static"
 ASSETS = {
     name: ((_FOLDER / name).read_bytes(), kind)
@@ -106,6 +106,8 @@ DONE = {
     "creative_saved": "素材已保存。",
     "partner_added": "已登记。现在可以给它签发接口密钥。",
     "partner_key_revoked": "密钥已撤销，立即失效。",
+    "delivery_replayed": "已安排重发，几秒内发送。",
+    "endpoint_enabled": "已恢复，等待中的推送马上发送。",
     "partner_closed": "已停用，所有密钥立即失效。",
     "group_opened": "已登记，请添加农户，再关联商品。",
     "benefit_linked": "已关联：一分钟后付款的订单开始计入。",

@@ -101,8 +101,35 @@ def close(number: str) -> Response:
     return frame.back(f"/partners/{number}", done="partner_closed")
 
 
+@blueprint.post("/partners/<number:number>/deliveries/<number:delivery>/replay")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def replay(number: str, delivery: str) -> Response:
+    """Send a message once more."""
+    try:
+        with database.transaction() as session:
+            partner_desk.replay(session, guard.actor(), number=number, delivery=delivery, now=clock.now())
+    except NotFound as error:
+        return frame.refused(f"/partners/{number}", error)
+    return frame.back(f"/partners/{number}", done="delivery_replayed")
+
+
+@blueprint.post("/partners/<number:number>/endpoints/<number:endpoint>/enabling")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def enable(number: str, endpoint: str) -> Response:
+    """Send to an endpoint again."""
+    try:
+        with database.transaction() as session:
+            partner_desk.enable(session, guard.actor(), number=number, endpoint=endpoint, now=clock.now())
+    except NotFound as error:
+        return frame.refused(f"/partners/{number}", error)
+    return frame.back(f"/partners/{number}", done="endpoint_enabled")
+
+
 def _page(number: str, issued: partner_keys.Issued | None = None) -> Response:
     with database.transaction() as session:
         partner = partner_desk.find(session, guard.actor(), number=number)
+        traffic = partner_desk.traffic(session, guard.actor(), number=number)
     scopes = sorted(partner_keys.SCOPES[partner["kind"]])
-    return frame.render("staff/partner.html", here="partners", partner=partner, issued=issued, scopes=scopes)
+    return frame.render(
+        "staff/partner.html", here="partners", partner=partner, issued=issued, scopes=scopes, traffic=traffic
+    )

@@ -42,6 +42,8 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("POST", f"{PAGES}/partners/X1/closure"): Permission.MANAGE_PARTNERS,
     ("POST", f"{PAGES}/partners/X1/keys"): Permission.MANAGE_PARTNERS,
     ("POST", f"{PAGES}/partners/X1/keys/X1/revocation"): Permission.MANAGE_PARTNERS,
+    ("POST", f"{PAGES}/partners/X1/deliveries/X1/replay"): Permission.MANAGE_PARTNERS,
+    ("POST", f"{PAGES}/partners/X1/endpoints/X1/enabling"): Permission.MANAGE_PARTNERS,
     ("GET", f"{API}/trials"): Permission.READ_REPORTS,
     ("POST", f"{API}/trials"): Permission.WRITE_COSTS,
     ("GET", f"{API}/trials/X1"): Permission.READ_REPORTS,
