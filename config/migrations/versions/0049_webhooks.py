@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0048_webhooks"
-down_revision = "0047_targets"
+revision = "0049_webhooks"
+down_revision = "0048_more_sheets"
 branch_labels = None
 depends_on = None
 
