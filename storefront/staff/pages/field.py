@@ -13,7 +13,7 @@ from storefront.errors import CodeUnreadable, SeveralCodes
 from storefront.roles import Permission
 from storefront.staff import field_desk
 from storefront.staff.field_desk import Said
-from storefront.staff.pages import frame
+from storefront.staff.pages import frame, messages
 from subway_campaign import codes
 from subway_campaign.field_models import Act, Finding
 
@@ -49,7 +49,7 @@ def confirm() -> Response:
     upload = photo.stream.read(darkroom.LARGEST_BYTES + 1) if photo else b""
     said = _said(given)
     if said is None or not (upload or said.picture):
-        return _form(given, fault=frame.FAULTS["form.scan"], status=422)
+        return _form(given, fault=messages.FAULTS["form.scan"], status=422)
     try:
         kept = field_desk.confirm(guard.actor(), said=said, upload=upload, now=clock.now())
     except (CodeUnreadable, SeveralCodes) as error:
