@@ -246,6 +246,7 @@ def pay(*, shopper_id: int, number: str, payer: collect.Payer, now: datetime) ->
     with database.transaction() as session:
         order = orders.require_pending(session, shopper_id=shopper_id, number=number)
         title = orders.describe(session, number=number)
+        commissions.claim(session, order=number, now=now)
         is_shared = commissions.is_expected(session, order=number)
     if now > order.pay_until - LAST_PAYMENT_BEFORE_END:
         raise errors.PayWindowClosing(pay_until=order.pay_until.isoformat())

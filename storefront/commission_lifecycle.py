@@ -30,6 +30,8 @@ class Barred(StrEnum):
     REFUNDED = "refunded"
     # The payment was not opened for sharing, or its thirty days at WeChat are over.
     NOT_SHAREABLE = "not_shareable"
+    # A later look at the order found that another advert had brought it.
+    CREDIT_MOVED = "credit_moved"
     # WeChat will not let the seller receive.
     RECEIVER = "receiver"
 
@@ -45,12 +47,14 @@ class Standing:
     sold_fen: int
 
 
-def barred(standing: Standing, *, is_own: bool) -> Barred | None:
-    """Return why a claim will never earn anything, or None."""
+def barred(standing: Standing, *, is_own: bool, is_moved: bool = False) -> Barred | None:
+    """Return why a claim will never earn anything, or None; `is_moved` when another advert has the credit."""
     if is_own:
         return Barred.OWN_PURCHASE
     if standing.is_confirmed_fraud:
         return Barred.SUSPICION
+    if is_moved:
+        return Barred.CREDIT_MOVED
     return Barred.REFUNDED if standing.sold_fen == 0 else None
 
 

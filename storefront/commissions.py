@@ -7,7 +7,7 @@ The network is never called inside a transaction.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -16,12 +16,13 @@ from sqlalchemy.orm import Session
 
 from catalog import errors as catalog_errors
 from catalog import payees
+from catalog.supplier_lifecycle import State
 from config import database, logs
 from payments import errors as payment_errors
 from payments import lifecycle, share_returns, sharing
 from payments.lifecycle import PartState
 from payments.sharing import Receiver
-from storefront import books, claim_lifecycle, commission_lifecycle, orders
+from storefront import books, claim_lifecycle, commission_lifecycle, orders, recommendations
 from storefront.commission_lifecycle import Barred, ClaimState, Standing
 from storefront.commission_models import CommissionClaim
 from subway_campaign import signals
@@ -61,6 +62,17 @@ def earn(session: Session, *, order: str, seller: str, basis_points: int, now: d
         .returning(CommissionClaim.id)
     ).first()
     return made is not None
+
+
+def claim(session: Session, *, order: str, now: datetime) -> None:
+    """Note what the seller whose link brought an order earns of it, at the agreed rate; nothing for most orders.
+
+    Just before the payment opens, which only then can be divided; again, it changes nothing.
+    """
+    seller = recommendations.seller_of(session, order=order)
+    payee = _payee(session, seller) if seller else None
+    if payee is not None and payee.receiver is not None and payee.commission_bp and payee.state is State.ADMITTED:
+        earn(session, order=order, seller=payee.number, basis_points=payee.commission_bp, now=now)
 
 
 def is_expected(session: Session, *, order: str) -> bool:
@@ -130,6 +142,15 @@ def listing(session: Session, *, seller: str | None = None, limit: int = 500) ->
     return [dict(row) for row in rows.mappings()]
 
 
+def sums(session: Session, *, seller: str | None, from_day: date, to_day: date) -> dict[str, int]:
+    """Return what became of a seller's claims of Shanghai days, half-open: orders and fen, by where they stand.
+
+    What shoppers' refunds took back again of what was paid is not taken off.
+    """
+    found = session.execute(_SUMS, {"seller": seller, "from_day": from_day, "to_day": to_day}).mappings().one()
+    return dict(found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Due:
     """What is to be asked of WeChat for one payment."""
@@ -173,10 +194,12 @@ def _due(session: Session, payment: sharing.Undivided, now: datetime) -> _Due | 
     receivers: dict[str, Receiver] = {}
     barred: dict[str, Barred] = {}
     openids = set(session.scalars(_OPENIDS, {"order": payment.reference}))
+    sellers = {claim.seller for claim in claims}
+    moved = recommendations.without_credit(session, order=payment.reference, among=sellers)
     for claim in claims:
         found = _receiver(session, claim.seller)
         is_own = found is not None and found.account in openids
-        reason = commission_lifecycle.barred(standing, is_own=is_own)
+        reason = commission_lifecycle.barred(standing, is_own=is_own, is_moved=claim.seller in moved)
         if reason is None and found is None:
             reason = Barred.RECEIVER
         if reason is not None:
@@ -204,11 +227,16 @@ def _standing(session: Session, payment: sharing.Undivided) -> Standing:
     )
 
 
-def _receiver(session: Session, seller: str) -> Receiver | None:
+def _payee(session: Session, seller: str) -> payees.Payee | None:
     try:
-        found = payees.find(session, number=seller).receiver
+        return payees.find(session, number=seller)
     except (catalog_errors.SupplierUnknown, catalog_errors.PayeeMissing):
         return None
+
+
+def _receiver(session: Session, seller: str) -> Receiver | None:
+    payee = _payee(session, seller)
+    found = payee.receiver if payee else None
     return Receiver(kind=_KINDS[found.kind.value], account=found.account, name=found.name) if found else None
 
 
@@ -224,6 +252,14 @@ def _bar_what_cannot_be_shared(session: Session, now: datetime) -> None:
 _OPEN = [state.value for state in claim_lifecycle.OPEN]
 _EARNED = text("""
     SELECT seller, basis_points FROM commission_claims WHERE order_number = :order AND state = 'earned' ORDER BY id
+""")
+_SUMS = text("""
+    SELECT count(*) FILTER (WHERE state = 'earned') AS waiting, count(*) FILTER (WHERE state = 'barred') AS barred,
+           coalesce(sum(amount_fen) FILTER (WHERE state = 'asked'), 0)::bigint AS asked_fen,
+           coalesce(sum(amount_fen) FILTER (WHERE state = 'paid'), 0)::bigint AS paid_fen
+    FROM commission_claims WHERE seller = :seller
+      AND earned_at >= cast(:from_day AS timestamp) AT TIME ZONE 'Asia/Shanghai'
+      AND earned_at < cast(:to_day AS timestamp) AT TIME ZONE 'Asia/Shanghai'
 """)
 _WAITING = text("""
     SELECT DISTINCT c.order_number, o.payment_number FROM commission_claims c JOIN orders o ON o.number = c.order_number

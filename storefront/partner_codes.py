@@ -23,7 +23,7 @@ from subway_campaign.landing import Landing, LandingKind
 # Each is a placement that reports read: a seller of more than that recommends halls.
 MOST_CODES = 2_000
 # What stands before the random part of a partner's number, which names its node in the inventory.
-_PREFIX = len("PT")
+_PREFIX = "PT"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,12 @@ WHERE partner_id = %(partner)s AND landing_kind = 'product' AND landing_slug = A
 
 def label(partner: str) -> str:
     """Return the label of a partner's node in the inventory, by its number."""
-    return partner[_PREFIX:]
+    return partner[len(_PREFIX) :]
+
+
+def partner(label: str) -> str:
+    """Return the number of the partner whose node in the inventory has this label."""
+    return f"{_PREFIX}{label}"
 
 
 def url(code: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from storefront import partner_codes
+from storefront import commissions, partner_codes, partners
 from storefront.errors import PeriodTooLong
 from subway_campaign import reports, sellers
 from subway_campaign.lifecycle import View
@@ -23,6 +23,7 @@ FIGURES = ("scans", "orders", "paid_orders", "gross_fen", "refunded_fen", "net_f
 def of_seller(session: Session, *, partner: str, from_day: date, to_day: date, view: View) -> dict[str, Any]:
     """Return the figures of the links of `partner` (a number) over Shanghai days, half-open, and their `total`.
 
+    `commission` says what became of the claims that were made at the pay taps of these days.
     `links` has one for each that brought anything. Must be the first thing in its transaction. Raises
     `PeriodTooLong` and `ImpossiblePeriod`.
     """
@@ -33,6 +34,12 @@ def of_seller(session: Session, *, partner: str, from_day: date, to_day: date, v
     links = {link.placement: link for link in partner_codes.listing(session, partner=partner)}
     own = sellers.node(partner_codes.label(partner))
     return {
+        "commission": commissions.sums(
+            session,
+            seller=partners.find(session, number=partner).seller,
+            from_day=from_day,
+            to_day=to_day,
+        ),
         "total": _figures(found.nodes[own]["row"]) if own in found.nodes else dict.fromkeys(FIGURES, 0) | _few(),
         "links": [
             _figures(row) | {"code": link.code, "landing": link.landing}

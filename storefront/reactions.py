@@ -6,7 +6,6 @@ number that it sends. Nothing here decides anything: each reaction is one call o
 
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import facts as catalog_facts
@@ -19,6 +18,7 @@ from payments.lifecycle import Channel
 from storefront import (
     aftersales,
     benefit,
+    campaign_orders,
     claims,
     commissions,
     deals,
@@ -136,20 +136,14 @@ def tell_shopper(occurrence: Occurrence) -> None:
 @facts.on(events.ORDER_PLACED)
 def note_order(session: Session, occurrence: Occurrence) -> None:
     """Tell the campaign that an order was placed, and on which journey."""
-    _note_order(session, occurrence.values["order"])
+    campaign_orders.tell_placed(session, number=occurrence.values["order"])
 
 
 @facts.on(events.ORDER_PAID)
 def credit_placement(session: Session, occurrence: Occurrence) -> None:
     """Decide which placement earned a paid order, and credit it."""
-    number = occurrence.values["order"]
-    _note_order(session, number)
-    conversions.paid(
-        session,
-        order=number,
-        paid_at=datetime.fromisoformat(occurrence.values["paid_at"]),
-        lines={line.line_no: line.amount_fen for line in _lines(session, number)},
-    )
+    values = occurrence.values
+    campaign_orders.tell_paid(session, number=values["order"], paid_at=datetime.fromisoformat(values["paid_at"]))
 
 
 @facts.on(events.ORDER_PAID)
@@ -194,32 +188,6 @@ def reverse_credit(session: Session, occurrence: Occurrence) -> None:
 def reverse_benefit(session: Session, occurrence: Occurrence) -> None:
     """Take back what a refunded part had brought those groups."""
     benefit.post(session, order=occurrence.values["order"])
-
-
-def _note_order(session: Session, number: str) -> None:
-    order = session.execute(
-        text("SELECT visitor, person, placed_at, freight_fen FROM orders WHERE number = :number"), {"number": number}
-    ).one()
-    conversions.placed(
-        session,
-        order=number,
-        visitor=order.visitor,
-        person=order.person,
-        placed_at=order.placed_at,
-        freight_fen=order.freight_fen,
-        lines=_lines(session, number),
-    )
-
-
-def _lines(session: Session, number: str) -> list[conversions.Line]:
-    rows = session.execute(
-        text("""
-            SELECT l.line_no, l.product_slug, l.amount_fen FROM order_lines l JOIN orders o ON o.id = l.order_id
-            WHERE o.number = :number ORDER BY l.line_no
-        """),
-        {"number": number},
-    )
-    return [conversions.Line(row.line_no, row.product_slug, row.amount_fen) for row in rows]
 
 
 @facts.on(catalog_facts.BATCH_RECALLED)

@@ -7,12 +7,14 @@ there is told by the ledger of credits: a trigger marks each order whose credit 
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database
 from subway_campaign import bindings, placements, seller_models  # noqa: F401 - the table of marks
+from subway_campaign.attribution import WINDOW
 from subway_campaign.landing import Landing
 from subway_campaign.lifecycle import Level
 
@@ -81,6 +83,31 @@ def recommend(session: Session, *, label: str, name: str, landing: Landing, titl
     [code] = bindings.mint(session, count=1, now=now)
     bindings.bind(session, code=code, placement=place, campaign=CAMPAIGN, landing=landing, valid_from=now)
     return [place, code]
+
+
+_BROUGHT = text("""
+    SELECT EXISTS (
+        SELECT FROM touches t JOIN placements p ON p.id = t.placement_id
+        WHERE starts_with(p.number, :root || '.') AND t.occurred_at >= :since AND t.visitor_id IN (
+            SELECT cast(:visitor AS uuid)
+            UNION ALL SELECT visitor_id FROM visitor_links WHERE person_id = :person))
+""")
+_CREDITED = text("""
+    SELECT split_part(p.number, '.', 2) FROM conversions c JOIN placements p ON p.id = c.placement_id
+    WHERE c.order_number = :order AND starts_with(p.number, :root || '.')
+""")
+
+
+def may_have_brought(session: Session, *, visitor: UUID | None, person: UUID | None, now: datetime) -> bool:
+    """Tell at a glance whether a buyer came by any seller's link of late; most did not, and need no closer look."""
+    values = {"root": ROOT, "visitor": visitor, "person": person, "since": now - WINDOW}
+    return bool(session.execute(_BROUGHT, values).scalar_one())
+
+
+def credited(session: Session, *, order: str) -> str | None:
+    """Return the label of the seller whose link has an order's credit by the last touch, None without one."""
+    label: str | None = session.scalar(_CREDITED, {"order": order, "root": ROOT})
+    return label
 
 
 def take_earned(session: Session, *, limit: int) -> list[Earned]:

@@ -62,9 +62,19 @@ class OneLink(LinkFigures):
     landing = fields.Nested(Recommended)
 
 
-class Statistics(Answer):
-    """All links together, and each that brought something."""
+class Commission(Answer):
+    """Orders whose commission waits until nothing can be returned, or is barred; fen asked of WeChat, and paid."""
 
+    waiting = fields.Integer()
+    barred = fields.Integer()
+    asked_fen = fields.Integer()
+    paid_fen = fields.Integer()
+
+
+class Statistics(Answer):
+    """All links together, and each that brought something; commission by the day on which its order was paid for."""
+
+    commission = fields.Nested(Commission)
     total = fields.Nested(LinkFigures)
     links = fields.List(fields.Nested(OneLink))
 
@@ -80,6 +90,7 @@ _FIGURES = {
     "conversion": {"rate": 0.05, "low": 0.011, "high": 0.152},
 }
 _EXAMPLE = {
+    "commission": {"waiting": 1, "barred": 0, "asked_fen": 0, "paid_fen": 299},
     "total": _FIGURES,
     "links": [{**_FIGURES, "code": "7K3M9X2P", "landing": {"kind": "product", "slug": "dangshansuli"}}],
 }

@@ -39,6 +39,7 @@ BARRED = {
     "suspicion": "确认作弊",
     "refunded": "已退款",
     "not_shareable": "付款不能分账",
+    "credit_moved": "复核后归因到别的点位",
     "receiver": "没有收款方",
 }
 # What moved money in the ledger.
