@@ -49,6 +49,8 @@ class CaseKind(StrEnum):
     BILL_BROKEN = "bill_broken"
     # WeChat keeps the money of a payment longer than it should.
     FROZEN = "frozen"
+    # A payment was not divided as it was asked to be, or a part of it did not come back.
+    SHARE = "share"
 
 
 class Resolution(StrEnum):

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config import database, logs
-from payments import books, ledger, lifecycle, numbers
+from payments import books, ledger, lifecycle, numbers, sharing
 from payments.errors import NothingToTakeBack
 from payments.lifecycle import PartState
 from payments.sharing import MERCHANT
@@ -114,12 +114,14 @@ def _record(report: answers.ReturnReport, number: str, now: datetime) -> None:
             return
         if (report.number, report.amount_fen) != (number, row.amount_fen):
             logs.alarm("payments.share_mismatch", share=number)
+            sharing.open_case(session, number=number, told={"amount_fen": report.amount_fen}, now=now)
             return
         row.next_check_at, row.ended_at = None, report.finished_at or now
         row.state = PartState.SUCCEEDED if report.result == "SUCCESS" else PartState.CLOSED
         if row.state is PartState.CLOSED:
             row.fail_reason = report.fail_reason
             logs.alarm("payments.share_not_returned", share_return=number, reason=report.fail_reason)
+            sharing.open_case(session, number=number, told={"not_returned_for": report.fail_reason}, now=now)
             return
         share = session.scalars(
             select(Share).join(SharedPart, SharedPart.share_id == Share.id).where(SharedPart.id == row.part_id)

@@ -14,11 +14,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from config import database, facts, logs
-from payments import books, ledger, lifecycle, numbers
+from payments import books, cases, ledger, lifecycle, numbers
 from payments.errors import NotShareable, ShareStands, ShareTooLarge
 from payments.facts import SHARE_ENDED
 from payments.lifecycle import PartState, PaymentState, ShareState
-from payments.models import Payment
+from payments.models import CaseKind, Payment
 from payments.sharing_models import Share, SharedPart
 from payments.wechatpay import answers, bodies, client
 
@@ -265,6 +265,7 @@ def _record(report: answers.ShareReport, number: str, now: datetime) -> None:
             return
         if (report.number, report.transaction_id) != (number, share.request["transaction_id"]):
             logs.alarm("payments.share_mismatch", share=number)
+            open_case(session, number=number, told={"transaction_id": report.transaction_id}, now=now)
             return
         share.state = ShareState.PROCESSING
         parts = _parts(session, share)
@@ -275,6 +276,11 @@ def _record(report: answers.ShareReport, number: str, now: datetime) -> None:
             _end(session, share, ShareState.FINISHED, parts, now)
 
 
+def open_case(session: Session, *, number: str, told: dict[str, Any], now: datetime) -> None:
+    """Open the case of a share or return that did not go as asked; of several faults of one the first is kept."""
+    cases.open(session, kind=CaseKind.SHARE, number=number, evidence={"told": told}, now=now)
+
+
 def _settle(session: Session, share: Share, part: SharedPart, told: answers.SharePart | None, now: datetime) -> None:
     """Note what one receiver got, once, and post it."""
     result = _RESULTS.get(told.result or "") if told is not None else None
@@ -282,6 +288,7 @@ def _settle(session: Session, share: Share, part: SharedPart, told: answers.Shar
         return
     if told.amount_fen != part.amount_fen:
         logs.alarm("payments.share_mismatch", share=share.number)
+        open_case(session, number=share.number, told={"payee": part.payee, "amount_fen": told.amount_fen}, now=now)
         return
     part.state, part.fail_reason, part.ended_at = result, told.fail_reason, told.finished_at or now
     if result is PartState.SUCCEEDED:
@@ -295,6 +302,7 @@ def _settle(session: Session, share: Share, part: SharedPart, told: answers.Shar
         )
     else:
         logs.alarm("payments.share_closed", share=share.number, payee=part.payee, reason=part.fail_reason)
+        open_case(session, number=share.number, told={"payee": part.payee, "closed_for": part.fail_reason}, now=now)
 
 
 def _refuse(number: str, code: str, now: datetime) -> None:
@@ -305,6 +313,7 @@ def _refuse(number: str, code: str, now: datetime) -> None:
         if share.state is not ShareState.REQUESTED or (code in _PERHAPS_LATER and _is_shareable(paid, now)):
             return
         logs.alarm("payments.share_refused", share=number, code=code)
+        open_case(session, number=number, told={"code": code}, now=now)
         parts = _parts(session, share)
         for part in parts:
             part.state, part.fail_reason, part.ended_at = PartState.CLOSED, code[:64], now

@@ -1,7 +1,7 @@
 """A whole shop in real processes: gunicorn, worker and emulated WeChat over their own database.
 
-Journeys, browser tests and crash tests use it. Whoever uses it belongs to the xdist group "shop", so that one test
-process starts it once.
+Journeys, browser tests and crash tests use it. `tests/conftest.py` keeps whoever uses it
+together, so that one test process starts it once.
 """
 
 import json

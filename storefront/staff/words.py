@@ -235,6 +235,7 @@ CASES = {
     "refund_refused": "微信拒绝退款",
     "refund_closed": "退款被微信关闭",
     "refund_vanished": "微信查不到退款",
+    "share": "分账未按要求完成",
     "unmatched": "通知找不到单号",
     "ledger": "总账不符",
     "bill_missing_here": "账单有，本店无",

@@ -9,7 +9,7 @@ from tests.browser.conftest import Phone, orders_of
 from tests.shop import Shop
 from tests.waits import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.browser]
 
 SHEET = 'iframe[title="微信支付"]'
 

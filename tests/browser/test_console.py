@@ -12,7 +12,7 @@ from tests.browser.test_staff import SMALL_TARGETS, buy, desk_page, employ, ente
 from tests.shop import Shop
 from tests.waits import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.browser]
 MOST_CLICKS = 3
 drawn = pytest.mark.skipif(
     not all((frame.SHELF / name).is_file() for name in frame.VENDOR),

@@ -7,7 +7,7 @@ import pytest
 from tests.browser.conftest import Phone
 from tests.shop import Shop
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.browser]
 
 PATHS = (
     "/",

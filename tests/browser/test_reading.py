@@ -9,7 +9,7 @@ from tests.browser.conftest import Phone, orders_of
 from tests.shop import Shop
 from tests.waits import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.browser]
 
 
 def test_everything_is_readable_without_a_script(phone: Callable[..., Phone], shop: Shop) -> None:

@@ -12,7 +12,7 @@ from tests.browser.conftest import Phone, orders_of
 from tests.shop import ROOT, Shop
 from tests.waits import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.browser]
 
 PASSWORD = "correct horse battery"
 PATHS = ("/", "/report", "/orders", "/codes", "/codes/sheet", "/phone", "/audit")

@@ -10,7 +10,7 @@ from tests.browser.conftest import Phone, orders_of
 from tests.browser.slow_link import slow_link
 from tests.shop import Shop
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("shop")]
+pytestmark = [pytest.mark.browser]
 
 # The delay of the line dwarfs that of any machine; a machine that stalls for a moment is given another chance.
 CHANCES = 10

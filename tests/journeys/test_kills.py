@@ -4,15 +4,12 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from tests.shop import ROOT, Shop
 from tests.waits import wait_until
 
 COMMUTERS = 24
 
 
-@pytest.mark.xdist_group("shop")
 def test_a_simulation_survives_the_death_of_everything(shop: Shop) -> None:
     """Web, worker, Redis and PostgreSQL die by SIGKILL, one after another, while a simulation runs."""
     command = [sys.executable, "-m", "emulator", "simulate", "--n", str(COMMUTERS), "--workers", "3"]

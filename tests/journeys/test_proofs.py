@@ -29,7 +29,6 @@ def grounds() -> Iterator[tuple[Shop, Board]]:
         yield opened
 
 
-@pytest.mark.xdist_group("proofs")
 def test_the_books_equal_wechats_wherever_the_shop_is_killed(grounds: tuple[Shop, Board]) -> None:
     shop, board = grounds
     walk = crash.Walk(shop)
@@ -37,7 +36,6 @@ def test_the_books_equal_wechats_wherever_the_shop_is_killed(grounds: tuple[Shop
     assert [f"{each.victim} at {each.point}: {each.told}" for each in crash.prove(walk, board, DEATHS)] == []
 
 
-@pytest.mark.xdist_group("proofs")
 def test_the_comparison_sees_a_lost_fen(grounds: tuple[Shop, Board]) -> None:
     shop, _ = grounds
     crash.Walk(shop).go()
@@ -53,7 +51,6 @@ def test_the_comparison_sees_a_lost_fen(grounds: tuple[Shop, Board]) -> None:
     ]
 
 
-@pytest.mark.xdist_group("proofs")
 def test_the_books_are_equal_after_every_fault_at_five_percent(grounds: tuple[Shop, Board]) -> None:
     shop, board = grounds
     board.clear()
@@ -63,7 +60,6 @@ def test_the_books_are_equal_after_every_fault_at_five_percent(grounds: tuple[Sh
     assert min(ended.ends[end] for end in ("paid", "given back", "walked off")) > 0, ended.ends
 
 
-@pytest.mark.xdist_group("proofs")
 def test_what_wechat_cannot_pay_out_ends_with_equal_books(grounds: tuple[Shop, Board]) -> None:
     """A clerk pays by transfer, which the comparison knows: of another sum it would not be WeChat's refund."""
     shop, board = grounds
@@ -83,7 +79,6 @@ def test_what_wechat_cannot_pay_out_ends_with_equal_books(grounds: tuple[Shop, B
     } <= told
 
 
-@pytest.mark.xdist_group("proofs")
 def test_no_secret_and_nobodys_data_was_written_to_a_log(grounds: tuple[Shop, Board]) -> None:
     """The logs of all that ran above, with its deaths and faults, and of what goes wrong with secrets in hand."""
     shop, board = grounds

@@ -9,7 +9,6 @@ from tests.shop import ROOT
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("shop")
 def test_a_month_of_known_causes_is_recovered() -> None:
     command = [sys.executable, "-m", "tests.month", "--riders", "1"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)

@@ -26,6 +26,10 @@ BECOMES_A_CASE = {
     "payments.unknown_number": "unmatched",
     "payments.notification_mismatch": "mismatch or refund_mismatch, if the query confirms it; else nothing was wrong",
     "payments.ledger_differs": "ledger",
+    "payments.share_mismatch": "share",
+    "payments.share_closed": "share",
+    "payments.share_refused": "share",
+    "payments.share_not_returned": "share",
     "orders.money_not_returned": "refund_closed of the last refund, which stays open",
 }
 # About a machine, a key or a setting: what waits for it comes again by itself, and no money is in question.
@@ -35,6 +39,9 @@ OF_OPERATIONS = {
     "payments.keys_unreadable",
     "payments.wechatpay_paused",
     "payments.wechatpay_rejects_us",
+    # The payment waits for its seller to be admitted, the return is asked for again.
+    "payments.receiver_refused",
+    "payments.share_return_refused",
 }
 
 

@@ -129,7 +129,7 @@ def test_37_finished_is_not_paid(buyer: Buyer, quick: Wechat, monkeypatch: pytes
     sharing.check_due(now=later(minutes=1))
     assert states()[1] == ("closed", "RECEIVER_HIGH_RISK")
     assert balance("commission") == 2_000
-    assert alarms == ["payments.share_closed"]
+    assert alarms == ["payments.share_closed", "payments.case"]
 
 
 def test_37_a_number_is_never_used_again(buyer: Buyer, quick: Wechat) -> None:

@@ -15,6 +15,7 @@ def test_every_permission_is_somebody_s_besides_the_admin_s() -> None:
         Permission.MANAGE_PARTNERS,
         Permission.MANAGE_SUPPLIERS,
         Permission.WRITE_CATALOG,
+        Permission.WRITE_TARGETS,
     }
 
 
