@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from storefront.actors import Actor, ActorKind
 from storefront.app import create_app
 from storefront.roles import Grant, Role, Scope
 from storefront.staff_models import AuditEntry, StaffAccount, StaffRole
-from subway_campaign import seeding, visits
+from subway_campaign import bindings, seeding, visits
 from subway_campaign.landing import Landing, LandingKind
 from tests.journeys.conftest import Desk, desk  # noqa: F401 - fixtures
 from tests.payments.conftest import Wechat, emulator, inbox, wechat  # noqa: F401 - fixtures
@@ -93,8 +94,10 @@ def clerk(app: Flask) -> Callable[..., Clerk]:
 
 
 @pytest.fixture
-def codes(seeded: None) -> dict[str, str]:
-    """Placement number → code, for the whole inventory; all lead to the pears."""
+def codes(seeded: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Placement number → code, for the whole inventory, the same in every run; all lead to the pears."""
+    luck = Random(7)
+    monkeypatch.setattr(bindings, "SystemRandom", lambda: luck)
     landing = Landing(kind=LandingKind.PRODUCT, slug="dangshansuli")
     seeding.seed(lambda what, done, total: None, now=clock.now(), landings=[landing])
     return dict(
