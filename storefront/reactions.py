@@ -19,7 +19,7 @@ from storefront import (
     aftersales,
     benefit,
     campaign_orders,
-    claims,
+    claim_money,
     commissions,
     deals,
     events,
@@ -105,13 +105,13 @@ def release_refund(session: Session, occurrence: Occurrence) -> None:
 def reopen_claim(session: Session, occurrence: Occurrence) -> None:
     """Let staff decide anew on the claim whose refund failed."""
     values = occurrence.values
-    claims.reopen_failed(session, order=values["reference"], refund=values["refund"], now=clock.now())
+    claim_money.reopen_failed(session, order=values["reference"], refund=values["refund"], now=clock.now())
 
 
 @facts.on(events.REFUND_REJECTED)
 def reopen_rejected_claim(session: Session, occurrence: Occurrence) -> None:
     """Let staff decide anew on the claim whose refund a second person rejected."""
-    claims.reopen(session, order=occurrence.values["order"], key=occurrence.values["key"], now=clock.now())
+    claim_money.reopen(session, order=occurrence.values["order"], key=occurrence.values["key"], now=clock.now())
 
 
 @facts.on_outside(events.ORDER_CANCELLED)
@@ -167,7 +167,7 @@ def undo_deals(session: Session, occurrence: Occurrence) -> None:
 @facts.on(events.ORDER_REFUNDED)
 def settle_claim(session: Session, occurrence: Occurrence) -> None:
     """End the after-sales claim whose money went back."""
-    claims.settle(session, order=occurrence.values["order"], refund=occurrence.values["refund"], now=clock.now())
+    claim_money.settle(session, order=occurrence.values["order"], refund=occurrence.values["refund"], now=clock.now())
 
 
 @facts.on(events.ORDER_REFUNDED)

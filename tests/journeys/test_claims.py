@@ -12,7 +12,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from config import clock, database, settings
-from storefront import aftersales, claims, errors, orders, proposals, purging, shipping
+from storefront import aftersales, claimable, claims, errors, orders, proposals, purging, shipping
 from storefront import books as shop_books
 from storefront.claim_lifecycle import Cause, ClaimKind
 from tests.journeys.conftest import Desk
@@ -378,7 +378,7 @@ class TestRace:
     def test_without_the_lock_each_is_filed(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         """The guard off: all have looked before any has written, every time."""
         order = paid(desk)
-        together, look = Barrier(4), claims._require_pieces
+        together, look = Barrier(4), claimable.require_pieces
 
         def look_together(*told: Any) -> None:
             look(*told)
@@ -388,7 +388,7 @@ class TestRace:
             return orders.find(session, shopper_id=desk.buyer.shopper_id, number=number)
 
         monkeypatch.setattr(claims.orders, "lock", read)
-        monkeypatch.setattr(claims, "_require_pieces", look_together)
+        monkeypatch.setattr(claimable, "require_pieces", look_together)
         assert self.race(desk, order) == 4
 
     def test_only_one_is_filed(self, desk: Desk) -> None:
