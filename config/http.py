@@ -8,7 +8,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 import orjson
@@ -25,7 +24,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
 from config import errors, logs
-from config.settings import Settings
 
 # Larger than any order or touch, far smaller than what could hurt. WeChat's notifications have their own, lower limit.
 MAX_BODY_BYTES = 1024 * 1024
@@ -143,18 +141,16 @@ def error_example(code: str, message: str) -> dict[str, Any]:
 Page = Callable[[int, str, str], str]
 
 
-def install(app: Flask, settings: Settings) -> None:
+def install(app: Flask, *, trusted_proxies: int = 0) -> None:
     """Give `app` request ids, headers, the JSON provider and the error handlers."""
     app.json = OrjsonProvider(app)
     app.session_interface = NoFlaskSession()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["ERROR_PAGE"] = None
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
+    if hops := trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.before_request(_begin)
-    # Bound once: assembling a logger for each answer costs as much as writing its line.
-    app.after_request(partial(_finish, logs.get(__name__).bind()))
+    app.after_request(_finish)
     app.register_error_handler(errors.AppError, _app_error)
     app.register_error_handler(HTTPException, http_error)
     for kind in (OperationalError, psycopg.OperationalError, PoolTimeout):
@@ -183,12 +179,12 @@ def _begin() -> None:
         abort(404)
 
 
-def _finish(access: Any, response: Response) -> Response:
+def _finish(response: Response) -> Response:
     asked, kept, headers = request_ctx.request, app_ctx.g, response.headers
     headers.extend((*EVERY_ANSWER, ("X-Request-ID", str(kept.get("request_id", "-")))))
     if response.mimetype == "application/json":
         headers.setdefault("Cache-Control", "no-store")
-    access.info(
+    logs.bound(__name__).info(
         "http.request",
         method=asked.method,
         route=asked.url_rule.rule if asked.url_rule else None,

@@ -21,6 +21,10 @@ FORBIDDEN_KEYS = frozenset(
 _VALUES = re.compile(r"^(?:DETAIL|CONTEXT):.*?(?=^\[SQL: |^The above exception|^During handling|\Z)", re.M | re.S)
 
 
+# Loggers assembled for the present configuration, by name.
+_bound: dict[str, Any] = {}
+
+
 def _drop_values(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     if "exception" in event:
         event["exception"] = _VALUES.sub("DETAIL: not written down\n", event["exception"])
@@ -39,6 +43,7 @@ def _as_json(event: structlog.typing.EventDict, **options: Any) -> bytes:
 
 def configure(level: str = "INFO") -> None:
     """Send structlog and the standard library's loggers to standard error as JSON lines."""
+    _bound.clear()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -60,6 +65,14 @@ def configure(level: str = "INFO") -> None:
 def get(name: str) -> Any:
     """Return a structured logger whose lines carry `module=name`."""
     return structlog.get_logger(module=name)
+
+
+def bound(name: str) -> Any:
+    """Return the logger of `name`, assembled once for the present configuration.
+
+    For what every request passes: to assemble a logger costs as much as to write its line.
+    """
+    return _bound.get(name) or _bound.setdefault(name, get(name).bind())
 
 
 def alarm(kind: str, **fields: Any) -> None:

@@ -16,10 +16,20 @@ from storefront.staff import faces
 
 
 def create_app(settings: Settings) -> Flask:
-    """Return the shop. Raises `RuntimeError` when a view does not say who may call it."""
+    """Return the shop, with this process made ready for it. Raises as `assemble` and the settings' key files do."""
     process_settings.use(settings)
     logs.configure(settings.log_level)
     database.configure(settings.database_url)
+    # A wrong key file stops the start, not the first payment.
+    wechatpay.current()
+    return assemble(trusted_proxies=settings.trusted_proxies)
+
+
+def assemble(*, trusted_proxies: int) -> Flask:
+    """Return the application. What it serves it reads from the present settings, at each request.
+
+    Raises `RuntimeError` when a view does not say who may call it.
+    """
     app = http.App("storefront", static_folder=None)
     # No SECRET_KEY for Flask: its own session cookie is not used, and signing machinery would cost every request.
     app.config.update(
@@ -29,9 +39,7 @@ def create_app(settings: Settings) -> Flask:
         OPENAPI_URL_PREFIX="/",
         OPENAPI_JSON_PATH="openapi.json",
     )
-    # A wrong key file stops the start, not the first payment.
-    wechatpay.current()
-    http.install(app, settings)
+    http.install(app, trusted_proxies=trusted_proxies)
     guard.install(app)
     api = schemas.HouseApi(app)
     consumer_api.register(api, app)

@@ -17,16 +17,18 @@ import psycopg
 import pytest
 import redis
 import structlog
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Engine, make_url
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from catalog.cache import Cache
 from config import clock, database, embedded, facts, migrations
 from config import redis as shared_redis
 from config import settings as process_settings
 from config.settings import Settings
 from payments.wechatpay import client
 from payments.wechatpay.breaker import Breaker
+from tests import tables
 from tests.shop import Shop, open_shop
 
 # The same examples in every run, however long one takes on a busy machine.
@@ -43,6 +45,9 @@ TOGETHER = {
     "tests/month/": "shop",
     "tests/journeys/test_proofs.py": "proofs",
 }
+
+# The engine of this process's database, by its URL.
+_engines: dict[str, Engine] = {}
 
 # Tests trade durability for speed; the races and crash tests do not depend on fsync.
 FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -145,12 +150,21 @@ def logs_to_this_test() -> Iterator[None]:
 def db(settings: Settings) -> Iterator[None]:
     """The database of this test process, configured and, afterwards, empty again."""
     process_settings.use(settings)
-    database.configure(settings.database_url, pool_size=40)
+    connect(settings)
     # A WeChat that failed in an earlier test is not left alone in this one.
     client._breaker = Breaker()
     yield
-    empty_tables()
-    database.engine().dispose()
+    connect(settings)
+    tables.empty()
+
+
+@pytest.fixture
+def seeded(db: None) -> Iterator[None]:
+    """The catalog as `flask seed` leaves it, with no answer cached from another test's database."""
+    Cache.forget_all()
+    tables.stock()
+    yield
+    Cache.forget_all()
 
 
 @pytest.fixture(scope="session")
@@ -161,16 +175,14 @@ def shop() -> Iterator[Shop]:
     running.stop()
 
 
-def empty_tables() -> None:
-    """Delete every row of every table of ours, without asking in which order."""
-    with psycopg.connect(database.plain_url(), autocommit=True) as connection:
-        tables = connection.execute(
-            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public'"
-            " AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
-            " AND c.relname NOT IN ('alembic_version', 'procrastinate_version')"
-        ).fetchall()
-        connection.execute("SET session_replication_role = replica")
-        connection.execute(";".join(f'DELETE FROM "{name}"' for (name,) in tables))
+def connect(settings: Settings) -> None:
+    """Configure the database, unless it is: an engine remembers statements and connections that thousands of tests use.
+
+    A test that left another one behind, or none, gets a new one.
+    """
+    held = _engines.get(settings.database_url)
+    if held is None or held is not database._engine:
+        _engines[settings.database_url] = database.configure(settings.database_url, pool_size=40)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import pytest
 
 from catalog import halls, names, products
 from config import database
-from tests.storefront.conftest import seeded as seeded  # noqa: PLC0414 - a fixture
 
 
 def test_names_are_found_by_public_keys(seeded: None) -> None:

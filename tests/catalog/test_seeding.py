@@ -2,12 +2,24 @@
 
 from datetime import UTC, datetime
 
-from catalog import categories, plates, products, regions, seeding, stock
+from catalog import (
+    accreditation_models,
+    categories,
+    hall_models,
+    models,
+    plates,
+    products,
+    regions,
+    seeding,
+    stock,
+    target_models,
+)
 from config import database
-from tests.catalog.conftest import TABLES
 from tests.catalog.test_stock import books_balance, level
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+OURS = {models.__name__, accreditation_models.__name__, hall_models.__name__, target_models.__name__}
+TABLES = [mapper.local_table.name for mapper in database.Base.registry.mappers if mapper.class_.__module__ in OURS]
 
 
 def contents() -> dict[str, list[tuple[object, ...]]]:

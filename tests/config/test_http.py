@@ -28,7 +28,7 @@ class Query(schemas.PageArgs):
 def make_app(settings: Settings) -> Flask:
     app = Flask("tests")
     app.config.update(API_TITLE="t", API_VERSION="1", OPENAPI_VERSION="3.1.0")
-    http.install(app, settings)
+    http.install(app, trusted_proxies=settings.trusted_proxies)
     api = schemas.HouseApi(app)
     blueprint = schemas.Blueprint("things", "things")
 
@@ -163,7 +163,7 @@ def test_every_answer_carries_the_security_headers(client: FlaskClient) -> None:
 
 def test_a_ready_answer_is_framed_as_any_other(settings: Settings) -> None:
     app = http.App("tests", static_folder=None)
-    http.install(app, settings)
+    http.install(app, trusted_proxies=settings.trusted_proxies)
     app.add_url_rule("/bytes", view_func=lambda: http.json_bytes(b"[1]"), endpoint="bytes")
     app.add_url_rule("/none", view_func=lambda: http.Ready(status=204), endpoint="none")
     app.add_url_rule("/folder/", view_func=lambda: http.json_bytes(b"[]"), endpoint="folder")
@@ -196,7 +196,7 @@ def test_a_common_question_is_read_once_and_a_wrong_one_refused_each_time(settin
 
     app = Flask("tests")
     app.config.update(API_TITLE="t", API_VERSION="1", OPENAPI_VERSION="3.1.0")
-    http.install(app, settings)
+    http.install(app, trusted_proxies=settings.trusted_proxies)
     blueprint = schemas.Blueprint("things", "things")
 
     @blueprint.get("/things")

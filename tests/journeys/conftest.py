@@ -14,7 +14,7 @@ from storefront import checkout, reactions  # noqa: F401 - registers every react
 from subway_campaign import reports
 from subway_campaign.lifecycle import Model, View
 from tests.payments.conftest import Wechat, emulator, inbox, wechat  # noqa: F401 - fixtures
-from tests.storefront.conftest import Buyer, buyer, seeded, skus  # noqa: F401 - fixtures
+from tests.storefront.conftest import Buyer, buyer, skus  # noqa: F401 - fixtures
 
 
 @dataclass(frozen=True)

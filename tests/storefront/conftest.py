@@ -15,13 +15,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from catalog import seeding as catalog_seeding
-from catalog.cache import Cache
 from config import database
 from config import settings as process_settings
 from config.settings import Settings
 from storefront import checkout, shoppers
-from storefront.app import create_app
+from tests.apps import application
 from tests.emulator.conftest import Wechat, identity, wechat  # noqa: F401 - fixtures
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -35,11 +33,9 @@ def guest(db: None) -> int:
 
 
 @pytest.fixture
-def app(db: None, settings: Settings) -> Iterator[Flask]:
+def app(db: None, settings: Settings) -> Flask:
     """The whole application in this process, over the database of this test."""
-    app = create_app(settings)
-    yield app
-    database.engine().dispose()
+    return application(settings)
 
 
 @pytest.fixture
@@ -109,15 +105,6 @@ def oracle(db: None, settings: Settings) -> Iterator[Oracle]:
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-@pytest.fixture
-def seeded(db: None) -> Iterator[None]:
-    """The catalog as `flask seed` leaves it, with no answer cached from another test's database."""
-    Cache.forget_all()
-    catalog_seeding.seed(lambda what, done, total: None)
-    yield
-    Cache.forget_all()
 
 
 @dataclass(frozen=True)

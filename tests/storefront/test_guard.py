@@ -21,7 +21,7 @@ FAR = {"REMOTE_ADDR": "203.0.113.9"}
 
 def make_app(settings: Settings) -> Flask:
     app = Flask("tests")
-    http.install(app, settings)
+    http.install(app, trusted_proxies=settings.trusted_proxies)
     guard.install(app)
 
     @app.get("/open")

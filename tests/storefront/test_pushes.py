@@ -19,8 +19,8 @@ from werkzeug.test import TestResponse
 from config import database
 from config import settings as process_settings
 from storefront import frozen_money, order_views, pushes
-from storefront.app import create_app
 from storefront.wechat import pushes as wire
+from tests.apps import application
 from tests.payments.conftest import Wechat, rows
 from tests.ports import free_port
 from tests.storefront import selling
@@ -61,10 +61,8 @@ class Pusher:
 @pytest.fixture
 def pusher(wechat: Wechat) -> Iterator[Pusher]:
     config = replace(wechat.settings, wechat_push_token=TOKEN, wechat_push_aes_key=KEY)
-    app = create_app(config)
-    with app.test_client() as client:
+    with application(config).test_client() as client:
         yield Pusher(client, config.wechat_miniprogram_appid)
-    database.engine().dispose()
 
 
 @pytest.fixture

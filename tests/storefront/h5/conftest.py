@@ -12,15 +12,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from catalog import seeding
 from catalog.cache import Cache
-from config import database
 from config.settings import Settings
 from storefront import reactions  # noqa: F401 - registers every reaction
-from storefront.app import create_app
-from tests.conftest import empty_tables
+from tests import tables
+from tests.apps import application
+from tests.conftest import connect
 from tests.payments.conftest import Wechat, emulator, inbox, wechat  # noqa: F401 - fixtures
-from tests.storefront.conftest import seeded  # noqa: F401 - fixture
 
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Encoding": "gzip, deflate"}
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
@@ -39,13 +37,13 @@ ADDRESS = {
 @pytest.fixture(scope="module")
 def stocked(settings: Settings) -> Iterator[Flask]:
     """The application over the catalog as `flask seed` leaves it, shared by a module: reading changes nothing."""
-    app = create_app(settings)
+    connect(settings)
     Cache.forget_all()
-    seeding.seed(lambda what, done, total: None)
-    yield app
-    empty_tables()
+    tables.stock()
+    yield application(settings)
+    connect(settings)
+    tables.empty()
     Cache.forget_all()
-    database.engine().dispose()
 
 
 @pytest.fixture
@@ -121,7 +119,7 @@ def first_sku(shown: str) -> str:
 @pytest.fixture
 def shop(wechat: Wechat, seeded: None) -> Flask:  # noqa: F811
     """The application with the emulated WeChat plugged in."""
-    return create_app(wechat.settings)
+    return application(wechat.settings)
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from config import clock, database
 from config import settings as process_settings
 from storefront import csrf, sessions
 from storefront.actors import Actor, ActorKind
-from storefront.app import create_app
 from storefront.roles import Grant, Role, Scope
 from storefront.staff_models import AuditEntry, StaffAccount, StaffRole
 from subway_campaign import bindings, seeding, visits
 from subway_campaign.landing import Landing, LandingKind
+from tests.apps import application
 from tests.journeys.conftest import Desk, desk  # noqa: F401 - fixtures
 from tests.payments.conftest import Wechat, emulator, inbox, wechat  # noqa: F401 - fixtures
 
@@ -141,7 +141,7 @@ class Counter:
 @pytest.fixture
 def counter(desk: Desk, wechat: Wechat) -> Counter:  # noqa: F811
     """The counter. Its pages live where WeChat's settings say, so that forms come from their own origin."""
-    return Counter(desk, create_app(replace(wechat.settings, redis_url=None)))
+    return Counter(desk, application(replace(wechat.settings, redis_url=None)))
 
 
 def audited() -> list[tuple[str, str]]:

@@ -9,8 +9,8 @@ from flask import Flask
 from config import database
 from payments.lifecycle import Channel
 from storefront import frozen_money
-from storefront.app import create_app
 from storefront.roles import Grant, Role
+from tests.apps import application
 from tests.payments.conftest import change
 from tests.storefront import selling
 from tests.storefront.api.conftest import code_of
@@ -21,7 +21,7 @@ sell = selling.sell
 
 
 def people(order: Sold) -> tuple[Clerk, Clerk]:
-    app: Flask = create_app(replace(order.wechat.settings, redis_url=None))
+    app: Flask = application(replace(order.wechat.settings, redis_url=None))
     return hire(app, Grant(role=Role.FINANCE)), hire(app, Grant(role=Role.FULFILMENT))
 
 
