@@ -39,10 +39,20 @@ class Shop:
     account: dict[str, str] = field(default_factory=dict)
 
     def rows(self, sql: str, *params: Any) -> list[tuple[Any, ...]]:
-        """Read the shop's database."""
+        """Read the shop's database, once it is there: a test may have killed it, and its keeper starts it again."""
         url = make_url(self.environment["DATABASE_URL"]).set(drivername="postgresql")
-        with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
-            return connection.execute(sql, params).fetchall()
+        found: list[tuple[Any, ...]] = []
+
+        def is_read() -> bool:
+            try:
+                with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
+                    found[:] = connection.execute(sql, params).fetchall()
+            except psycopg.OperationalError:
+                return False
+            return True
+
+        wait_until(is_read, what="the shop's database")
+        return found
 
     def write(self, sql: str) -> None:
         """Change the shop's database behind its back."""
