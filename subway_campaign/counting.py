@@ -39,11 +39,13 @@ NOTHING = Waiting()
 class Counted:
     """Figures to add up: scans by placement and binding, visitors by level and node, others by reason; all by day.
 
-    `hours` has the scans and journeys of a placement by hour, 0 to 23 by Beijing time.
+    `hours` has the scans and journeys of a placement and binding by hour, 0 to 23 by Beijing time.
     """
 
     scans: dict[tuple[date, int, int | None], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
-    hours: dict[tuple[date, int, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    hours: dict[tuple[date, int, int, int | None], list[int]] = field(
+        default_factory=lambda: defaultdict(lambda: [0, 0])
+    )
     visitors: dict[tuple[date, str, int], int] = field(default_factory=lambda: defaultdict(int))
     kept_out: dict[tuple[date, str], int] = field(default_factory=lambda: defaultdict(int))
 
@@ -225,7 +227,7 @@ def _add(found: Counted, day: date, hour: int, placement: int, binding: int | No
     scans, _albums, journeys = figures
     for total, more in (
         (found.scans[day, placement, binding], figures),
-        (found.hours[day, hour, placement], (scans, journeys)),
+        (found.hours[day, hour, placement, binding], (scans, journeys)),
     ):
         total[:] = [known + added for known, added in zip(total, more, strict=True)]
 

@@ -80,12 +80,13 @@ _ORDERS = text(
     GROUP BY day, placement_id, binding_id, outcome, reason
 """
 )
-# One half of the money: by the sale's day or by its own. The binding is looked up row by row: a join would read the
-# weights of all orders for those of a day.
+# The binding of a credit is looked up row by row: a join would read the weights of all orders for those of a day.
+_OF_WEIGHT = """(SELECT w.binding_id FROM attribution_weights w
+            WHERE w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id)"""
+# One half of the money: by the sale's day or by its own.
 _MOVED = f"""
     SELECT {{is_cohort}} AS cohort, day, k.model, k.entry, k.fen, k.placement_id,
-           (SELECT w.binding_id FROM attribution_weights w
-            WHERE w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id) AS binding_id,
+           {_OF_WEIGHT} AS binding_id,
            {_WHOSE.format(t="k", o="d")}
     FROM days CROSS JOIN unnest(cast(:models AS text[])) AS asked (model)
     JOIN credits k ON k.model = asked.model AND k.{{at}} >= since AND k.{{at}} < until
@@ -140,22 +141,22 @@ _OF_TOUCH = "t.occurred_at >= c.placed_at - :horizon AND t.occurred_at <= c.plac
 _HOURS = text(
     _DAYS
     + f"""
-    SELECT day, hour, placement_id, cast(sum(paid_orders) AS bigint), cast(sum(paid_journeys) AS bigint),
+    SELECT day, hour, placement_id, binding_id, cast(sum(paid_orders) AS bigint), cast(sum(paid_journeys) AS bigint),
            cast(sum(gross_fen) AS bigint), cast(sum(refunded_fen) AS bigint)
     FROM (
-        SELECT day, {_HOUR.format(at="coalesce(t.occurred_at, c.paid_at)")} AS hour, c.placement_id,
+        SELECT day, {_HOUR.format(at="coalesce(t.occurred_at, c.paid_at)")} AS hour, c.placement_id, t.binding_id,
                1 AS paid_orders, 0 AS paid_journeys, 0 AS gross_fen, 0 AS refunded_fen
         FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
         LEFT JOIN touches t ON t.id = c.touch_id AND {_OF_TOUCH}
         WHERE c.placement_id IS NOT NULL
         UNION ALL
-        SELECT day, {_HOUR.format(at="t.occurred_at")}, t.placement_id, 0, count(DISTINCT c.journey), 0, 0
+        SELECT day, {_HOUR.format(at="t.occurred_at")}, t.placement_id, t.binding_id, 0, count(DISTINCT c.journey), 0, 0
         FROM days
         JOIN conversions c ON c.placed_at >= since AND c.placed_at < until + :horizon AND c.paid_at IS NOT NULL
         JOIN touches t ON t.id = c.journey AND t.occurred_at >= since AND t.occurred_at < until
-        WHERE t.placement_id IS NOT NULL GROUP BY 1, 2, 3
+        WHERE t.placement_id IS NOT NULL GROUP BY 1, 2, 3, 4
         UNION ALL
-        SELECT day, {_HOUR.format(at="coalesce(t.occurred_at, k.cohort_at)")}, k.placement_id, 0, 0,
+        SELECT day, {_HOUR.format(at="coalesce(t.occurred_at, k.cohort_at)")}, k.placement_id, {_OF_WEIGHT}, 0, 0,
                CASE WHEN k.entry <> 'refund' THEN k.fen ELSE 0 END, CASE WHEN k.entry = 'refund' THEN -k.fen ELSE 0 END
         FROM days
         JOIN credits k ON k.model = :model AND k.cohort_at >= since AND k.cohort_at < until
@@ -164,7 +165,7 @@ _HOURS = text(
         LEFT JOIN touches t ON t.id = k.touch_id AND {_OF_TOUCH}
         WHERE k.placement_id IS NOT NULL
     ) parts
-    GROUP BY day, hour, placement_id
+    GROUP BY day, hour, placement_id, binding_id
     """
 )
 # Every share of the linear model is above zero, so its weights are the whole journey, oldest touch first.

@@ -112,6 +112,58 @@ _UNDECIDED = text(
 )
 
 
+# As `earnings` counts hours: that of the scan, by last touch and the cohort view; the hour of the sale without a scan.
+_HOUR = "cast(extract(hour FROM {at} AT TIME ZONE 'Asia/Shanghai') AS int)"
+_SCANNED = "t.occurred_at >= s.placed_at - :horizon AND t.occurred_at <= s.placed_at"
+
+
+@cache
+def _hours(*, with_bindings: bool) -> TextClause:
+    of_touch, of_credit = ("t.binding_id", _OF_WEIGHT) if with_bindings else ("NULL::bigint", "NULL::bigint")
+    return text(
+        _SOLD
+        + f"""
+    SELECT placement_id, hour, binding_id, cast(sum(paid_orders) AS bigint), cast(sum(paid_journeys) AS bigint),
+           cast(sum(gross_fen) AS bigint), cast(sum(refunded_fen) AS bigint)
+    FROM (
+        SELECT s.placement_id, {_HOUR.format(at="coalesce(t.occurred_at, s.paid_at)")} AS hour,
+               {of_touch} AS binding_id, 1 AS paid_orders, 0 AS paid_journeys, 0 AS gross_fen, 0 AS refunded_fen
+        FROM span CROSS JOIN carriers s LEFT JOIN touches t ON t.id = s.touch_id AND {_SCANNED}
+        WHERE s.paid_at >= since AND s.paid_at < until AND s.placement_id IS NOT NULL
+        UNION ALL
+        SELECT t.placement_id, {_HOUR.format(at="t.occurred_at")}, {of_touch}, 0, count(DISTINCT s.journey), 0, 0
+        FROM span CROSS JOIN carriers s
+        JOIN touches t ON t.id = s.journey AND t.occurred_at >= since AND t.occurred_at < until
+        WHERE s.placed_at >= since AND s.placed_at < until + :horizon AND s.paid_at IS NOT NULL
+          AND t.placement_id IS NOT NULL
+        GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT k.placement_id, {_HOUR.format(at="coalesce(t.occurred_at, k.cohort_at)")}, {of_credit}, 0, 0,
+               CASE WHEN k.entry <> 'refund' THEN k.fen ELSE 0 END, CASE WHEN k.entry = 'refund' THEN -k.fen ELSE 0 END
+        FROM span CROSS JOIN sold s
+        JOIN attribution_decisions d ON d.conversion_id = s.id
+        JOIN credits k ON k.decision_id = d.id AND k.model = :model AND k.line_no = s.line_no
+            AND k.cohort_at >= since AND k.cohort_at < until
+        LEFT JOIN touches t ON t.id = k.touch_id AND {_SCANNED}
+        WHERE s.paid_at >= since AND s.paid_at < until AND k.placement_id IS NOT NULL
+    ) parts
+    GROUP BY placement_id, hour, binding_id
+    """
+    )
+
+
+def hours(
+    session: Session, *, products: Sequence[str], from_day: date, to_day: date, with_bindings: bool = True
+) -> Sequence[Row[Any]]:
+    """Return what the scans of each hour at a placement earned in sales of `products`, as `sale_hours` without days.
+
+    Without `with_bindings` no row says its binding.
+    """
+    asked = {"products": list(products), "from_day": from_day, "to_day": to_day}
+    statement = _hours(with_bindings=with_bindings)
+    return session.execute(statement, asked | {"horizon": HORIZON, "model": Model.LAST.value}).all()
+
+
 def of(
     session: Session,
     *,

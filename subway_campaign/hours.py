@@ -14,10 +14,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from subway_campaign import counting, earnings, errors, rollups
+from subway_campaign import counting, earnings, errors, goods, narrowing, rollups
 from subway_campaign.lifecycle import Level
+from subway_campaign.narrowing import Narrowing
 
 HOURS = range(24)
+_FIGURES = ("scans", "journeys", "paid_orders", "paid_journeys", "gross_fen", "refunded_fen")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,11 @@ _BELOW = text("""
     SELECT id, number, name FROM placements
     WHERE cast(:under AS text) IS NULL OR number = :under OR starts_with(number, :under || '.')
 """)
-_DAYS = "day >= :from_day AND day < :to_day AND placement_id = ANY(cast(:below AS bigint[]))"
+# A campaign or creative is the bindings that hung for it; without any, all of them.
+_DAYS = """
+    day >= :from_day AND day < :to_day AND placement_id = ANY(cast(:below AS bigint[]))
+    AND (cast(:bindings AS bigint[]) IS NULL OR binding_id = ANY(cast(:bindings AS bigint[])))
+"""
 _STORED = text(f"""
     SELECT placement_id, hour, sum(scans)::bigint, sum(journeys)::bigint, 0, 0, 0, 0
     FROM scan_hours WHERE {_DAYS} AND day <> ALL(cast(:but_scans AS date[])) GROUP BY 1, 2
@@ -61,11 +67,19 @@ _SCANS = text("""
 _LEVELS = (Level.MEDIUM.value,)
 
 
-def of_period(session: Session, *, from_day: date, to_day: date, under: str | None = None) -> list[Hour]:
+def of_period(
+    session: Session,
+    *,
+    from_day: date,
+    to_day: date,
+    under: str | None = None,
+    narrowed: Narrowing = narrowing.ALL,
+) -> list[Hour]:
     """Return the hours with anything in them of each placement at or below `under`, by placement and hour.
 
-    Shanghai days from `from_day` up to, not including, `to_day`. Must be the first thing in its transaction, or follow
-    a report. Raises `ImpossiblePeriod`, and `UnknownPlacement` for an `under` that does not exist.
+    Shanghai days from `from_day` up to, not including, `to_day`; `narrowed` as a report is. Must be the first thing in
+    its transaction, or follow a report. Raises `ImpossiblePeriod`, `UnknownCampaign`, and `UnknownPlacement` for an
+    `under` that does not exist.
     """
     if to_day <= from_day:
         raise errors.ImpossiblePeriod
@@ -74,13 +88,15 @@ def of_period(session: Session, *, from_day: date, to_day: date, under: str | No
     below = {row.id: row for row in session.execute(_BELOW, {"under": under})}
     if under is not None and not below:
         raise errors.UnknownPlacement(placement=under)
-    found: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * 6)
+    bindings = narrowing.bindings(session, narrowed)
+    found: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * len(_FIGURES))
     period: dict[str, Any] = {"from_day": from_day, "to_day": to_day}
+    asked = {"below": list(below), "bindings": None if bindings is None else list(bindings)}
     but = {"but_scans": list(known.scan_days), "but_orders": list(known.order_days)}
-    for placement, hour, *figures in session.execute(_STORED, period | but | {"below": list(below)}):
-        _add(found, placement, hour, figures)
-    for placement, hour, *figures in _waiting(session, known, period):
-        if placement in below:
+    for placement, hour, *figures in session.execute(_STORED, period | but | asked):
+        _add(found, placement, hour, figures[:2] + [0] * 4 if narrowed.products is not None else figures)
+    for placement, hour, binding, *figures in _waiting(session, known, period, narrowed):
+        if placement in below and (bindings is None or binding in bindings):
             _add(found, placement, hour, figures)
     return [
         Hour(below[placement].number, below[placement].name, hour, *figures)
@@ -101,7 +117,7 @@ def scans(session: Session, *, day: date) -> list[int]:
     for hour, count in session.execute(_SCANS, {"from_day": day, "but_scans": list(known.scan_days)}):
         found[hour] += count
     for counted in _fresh_scans(session, known, period):
-        for (_day, hour, _placement), (count, _journeys) in counted.hours.items():
+        for (_day, hour, _placement, _binding), (count, _journeys) in counted.hours.items():
             found[hour] += count
     return found
 
@@ -111,13 +127,19 @@ def _add(found: dict[tuple[int, int], list[int]], placement: int, hour: int, fig
     known[:] = [more + had for more, had in zip(figures, known, strict=True)]
 
 
-def _waiting(session: Session, known: rollups.Unrolled, period: dict[str, Any]) -> Iterable[tuple[int, ...]]:
-    """Yield placement, hour and figures of what the rollups do not hold yet."""
+def _waiting(
+    session: Session, known: rollups.Unrolled, period: dict[str, Any], narrowed: Narrowing
+) -> Iterable[tuple[Any, ...]]:
+    """Yield placement, hour, binding and figures of what the rollups do not hold: of goods, all that they sold."""
     for counted in _fresh_scans(session, known, period):
-        for (_day, hour, placement), (count, journeys) in counted.hours.items():
-            yield placement, hour, count, journeys, 0, 0, 0, 0
-    for row in earnings.hours(session, days=_within(period, known.order_days)):
-        yield row.placement_id, row.hour, 0, 0, *row[3:]
+        for (_day, hour, placement, binding), (count, journeys) in counted.hours.items():
+            yield placement, hour, binding, count, journeys, 0, 0, 0, 0
+    if narrowed.products is None:
+        for row in earnings.hours(session, days=_within(period, known.order_days)):
+            yield row.placement_id, row.hour, row.binding_id, 0, 0, *row[4:]
+    else:
+        for row in goods.hours(session, products=narrowed.products, with_bindings=narrowed.by_binding, **period):
+            yield row.placement_id, row.hour, row.binding_id, 0, 0, *row[3:]
 
 
 def _fresh_scans(session: Session, known: rollups.Unrolled, period: dict[str, Any]) -> list[counting.Counted]:

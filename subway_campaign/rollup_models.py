@@ -56,14 +56,19 @@ class ScanDay(database.Base):
 
 
 class ScanHour(database.Base):
-    """The scans of an hour of a Shanghai day at a placement, and the journeys that began in it."""
+    """The scans of an hour of a Shanghai day at a placement under a binding, and the journeys that began in it."""
 
     __tablename__ = "scan_hours"
-    __table_args__ = (CheckConstraint("hour BETWEEN 0 AND 23", name="of_a_day"),)
+    __table_args__ = (
+        UniqueConstraint("day", "placement_id", "hour", "binding_id", postgresql_nulls_not_distinct=True),
+        CheckConstraint("hour BETWEEN 0 AND 23", name="of_a_day"),
+    )
 
-    day: Mapped[date] = mapped_column(primary_key=True)
-    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"), primary_key=True)
-    hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    id: Mapped[database.Id]
+    day: Mapped[date]
+    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"))
+    binding_id: Mapped[int | None] = mapped_column(ForeignKey("code_bindings.id"))
+    hour: Mapped[int] = mapped_column(SmallInteger)
     scans: Mapped[int] = mapped_column(BigInteger)
     journeys: Mapped[int] = mapped_column(BigInteger)
 
@@ -72,11 +77,16 @@ class SaleHour(database.Base):
     """What a day's sales owe to the scans of an hour at a placement, by last touch and after refunds to date."""
 
     __tablename__ = "sale_hours"
-    __table_args__ = (CheckConstraint("hour BETWEEN 0 AND 23", name="of_a_day"),)
+    __table_args__ = (
+        UniqueConstraint("day", "placement_id", "hour", "binding_id", postgresql_nulls_not_distinct=True),
+        CheckConstraint("hour BETWEEN 0 AND 23", name="of_a_day"),
+    )
 
-    day: Mapped[date] = mapped_column(primary_key=True)
-    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"), primary_key=True)
-    hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    id: Mapped[database.Id]
+    day: Mapped[date]
+    placement_id: Mapped[int] = mapped_column(ForeignKey("placements.id"))
+    binding_id: Mapped[int | None] = mapped_column(ForeignKey("code_bindings.id"))
+    hour: Mapped[int] = mapped_column(SmallInteger)
     paid_orders: Mapped[int] = mapped_column(BigInteger)
     paid_journeys: Mapped[int] = mapped_column(BigInteger)
     gross_fen: Mapped[database.Fen]

@@ -47,8 +47,8 @@ KEYS = {
     ORDERS: ("day", "placement_id", "binding_id", "outcome", "reason"),
     CREDITS: ("model", "day", "placement_id", "binding_id", "outcome", "reason"),
     TOTALS: ("day",),
-    SCAN_HOURS: ("day", "hour", "placement_id"),
-    SALE_HOURS: ("day", "hour", "placement_id"),
+    SCAN_HOURS: ("day", "hour", "placement_id", "binding_id"),
+    SALE_HOURS: ("day", "hour", "placement_id", "binding_id"),
     PATHS: ("day", "path"),
 }
 FIGURES = {

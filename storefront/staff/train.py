@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from enum import StrEnum
 from math import ceil
 from typing import TypeVar
@@ -79,10 +78,11 @@ class Figures:
 
 @dataclass(frozen=True)
 class Answer:
-    """One place at one hour. `cost_fen` is the place's in the whole period, None while no cost is entered.
+    """One place at one hour. `cost_fen` is the place's in the whole period, None while no cost is entered or known.
 
-    The rate is of journeys, with Jeffreys' interval; `lacking` is how many journeys it takes to call it the best, and
-    `days` how long they take to come at the pace so far.
+    `whole_net_fen` is what the place brought at all hours, which is what its cost is to be held against. The rate is of
+    journeys, with Jeffreys' interval; `lacking` is how many journeys it takes to call it the best, and `days` how long
+    they take to come at the pace so far.
     """
 
     seat: Seat
@@ -90,6 +90,7 @@ class Answer:
     hour: int
     figures: Figures
     cost_fen: int | None
+    whole_net_fen: int
     rate: float | None
     low: float | None
     high: float | None
@@ -101,7 +102,8 @@ class Answer:
 class Train:
     """A train in a period of `days`: its cars by number, its places, its hours, and the costs by place.
 
-    `others` are all trains, itself among them, each with number and name.
+    `others` are all trains, itself among them, each with number and name. `costs` is None where the figures are
+    narrowed to a campaign, a creative or goods, between which nobody has divided them.
     """
 
     number: str
@@ -111,7 +113,7 @@ class Train:
     cars: Mapping[str, str]
     seats: Sequence[Seat]
     hours: Sequence[Hour]
-    costs: Mapping[str, int]
+    costs: Mapping[str, int] | None
 
     def chosen(self, kind: Kind | None, car: str | None = None) -> list[Seat]:
         """Return the places of a kind (None: all) in a car (None: all)."""
@@ -119,10 +121,19 @@ class Train:
 
     def ranking(self, kind: Kind | None, *, most: int) -> list[Answer]:
         """Return the places of a kind with their hours that earned most, up to `most` of them."""
-        seats = {seat.placement: seat for seat in self.chosen(kind)}
-        earned = [hour for hour in self.hours if hour.placement in seats and hour.net_fen > 0]
-        earned.sort(key=lambda hour: (-hour.net_fen, hour.placement, hour.hour))
-        return [self._answer(seats[hour.placement], hour) for hour in earned[:most]]
+        earned = [each for each in self.answers(kind) if each.figures.net_fen > 0]
+        earned.sort(key=lambda each: (-each.figures.net_fen, each.seat.placement, each.hour))
+        return earned[:most]
+
+    def answers(self, kind: Kind | None, car: str | None = None) -> list[Answer]:
+        """Return every hour with anything in it of the places of a kind in a car, by place and hour."""
+        seats = {seat.placement: seat for seat in self.chosen(kind, car)}
+        whole = self.by_seat(None)
+        return [
+            self._answer(seats[hour.placement], hour, whole[hour.placement].net_fen)
+            for hour in self.hours
+            if hour.placement in seats
+        ]
 
     def by_seat(self, hour: int | None) -> dict[str, Figures]:
         """Return the figures of each place with any, at one hour or over the day."""
@@ -138,7 +149,7 @@ class Train:
         wanted = {seat.placement for seat in seats}
         return _summed(((each.placement, each.hour), each) for each in self.hours if each.placement in wanted)
 
-    def _answer(self, seat: Seat, hour: Hour) -> Answer:
+    def _answer(self, seat: Seat, hour: Hour, whole_net_fen: int) -> Answer:
         paid, journeys = min(hour.paid_journeys, hour.journeys), hour.journeys
         low, high = intervals.jeffreys(paid, journeys) or (None, None)
         lacking = max(ENOUGH_JOURNEYS - journeys, 0)
@@ -147,7 +158,8 @@ class Train:
             car_name=self.cars[seat.car],
             hour=hour.hour,
             figures=_figures([hour]),
-            cost_fen=self.costs.get(seat.placement),
+            cost_fen=None if self.costs is None else self.costs.get(seat.placement),
+            whole_net_fen=whole_net_fen,
             rate=paid / journeys if journeys else None,
             low=low,
             high=high,
@@ -156,15 +168,18 @@ class Train:
         )
 
 
-def find(session: Session, actor: Actor, *, train: str | None, from_day: date, to_day: date) -> Train | None:
+def find(session: Session, actor: Actor, wanted: reports.Wanted, *, train: str | None) -> Train | None:
     """Return a train by its number, the first one without; None when the inventory has no train at all.
 
-    Must be the first thing in its transaction. Raises `NotPermitted`, `PeriodTooLong`, `ImpossiblePeriod`, and
-    `UnknownPlacement` for what is no train.
+    Its figures are by last touch in the cohort view, whatever else is `wanted`. Must be the first thing in its
+    transaction. Raises `NotPermitted`, `PeriodTooLong`, `ImpossiblePeriod`, `UnknownCampaign`, and `UnknownPlacement`
+    for what is no train.
     """
     sight.require_whole(actor, Permission.READ_REPORTS)
-    reports.check_length(from_day, to_day)
+    reports.check_length(wanted.from_day, wanted.to_day)
     rollups.one_snapshot(session)
+    narrowed = wanted.narrowed(session)
+    period = {"from_day": wanted.from_day, "to_day": wanted.to_day}
     others = listings.trains(session)
     known = {each["number"]: each["name"] for each in others}
     if not known and train is None:
@@ -176,13 +191,17 @@ def find(session: Session, actor: Actor, *, train: str | None, from_day: date, t
     return Train(
         number=number,
         name=known[number],
-        days=(to_day - from_day).days,
+        days=(wanted.to_day - wanted.from_day).days,
         others=others,
         cars={node["number"]: node["name"] for node in nodes if node["level"] == "car"},
         seats=_seats(nodes),
-        hours=hours.of_period(session, from_day=from_day, to_day=to_day, under=number),
-        costs=costs.of_period(session, since=from_day, until=to_day).allocated,
+        hours=hours.of_period(session, under=number, narrowed=narrowed, **period),
+        costs=None if narrowed.is_any else _costs(session, wanted),
     )
+
+
+def _costs(session: Session, wanted: reports.Wanted) -> Mapping[str, int]:
+    return costs.of_period(session, since=wanted.from_day, until=wanted.to_day).allocated
 
 
 def _seats(nodes: Iterable[Mapping[str, str]]) -> list[Seat]:

@@ -47,6 +47,16 @@ def a_week_ago(shop: Shop, order: str) -> None:
         shop.write(change)
 
 
+# 70 yuan for last week at every door: whichever sold, what it cost is known.
+DOORS_COST = """
+    INSERT INTO cost_entries (number, campaign_id, placement_id, kind, amount_fen, from_day, to_day, note, entered_by,
+                              entered_at)
+    SELECT 'C-' || p.id, (SELECT min(id) FROM campaigns), p.id, 'media', 7000, monday - 7, monday, '', 'test', now()
+    FROM placements p, cast(date_trunc('week', now() AT TIME ZONE 'Asia/Shanghai') AS date) AS monday
+    WHERE strpos(p.number, '.T01.') > 0 AND p.level = 'position'
+"""
+
+
 def test_which_car_which_door_at_which_hour_takes_at_most_three_clicks(
     phone: Callable[..., Phone],
     desk_page: Page,  # noqa: F811
@@ -54,6 +64,7 @@ def test_which_car_which_door_at_which_hour_takes_at_most_three_clicks(
     tmp_path: Path,
 ) -> None:
     a_week_ago(shop, buy(phone, shop, "上周的客人"))
+    shop.write(DOORS_COST)
     page, clicks = desk_page, 0
     enter(page, shop, "fen.xi", employ(shop, "fen.xi", "analyst"))
     page.screenshot(path=tmp_path / "0-first-page.png", full_page=True)
@@ -63,8 +74,11 @@ def test_which_car_which_door_at_which_hour_takes_at_most_three_clicks(
     answer = page.locator(".answer")
     for words in ("号车厢", "车门", "时"):
         expect(answer.locator(".best")).to_contain_text(words)
-    for words in ("净销售额（退款后）", "成本", "未录入", "95% 区间", "数据不足", "归因结果，不代表因果"):
+    for words in ("净销售额（退款后）", "¥70.00", "这个点位 7 天全天的成本", "数据不足", "归因结果，不代表因果"):
         expect(answer).to_contain_text(words)
+    # One journey that was paid: Jeffreys' interval of 1 in 1 is wide, and says so.
+    expect(answer.locator(".tile").last).to_contain_text("转化率和 95% 区间")
+    expect(answer.locator(".tile").last).to_contain_text("14.7% 到 100.0%（1/1）")
     page.screenshot(path=tmp_path / "1-answer.png", full_page=True)
     net = answer.locator(".tile dd").first.inner_text().splitlines()[0].removeprefix("¥").strip()
 

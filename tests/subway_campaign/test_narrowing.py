@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from config import database
-from subway_campaign import errors, narrowing, reports, rollups
+from subway_campaign import errors, hours, narrowing, reports, rollups
 from subway_campaign.lifecycle import Level, Model, View
 from subway_campaign.narrowing import Narrowing
 from tests.subway_campaign.conftest import World, beijing
@@ -57,6 +57,21 @@ def counted(found: dict[str, Any]) -> dict[str, dict[str, int]]:
     return {number: figures for number, figures in of_rows.items() if figures}
 
 
+def by_hour(narrowed_to: Narrowing) -> list[hours.Hour]:
+    with database.transaction() as session:
+        return hours.of_period(session, from_day=MARCH[0], to_day=MARCH[1], narrowed=narrowed_to)
+
+
+def assert_hours_add_up(found: dict[str, Any], parts: list[hours.Hour]) -> None:
+    """The hours of a placement are its row of the report, however it is narrowed."""
+    for row in found["rows"]:
+        own = [part for part in parts if part.placement == row["placement"]]
+        for name in ("scans", "paid_orders", "gross_fen", "refunded_fen", "net_fen"):
+            assert sum(getattr(part, name) for part in own) == row[name], (row["placement"], name)
+        assert sum(part.journeys for part in own) == row["conversion"]["journeys"]
+    assert {part.placement for part in parts} <= {row["placement"] for row in found["rows"]}
+
+
 LOG = st.lists(
     st.tuples(
         st.sampled_from(["scan", "scan", "order", "refund", "roll_up"]),
@@ -97,6 +112,7 @@ def test_i07_i08_narrowed_reports_equal_the_recount(drives: World, log: list[tup
         right = narrowed(*MARCH, **raw)
         outside = {name: right.get(None, {}).get(name, 0) for name in COUNTS}
         found = report(wanted)
+        assert_hours_add_up(found, by_hour(wanted))
         assert counted(found) == {number: figures for number, figures in right.items() if number is not None}
         rest = [found["outside"], *found["unattributed"], *found["excluded"]]
         assert {name: sum(line[name] for line in rest) for name in COUNTS} == outside
@@ -104,7 +120,9 @@ def test_i07_i08_narrowed_reports_equal_the_recount(drives: World, log: list[tup
         assert all(found["total"][name] == sum(line[name] for line in lines) for name in SOLD)
     for wanted in (narrowing.ALL, *(each for _, each in NARROWINGS)):
         _assert_tree(grown(narrowed=wanted, with_models=True), wanted)
+    fresh = [by_hour(wanted) for _, wanted in NARROWINGS]
     rollups.roll_up()
+    assert [by_hour(wanted) for _, wanted in NARROWINGS] == fresh
     assert rollups.verify() == ([], 0)
 
 
@@ -141,6 +159,22 @@ def test_all_goods_together_are_all_orders(world: World) -> None:
                 assert of_goods[key] == whole[key]
             rates = [found["rows"][0]["conversion"] for found in (whole, of_goods)]
             assert rates[0] == rates[1]
+
+
+def test_all_goods_together_are_all_hours(world: World) -> None:
+    rider = world.scan("A", beijing(3, 4, 7)).visitor
+    world.order("N1", rider, beijing(3, 4, 9), 5_000, 700, products=("tea", "pear"))
+    world.order("N2", rider, beijing(3, 5, 18), 900)
+    world.scan("A", beijing(3, 5, 19), rider)
+    world.order("N3", rider, beijing(3, 5, 20), 300, products=("pear",))
+    world.refund("N1", "R1", beijing(3, 20), {1: 1_000, 2: 700})
+    whole = by_hour(narrowing.ALL)
+    assert [(part.hour, part.paid_orders, part.net_fen) for part in whole] == [(7, 2, 4_900), (19, 1, 300)]
+    assert by_hour(Narrowing(products=("tea", "pear"))) == whole
+    assert [(part.hour, part.paid_orders, part.net_fen) for part in by_hour(Narrowing(products=("pear",)))] == [
+        (7, 1, 0),
+        (19, 1, 300),
+    ]
 
 
 def test_an_order_of_goods_that_nobody_paid_is_an_order(world: World) -> None:

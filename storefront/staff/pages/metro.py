@@ -22,9 +22,9 @@ _MEASURES = {Measure.NET: "净销售额", Measure.ORDERS: "付款订单", Measur
 
 
 def _way(row: Row) -> str:
-    """Return where a row leads: a train to its seat map, all else to the report as it is narrowed here."""
-    page, name, chosen = ("train", "train", row["days"]) if row["is_train"] else ("report", "under", row["choice"])
-    return f"{frame.ROOT}/{page}?{urlencode({**chosen, name: row['placement']})}"
+    """Return where a row leads: a train to its seat map, all else to the report; as it is narrowed here."""
+    page, name = ("train", "train") if row["is_train"] else ("report", "under")
+    return f"{frame.ROOT}/{page}?{urlencode({**row['choice'], name: row['placement']})}"
 
 
 TABLE = tables.Table(
@@ -35,9 +35,9 @@ TABLE = tables.Table(
         Column("name", "站点 / 车辆", href=_way, width=32),
         Column("scans", "扫码", Kind.COUNT, sums=True),
         Column("paid_orders", "付款", Kind.COUNT, sums=True),
-        Column("gross_fen", "销售额（元）", Kind.MONEY, sums=True),
-        Column("refunded_fen", "退款（元）", Kind.MONEY, sums=True),
-        Column("net_fen", "净额（元）", Kind.MONEY, sums=True),
+        Column("gross_fen", "销售额", Kind.MONEY, sums=True),
+        Column("refunded_fen", "退款", Kind.MONEY, sums=True),
+        Column("net_fen", "净额", Kind.MONEY, sums=True),
     ),
     lead="name",
 )
@@ -99,9 +99,6 @@ def _chosen() -> tuple[Choice, Measure]:
 
 def _sheet(network: Network, choice: Choice, notes: Sequence[tuple[str, str]]) -> tables.Sheet:
     trains = {number for each in network.trains.values() for number, _ in each}
-    days = {"from": choice.from_day.isoformat(), "to": choice.last_day.isoformat()}
-    rows = [
-        row | {"is_train": row["placement"] in trains, "days": days, "choice": choice.parts()} for row in network.rows
-    ]
+    rows = [row | {"is_train": row["placement"] in trains, "choice": choice.parts()} for row in network.rows]
     told = (*notes, ("金额", "不含运费"))
     return tables.Sheet.of(TABLE, rows, sum_title="合计", notes=told)

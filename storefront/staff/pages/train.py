@@ -1,6 +1,7 @@
 """The train as a seat map: which car, which door, at which hour earned most, after refunds, and at what cost."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,10 +12,11 @@ from storefront import guard
 from storefront.roles import Permission
 from storefront.staff import charts, tables
 from storefront.staff import train as trains
-from storefront.staff.pages import exports, frame, period
+from storefront.staff.pages import choices, exports, frame, period
 from storefront.staff.tables import Column
-from storefront.staff.train import Figures, Kind, Seat, Train
+from storefront.staff.train import Answer, Figures, Kind, Seat, Train
 from subway_campaign import returns
+from subway_campaign.lifecycle import Model, View
 
 blueprint = Blueprint("staff_pages_train", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -29,9 +31,17 @@ TABLE = tables.Table(
         Column("hour", "钟点", tables.Kind.CODE),
         Column("scans", "扫码", tables.Kind.COUNT, sums=True),
         Column("paid_orders", "付款", tables.Kind.COUNT, sums=True),
-        Column("gross_fen", "销售额（元）", tables.Kind.MONEY, sums=True),
-        Column("refunded_fen", "退款（元）", tables.Kind.MONEY, sums=True),
-        Column("net_fen", "净额（元）", tables.Kind.MONEY, sums=True),
+        Column("gross_fen", "销售额", tables.Kind.MONEY, sums=True),
+        Column("refunded_fen", "退款", tables.Kind.MONEY, sums=True),
+        Column("net_fen", "净额", tables.Kind.MONEY, sums=True),
+        Column("journeys", "扫码旅程", tables.Kind.COUNT, sums=True),
+        Column("paid_journeys", "付款旅程", tables.Kind.COUNT, sums=True),
+        Column("rate", "转化率", tables.Kind.RATE),
+        Column("low", "区间下限", tables.Kind.RATE),
+        Column("high", "区间上限", tables.Kind.RATE),
+        Column("sample", "样本"),
+        # The same at every hour of a place: it is not added up.
+        Column("cost_fen", "点位全期成本", tables.Kind.MONEY),
     ),
     lead="name",
 )
@@ -41,9 +51,10 @@ _RANKED = 5
 
 @dataclass(frozen=True)
 class Choice:
-    """What the reader asked for; None is everything."""
+    """What the reader asked for; None is everything. `asked` is days and filters as the report has them."""
 
     days: period.Period
+    asked: choices.Choice
     train: str | None
     kind: Kind | None
     car: str | None
@@ -54,7 +65,8 @@ class Choice:
         """Everything chosen, as the address has it."""
         named = {"train": self.train, "car": self.car, "hour": None if self.hour is None else str(self.hour)}
         kind = self.kind.value if self.kind else _EVERY
-        return self.days.query | {"kind": kind} | {name: value for name, value in named.items() if value is not None}
+        chosen = {name: value for name, value in named.items() if value is not None}
+        return self.asked.parts() | {"kind": kind} | chosen
 
     def other(self, **changed: str | None) -> str:
         """Return the address' query with some of it changed, None taking it out."""
@@ -67,7 +79,9 @@ class Choice:
 def show() -> Response:
     """Show the train; without any in the inventory, how to get one."""
     choice = _choice()
-    train = _find(choice)
+    with database.transaction() as session:
+        train = trains.find(session, guard.actor(), choice.asked.wanted, train=choice.train)
+        offered = choices.options(session, choice.asked)
     if train is None:
         return frame.render("staff/train.html", here="train", train=None)
     rest = {name: value for name, value in choice.query.items() if name not in choice.days.query}
@@ -77,6 +91,9 @@ def show() -> Response:
         train=train,
         choice=choice,
         chosen=choice.days,
+        asked=choice.asked,
+        offered=offered,
+        lines=_lines(train, offered["branches"]),
         ranking=train.ranking(choice.kind, most=_RANKED),
         spans=period.spans(choice.days, rest),
         kinds=_kinds(choice, train),
@@ -84,7 +101,8 @@ def show() -> Response:
         seat_map=_seat_map(train, choice),
         heat=_heat(train, choice),
         query=urlencode(choice.query),
-        report_query=urlencode(choice.days.query),
+        report_query=choice.asked.query(),
+        days_query=urlencode(choice.days.query),
         caveat=returns.CAVEAT,
         enough=trains.ENOUGH_JOURNEYS,
     )
@@ -111,34 +129,75 @@ def download(kind: str) -> Response:
     """Send every place and hour with anything in it; they add up to the train's row of the report."""
     choice = _choice()
     train = _find(choice)
-    wanted = {seat.placement for seat in train.chosen(choice.kind, choice.car)} if train else set()
-    found = [hour for hour in train.hours if hour.placement in wanted] if train else []
-    rows = [{name.name: getattr(hour, name.name) for name in TABLE.columns} for hour in found]
+    with database.transaction() as session:
+        told = choices.notes(session, replace(choice.asked, under=train.number if train else None))
     notes = (
-        ("日期", f"{choice.days.first} 至 {choice.days.last}"),
+        *told,
         ("位置", _KINDS[choice.kind] if choice.kind else "全部"),
         ("车厢", choice.car or "全部"),
-        ("钟点", "扫码的钟点；销售记在付款当天，退款记回销售当天，末次触点"),
+        ("钟点", "扫码的钟点；销售记在付款当天"),
+        ("说明", returns.CAVEAT),
     )
+    rows = [_row(answer) for answer in (train.answers(choice.kind, choice.car) if train else ())]
     days = f"{choice.days.first}-{choice.days.last}"
     return exports.send(kind, tables.Sheet.of(TABLE, rows, sum_title="合计", notes=notes), now=clock.now(), period=days)
 
 
+def _row(answer: Answer) -> dict[str, Any]:
+    figures = answer.figures
+    return {
+        **vars(answer),
+        **vars(figures),
+        "net_fen": figures.net_fen,
+        "placement": answer.seat.placement,
+        "name": answer.seat.name,
+        "sample": "数据不足" if answer.lacking else "足够",
+    }
+
+
 def _find(choice: Choice) -> Train | None:
     with database.transaction() as session:
-        return trains.find(session, guard.actor(), train=choice.train, **choice.days.half_open)
+        return trains.find(session, guard.actor(), choice.asked.wanted, train=choice.train)
 
 
 def _choice() -> Choice:
     asked = request.args
     kind, hour = asked.get("kind", Kind.DOOR.value), asked.get("hour", "")
+    of_report = choices.read(asked, today=period.today())
+    days = period.Period(of_report.from_day, of_report.last_day)
+    if asked.get("span", "") not in choices.SPANS or asked.get("from"):
+        days = period.read(asked, period.last_week(period.today()))
+    narrowed = replace(
+        of_report,
+        from_day=days.first,
+        last_day=days.last,
+        # A train has a branch, a level and an order of its own, and the hours know one model and one view.
+        span="",
+        under=None,
+        level=None,
+        sort="",
+        model=Model.LAST,
+        view=View.COHORT,
+    )
     return Choice(
-        days=period.read(asked, period.last_week(period.today())),
+        days=days,
+        asked=narrowed,
         train=asked.get("train", "")[:120] or None,
         kind=None if kind == _EVERY else Kind(kind) if kind in set(Kind) else Kind.DOOR,
         car=asked.get("car", "")[:120] or None,
         hour=int(hour) if hour.isascii() and hour.isdigit() and int(hour) < 24 else None,
     )
+
+
+def _lines(train: Train, branches: Sequence[Mapping[str, str]]) -> dict[str, list[Mapping[str, str]]]:
+    """Return the trains by medium and line, as the names of these say them."""
+    names = {branch["number"]: branch["name"] for branch in branches}
+    found: dict[str, list[Mapping[str, str]]] = {}
+    for each in train.others:
+        line = each["number"].rpartition(".")[0]
+        title = " · ".join(names[number] for number in (line.partition(".")[0], line) if number in names)
+        found.setdefault(title, []).append(each)
+    return found
 
 
 def _kinds(choice: Choice, train: Train) -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ def test_an_answer_says_cost_interval_and_what_is_lacking() -> None:
     assert few.high is not None
     assert (round(few.low, 4), round(few.high, 4)) == (0.0105, 0.1509)
     assert ENOUGH_JOURNEYS == 5_298
+    assert few.whole_net_fen == 5_000
     assert few.lacking == ENOUGH_JOURNEYS - 40
     assert few.days == -(-(ENOUGH_JOURNEYS - 40) * 7 // 40)
     costs = {DOOR.placement: 1_200}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_a_sale_at_a_door_is_seen_on_train_map_wall_and_first_page(counter: Coun
     assert net in report
     assert sum(drawn["series"][1]["data"]) == 1
     [total] = [row for row in figures(analyst, f"/train.csv?{days}&kind=all") if "合计" in row]
-    assert total[-1] == net.replace(",", "")
+    assert total[7] == net.replace(",", "")
     assert "这段时间没有由侧墙展板带来的销售" in analyst.open(f"/train?{days}&kind=panel").get_data(as_text=True)
 
     option = analyst.open(f"/metro.json?{days}&measure=scans").get_json()
@@ -63,6 +64,32 @@ def test_a_sale_at_a_door_is_seen_on_train_map_wall_and_first_page(counter: Coun
     assert "点位归因合计与商城订单账一致" in renewed
     assert sum(analyst.open("/today.json").get_json()["series"][0]["data"]) == 1
     assert 'href="/staff/train"' in analyst.open("/").get_data(as_text=True)
+
+
+def test_a_train_is_narrowed_to_a_campaign_an_artwork_and_goods(counter: Counter, codes: dict[str, str]) -> None:
+    counter.scan(codes[DOOR])
+    counter.buy()
+    analyst = counter.hire(Role.ANALYST)
+    now = clock.now().astimezone(clock.SHANGHAI)
+    days = f"from={now.date() - timedelta(days=1)}&to={now.date()}"
+
+    def net(narrowed: str) -> str:
+        [total] = [row for row in figures(analyst, f"/train.csv?{days}&kind=all&{narrowed}") if "合计" in row]
+        return total[7]
+
+    page = analyst.open(f"/train?{days}").get_data(as_text=True)
+    for words in ("地铁 · 1号线", 'name="campaign"', 'name="creative"', 'name="hall"', 'name="product"'):
+        assert words in page
+    [campaign] = re.findall(r'<select id="campaign".*?<option value="([^"]+)"', page.replace('value=""', ""))
+    whole = net("")
+    assert net(f"campaign={campaign}") == net("product=dangshansuli") == whole != "0.00"
+    assert net("product=huangshanmaofeng") == "0.00"
+    narrowed = analyst.open(f"/train?{days}&product=dangshansuli").get_data(as_text=True)
+    assert "扫码是点位的全部扫码。成本不按这些条件拆分" in narrowed
+    assert f"{days.replace('&', '&amp;')}&amp;product=dangshansuli&amp;under={DOOR}" in narrowed
+    assert analyst.open(f"/train?{days}&campaign=ATLANTIS").status_code == 404
+    [head] = [row for row in figures(analyst, f"/train.csv?{days}") if "净额（元）" in row]
+    assert head[-1] == "点位全期成本（元）"
 
 
 def test_a_choice_of_car_and_hour_stays_in_the_address(clerk: Callable[..., Clerk], codes: dict[str, str]) -> None:
