@@ -128,7 +128,7 @@ staff = AppGroup("staff", help="Accounts of the people who work here.")
 @staff.command("add")
 @click.argument("username")
 @click.option("--role", "roles", multiple=True, required=True, type=click.Choice([role.value for role in Role]))
-@click.option("--area", help="Only this region: the first 2, 4, 6 or 9 digits of its code.")
+@click.option("--area", help="Only this region: the first 2, 4, 6 or 9 digits of its code; for crew a placement.")
 @click.option("--supplier", help="Only this supplier's goods.")
 def add_staff(username: str, roles: tuple[str, ...], area: str | None, supplier: str | None) -> None:
     """Add an account; its password is read from standard input."""

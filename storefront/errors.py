@@ -139,6 +139,13 @@ class NotPermitted(Forbidden):
     message = "没有此操作的权限"
 
 
+class OutsideArea(Forbidden):
+    """The placement lies in no branch that this member of the crew works in; `details.placement` says which."""
+
+    code = "staff.outside_area"
+    message = "这个点位不在您负责的范围"
+
+
 class UsernameTaken(Conflict):
     """There is already an account with this name."""
 

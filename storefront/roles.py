@@ -3,6 +3,8 @@
 Invariant: pure; a permission that no role lists is nobody's, and a scope only ever narrows a role.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,6 +68,9 @@ class Permission(StrEnum):
     WRITE_HALLS = "halls.write"
     WRITE_TARGETS = "targets.write"
 
+
+# The number of a placement: no region's code, which has digits only, is one.
+BRANCH = re.compile(r"[A-Z][0-9A-Z]*(\.[0-9A-Z]+)*", re.ASCII)
 
 # Whoever can move money or grant rights must show a second factor, whatever else they are.
 TOTP_ROLES = frozenset({Role.FINANCE, Role.ADMIN})
@@ -166,7 +171,10 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """A part of the shop: the regions whose code starts with `area`, the goods of one `supplier`; None is all."""
+    """A part of the shop: the regions whose code starts with `area`, the goods of one `supplier`; None is all.
+
+    For those who work at placements an `area` is a branch of these, by its number: METRO.HF.L1.
+    """
 
     area: str | None = None
     supplier: str | None = None
@@ -188,6 +196,20 @@ class Grant:
 def scopes(grants: tuple[Grant, ...], permission: Permission) -> list[Scope]:
     """Return the scopes in which `grants` hold `permission`; empty means nowhere. Listings filter by them."""
     return [grant.scope for grant in grants if permission in PERMISSIONS[grant.role]]
+
+
+def branches(grants: tuple[Grant, ...], permission: Permission) -> list[str] | None:
+    """Return the branches of placements in which `grants` hold `permission`: None everywhere, empty nowhere."""
+    held = scopes(grants, permission)
+    if Scope() in held:
+        return None
+    areas = {scope.area for scope in held if scope.area is not None and scope.supplier is None}
+    return sorted(area for area in areas if BRANCH.fullmatch(area))
+
+
+def lies_in(placement: str, within: Sequence[str]) -> bool:
+    """Tell whether a placement is one of the branches `within`, or hangs below one."""
+    return any(placement == branch or placement.startswith(f"{branch}.") for branch in within)
 
 
 def permits(grants: tuple[Grant, ...], permission: Permission, scope: Scope | None = None) -> bool:

@@ -30,7 +30,7 @@ class StaffAccount(Base):
 
 
 class StaffRole(Base):
-    """A role within a scope: regions whose code starts with `area`, goods of `supplier`; NULL is all."""
+    """A role within a scope: regions (or placements) that `area` begins, goods of `supplier`; NULL is all."""
 
     __tablename__ = "staff_roles"
     __table_args__ = (UniqueConstraint("staff_id", "role", "area", "supplier", postgresql_nulls_not_distinct=True),)

@@ -108,6 +108,11 @@ def listing(
     return [row._asdict() for row in rows]
 
 
+def open_count(session: Session) -> int:
+    """Return how many alerts wait for somebody."""
+    return int(session.execute(text("SELECT count(*) FROM alerts WHERE closed_at IS NULL")).scalar_one())
+
+
 def _require_open(session: Session, number: str) -> None:
     """Lock an alert, so that of two people only one ends it."""
     database.require_transaction(session)

@@ -14,6 +14,8 @@ from subway_campaign.sellers import IS_PAPER
 
 # Once a month, as often as lines are cleaned thoroughly: our choice.
 DUE_AFTER = timedelta(days=30)
+# More than anybody walks past in a day.
+MOST = 200
 
 _DUE = text(f"""
     WITH hung AS (
@@ -46,7 +48,7 @@ _COUNTS = text(f"""
 """)
 
 
-def due(session: Session, *, now: datetime, under: str | None = None, limit: int = 200) -> list[dict[str, Any]]:
+def due(session: Session, *, now: datetime, under: str | None = None, limit: int = MOST) -> list[dict[str, Any]]:
     """Return the codes at or below a placement that are to be looked at, by line, train and car, and `why`."""
     rows = session.execute(_DUE, {"now": now, "before": now - DUE_AFTER, "under": under, "limit": limit})
     return [row._asdict() for row in rows]

@@ -63,7 +63,8 @@ def add(
     """Create an account with at least one role. `by` is who does it, None for the command line.
 
     Raises `AccountInvalid` (user name 3..32 of a-z 0-9 _ . -, password 12..128 characters and not the user name,
-    area a prefix of 2, 4, 6 or 9 digits of a region's or township's code) and `UsernameTaken`.
+    area a prefix of 2, 4, 6 or 9 digits of a region's or township's code, the crew's a placement's number) and
+    `UsernameTaken`.
     """
     _check_new(username, password, grants)
     secret = factors.new_secret() if roles.needs_totp(grants) else None
@@ -215,10 +216,16 @@ def _check_new(username: str, password: str, grants: tuple[Grant, ...]) -> None:
         faults["password"] = fault
     if not grants or len(set(grants)) != len(grants):
         faults["roles"] = "至少一个角色，且不能重复"
-    if any(grant.scope.area is not None and not AREA.fullmatch(grant.scope.area) for grant in grants):
-        faults["area"] = "行政区划代码的前 2、4、6 或 9 位"
+    if not all(_fits(grant) for grant in grants):
+        faults["area"] = "行政区划代码的前 2、4、6 或 9 位；现场人员为点位编号"
     if faults:
         raise AccountInvalid(fields=faults)
+
+
+def _fits(grant: Grant) -> bool:
+    """Tell whether an area is one of its role: a branch of placements for the crew, a region for everybody else."""
+    pattern = roles.BRANCH if grant.role is roles.Role.CREW else AREA
+    return grant.scope.area is None or pattern.fullmatch(grant.scope.area) is not None
 
 
 def _load(session: Session, username: str) -> _Account | None:

@@ -1,7 +1,8 @@
 """Work at the placements as staff do it: scans of the crew, its round, plans, artworks, alerts.
 
 Invariant: every change stands in the audit trail with its doer; a photo is proved and kept before the transaction, and
-a code is read from it by us, so that what was photographed is what is bound.
+a code is read from it by us, so that what was photographed is what is bound. A member of the crew with an area acts and
+looks within its branches only.
 """
 
 import re
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from catalog import halls, names, products
 from config import darkroom, database, pictures
-from storefront import audit
+from storefront import audit, roles
 from storefront.actors import Actor
 from storefront.errors import CodeUnreadable, LandingUnknown, ProductsUnknown, SeveralCodes
 from storefront.roles import Permission
@@ -45,10 +46,10 @@ class Said:
 def confirm(actor: Actor, *, said: Said, upload: bytes, now: datetime) -> dict[str, Any]:
     """Take a photo in, read the code in it unless one is typed, do what is said, and return the scan as kept.
 
-    Opens its own transaction. Raises `PictureRefused`, `CodeUnreadable`, `SeveralCodes`, and what the verbs of
-    `crews` do.
+    Opens its own transaction. Raises `PictureRefused`, `CodeUnreadable`, `SeveralCodes`, `OutsideArea`, and what the
+    verbs of `crews` do.
     """
-    sight.require_whole(actor, Permission.WORK_FIELD)
+    within = sight.branches(actor, Permission.WORK_FIELD)
     code, picture = said.code, said.picture
     if picture is None:
         view, texts = pictures.take_in_and_read(upload, now=now)
@@ -64,6 +65,8 @@ def confirm(actor: Actor, *, said: Said, upload: bytes, now: datetime) -> dict[s
             kept = crews.put_up(session, scan=scan, placement=said.placement, now=now)
         else:
             kept = crews.inspect(session, scan=scan, finding=said.finding, now=now)
+        # Where it was is known only now; what was done elsewhere is undone with this transaction.
+        sight.require_place(within, kept["placement"])
         if kept["scanned_at"] == now:
             told = {"placement": kept["placement"], "scan": kept["number"], "finding": kept["finding"]}
             audit.record(session, actor, f"code.{said.act.value}", kept["code"], told, now=now)
@@ -72,41 +75,48 @@ def confirm(actor: Actor, *, said: Said, upload: bytes, now: datetime) -> dict[s
 
 def home(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     """Return what a member of the crew has before them: plans, emptied placements, their latest scans, what is due."""
-    sight.require_whole(actor, Permission.WORK_FIELD)
+    within = sight.branches(actor, Permission.WORK_FIELD)
     crew = actor.username or ""
+    parts = sight.narrowed(within, None)
     return {
-        "plans": plans.open_list(session, limit=50),
+        "plans": [plan for part in parts for plan in plans.open_list(session, under=part, limit=50)],
+        "areas": list(listings.names(session, numbers=within or ()).values()),
         "emptied": crews.emptied(session, crew=crew, now=now),
         "scans": crews.latest(session, crew=crew),
     }
 
 
 def scan(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
-    """Return one confirming scan. Raises `UnknownScan`."""
-    sight.require_whole(actor, Permission.WORK_FIELD)
-    return crews.find(session, number=number)
+    """Return one confirming scan. Raises `UnknownScan`, `OutsideArea`."""
+    within = sight.branches(actor, Permission.WORK_FIELD)
+    found = crews.find(session, number=number)
+    sight.require_place(within, found["placement"])
+    return found
 
 
 def photo(actor: Actor, *, number: str) -> bytes:
-    """Return the photo of a confirming scan as WebP. Raises `UnknownScan`, `UnknownPicture`."""
+    """Return the photo of a confirming scan as WebP. Raises `UnknownScan`, `UnknownPicture`, `OutsideArea`."""
     with database.transaction() as session:
         found = scan(session, actor, number=number)
     return pictures.read(number=found["picture"], size=darkroom.SIZES[0])
 
 
 def spot(session: Session, actor: Actor, *, code: str | None, now: datetime) -> dict[str, Any]:
-    """Return what the form of a scan shows beside its fields."""
-    sight.require_whole(actor, Permission.WORK_FIELD)
-    return {
-        "emptied": crews.emptied(session, crew=actor.username or "", now=now),
-        "plan": plans.of(session, code=code) if code else None,
-    }
+    """Return what the form of a scan shows beside its fields; a plan for elsewhere is none of this crew's."""
+    within = sight.branches(actor, Permission.WORK_FIELD)
+    plan = plans.of(session, code=code) if code else None
+    is_ours = plan is None or within is None or roles.lies_in(plan.placement, within)
+    return {"emptied": crews.emptied(session, crew=actor.username or "", now=now), "plan": plan if is_ours else None}
 
 
 def round_(session: Session, actor: Actor, *, under: str | None, now: datetime) -> dict[str, Any]:
-    """Return the codes that are to be looked at, in the order of the way, by train or station, and how many hang."""
-    sight.require_whole(actor, Permission.WORK_FIELD)
-    due = rounds.due(session, now=now, under=under)
+    """Return the codes that are to be looked at, in the order of the way, by train or station, and how many hang.
+
+    Raises `OutsideArea`.
+    """
+    within = sight.branches(actor, Permission.WORK_FIELD)
+    parts = sight.narrowed(within, under)
+    due = [one for part in parts for one in rounds.due(session, now=now, under=part)]
     called = listings.names(session, numbers=[_stop(one["placement"]) for one in due])
     stops: dict[str, list[dict[str, Any]]] = {}
     for one in due:
@@ -114,15 +124,17 @@ def round_(session: Session, actor: Actor, *, under: str | None, now: datetime) 
     return {
         "stops": stops,
         "due": len(due),
-        "hanging": rounds.hanging(session, now=now, under=under),
-        "branches": listings.branches(session),
+        "hanging": sum(rounds.hanging(session, now=now, under=part) for part in parts),
+        "branches": [
+            node for node in listings.branches(session) if within is None or roles.lies_in(node["number"], within)
+        ],
     }
 
 
 def due(session: Session, actor: Actor, *, under: str | None, now: datetime) -> list[dict[str, Any]]:
-    """Return the same codes as one list."""
-    sight.require_whole(actor, Permission.WORK_FIELD)
-    return rounds.due(session, now=now, under=under)
+    """Return the same codes as one list. Raises `OutsideArea`."""
+    parts = sight.narrowed(sight.branches(actor, Permission.WORK_FIELD), under)
+    return [one for part in parts for one in rounds.due(session, now=now, under=part)]
 
 
 def plan(

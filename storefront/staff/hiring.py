@@ -12,16 +12,20 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from catalog import supplier_views
+from storefront import roles
 from storefront.actors import Actor
 from storefront.errors import AccountInvalid, NotPermitted
 from storefront.roles import Grant, Permission, Role, Scope
 from storefront.staff import accounts, sight
+from subway_campaign import listings
 
-# What the scope of a role looks like: a township's code, a county's, a city's or the province's; a supplier's number.
+# What the scope of a role looks like: a township's code, a county's, a city's or the province's; a supplier's number;
+# for the crew the branch of placements at which they work.
 AREAS = {
     Role.TOWNSHIP: re.compile(r"34\d{7}", re.ASCII),
     Role.COUNTY: re.compile(r"34\d{4}", re.ASCII),
     Role.SUPERVISOR: re.compile(r"34(\d{2})?", re.ASCII),
+    Role.CREW: roles.BRANCH,
 }
 ROLES = (Role.SUPPLIER, *AREAS)
 
@@ -39,10 +43,10 @@ def listing(session: Session, actor: Actor) -> list[dict[str, Any]]:
 
 
 def add(session: Session, actor: Actor, *, username: str, password: str, role: Role, scope: str, now: datetime) -> None:
-    """Make an account that holds `role` in `scope`: the code of an area, or a supplier's number.
+    """Make an account that holds `role` in `scope`: the code of an area, a supplier's number, or a placement's.
 
-    Raises `NotPermitted`, `SupplierUnknown`, `UsernameTaken`, and `AccountInvalid` for a role or scope that does not
-    fit, or a name or password that is none.
+    Raises `NotPermitted`, `SupplierUnknown`, `UnknownPlacement`, `UsernameTaken`, and `AccountInvalid` for a role or
+    scope that does not fit, or a name or password that is none.
     """
     sight.require_whole(actor, Permission.MANAGE_STAFF)
     if role not in ROLES:
@@ -51,6 +55,8 @@ def add(session: Session, actor: Actor, *, username: str, password: str, role: R
         supplier_views.find(session, number=scope)
         granted = Scope(supplier=scope)
     elif AREAS[role].fullmatch(scope):
+        if role is Role.CREW:
+            listings.way(session, number=scope)
         granted = Scope(area=scope)
     else:
         raise AccountInvalid(field="scope")

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from config import clock
 from payments import cases
-from storefront import sales
+from storefront import roles, sales
 from storefront.actors import Actor
 from storefront.claim_lifecycle import WAITS_FOR_STAFF
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
-from storefront.staff import accounts, claim_desk, order_desk, reports, sight
-from subway_campaign import earnings, hours
+from storefront.staff import accounts, claim_desk, field_desk, order_desk, reports, sight
+from subway_campaign import alerts, earnings, hours, rounds
 from subway_campaign import reports as campaign_reports
 from subway_campaign.lifecycle import Level
 
@@ -59,7 +59,7 @@ def today(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
         seen["sales_before"] = sales.of_period(session, since=reports.midnight(day - WEEK), before=now - WEEK)
     if accounts.allowed(actor, Permission.READ_ORDERS):
         seen["waiting"] = order_desk.listing(session, actor, state=OrderState.PAID, limit=_WAITING_SHOWN)
-    return seen | {"tasks": _tasks(session, actor)}
+    return seen | {"tasks": _tasks(session, actor, now)}
 
 
 def scans_by_hour(session: Session, actor: Actor, *, day: date) -> list[int]:
@@ -76,7 +76,7 @@ def _funnel(session: Session, report: Mapping[str, Any], day: date) -> dict[str,
     return steps | {"visits": visits, "refunded": earnings.given_back(session, day=day)}
 
 
-def _tasks(session: Session, actor: Actor) -> list[Task]:
+def _tasks(session: Session, actor: Actor, now: datetime) -> list[Task]:
     found = []
     if accounts.allowed(actor, Permission.READ_ORDERS):
         found.append(Task("待发货的订单", order_desk.to_ship(session, actor), "/staff/orders?state=paid"))
@@ -86,4 +86,9 @@ def _tasks(session: Session, actor: Actor) -> list[Task]:
         found.append(Task("待批准的退款", len(claim_desk.waiting(session, actor)), "/staff/approvals"))
     if accounts.allowed(actor, Permission.READ_MONEY, sight.WHOLE):
         found.append(Task("待办的财务事项", cases.open_count(session), "/staff/finance/cases"))
+    if accounts.allowed(actor, Permission.CLOSE_ALERTS, sight.WHOLE):
+        found.append(Task("待处理的告警", alerts.open_count(session), "/staff/alerts"))
+    if roles.branches(actor.grants, Permission.WORK_FIELD) != []:
+        due = field_desk.due(session, actor, under=None, now=now)
+        found.append(Task("该检查的码", len(due), "/staff/field/round", len(due) >= rounds.MOST))
     return found

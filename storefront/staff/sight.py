@@ -1,6 +1,7 @@
-"""Which goods a member of staff may see and act on: the scope of a role, as the products that lie in it.
+"""Which goods a member of staff may see and act on, and at which placements: the scope of a role, as what lies in it.
 
-Invariant: a scope only ever narrows; what is shop-wide (reports, inventory) asks for a role without any scope.
+Invariant: a scope only ever narrows; what is shop-wide (reports, inventory) asks for a role without any scope. Work at
+the placements is narrowed to branches of these.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from catalog import products
 from storefront import roles
 from storefront.actors import Actor
-from storefront.errors import NotPermitted
+from storefront.errors import NotPermitted, OutsideArea
 from storefront.roles import Permission, Scope
 from storefront.staff import accounts
 
@@ -47,3 +48,31 @@ def require_whole(actor: Actor, permission: Permission) -> None:
     """Raise `NotPermitted` unless `actor` holds `permission` over the whole shop."""
     if not accounts.allowed(actor, permission, WHOLE):
         raise NotPermitted(permission=permission)
+
+
+def branches(actor: Actor, permission: Permission) -> list[str] | None:
+    """Return the branches of placements in which `actor` may use `permission`, None for all. Raises `NotPermitted`."""
+    found = roles.branches(actor.grants, permission)
+    if found == []:
+        raise NotPermitted(permission=permission)
+    return found
+
+
+def narrowed(within: list[str] | None, under: str | None) -> list[str | None]:
+    """Return what of `under` (None: everything) lies `within` somebody's branches. Raises `OutsideArea` for nothing."""
+    if within is None:
+        return [under]
+    if under is None:
+        return list(within)
+    if roles.lies_in(under, within):
+        return [under]
+    found = [branch for branch in within if roles.lies_in(branch, [under])]
+    if not found:
+        raise OutsideArea(placement=under)
+    return list(found)
+
+
+def require_place(within: list[str] | None, placement: str | None) -> None:
+    """Raise `OutsideArea` for a placement outside of somebody's branches; what hangs nowhere is everybody's."""
+    if within is not None and placement is not None and not roles.lies_in(placement, within):
+        raise OutsideArea(placement=placement)

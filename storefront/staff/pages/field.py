@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from config import clock, darkroom, database
 from config.errors import AppError, Conflict, Invalid, NotFound, Unavailable
 from storefront import guard
-from storefront.errors import CodeUnreadable, SeveralCodes
+from storefront.errors import CodeUnreadable, OutsideArea, SeveralCodes
 from storefront.roles import Permission
 from storefront.staff import field_desk
 from storefront.staff.field_desk import Said
@@ -55,7 +55,7 @@ def confirm() -> Response:
     except (CodeUnreadable, SeveralCodes) as error:
         # The photo is with us: only the code is still missing.
         return _form(given | {"picture": error.details["picture"]}, fault=error.text, status=422)
-    except (Conflict, Invalid, NotFound, Unavailable) as error:
+    except (Conflict, Invalid, NotFound, OutsideArea, Unavailable) as error:
         return _form(given, fault=_words(error), status=error.status)
     return frame.back(f"/field/scans/{kept['number']}", done=f"code_{said.act.value}")
 

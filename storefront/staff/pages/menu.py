@@ -87,7 +87,7 @@ SECTIONS = (
         (
             Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, is_whole=True),
             Item("creatives", "/staff/creatives", "素材", Permission.READ_PLACEMENTS, is_whole=True),
-            Item("field", "/staff/field", "现场", Permission.WORK_FIELD, is_whole=True),
+            Item("field", "/staff/field", "现场", Permission.WORK_FIELD),
             Item("alerts", "/staff/alerts", "告警", Permission.READ_ALERTS, is_whole=True),
         ),
     ),

@@ -197,3 +197,41 @@ def test_closing_the_alert_of_a_suspicion_closes_the_suspicion(
     with database.transaction() as session:
         assert signals.open_list(session) == []
         assert signals.closed_list(session)[0]["resolution"] == "harmless"
+
+
+def test_a_crew_with_an_area_acts_and_looks_in_it_only(
+    app: Flask, codes: dict[str, str], clerk: Callable[..., Clerk]
+) -> None:
+    crew = clerk(Role.CREW, "line1", area="METRO.HF.L1")
+    whole = clerk(Role.CREW, "everywhere")
+    elsewhere = next(number for number in codes if number.startswith("METRO.HF.L2."))
+    for act in ("taken_down", "inspected"):
+        refused = send(crew, act, photo(codes[elsewhere]))
+        assert refused.status_code == 403
+        assert "这个点位不在您负责的范围" in refused.get_data(as_text=True)
+    assert hanging(codes[elsewhere]) == [elsewhere], "what was begun is undone"
+    assert send(crew, "taken_down", photo(codes[PLACE])).status_code == 303
+    assert send(crew, "put_up", photo(codes[PLACE]), placement=elsewhere).status_code == 403
+    assert hanging(codes[PLACE]) == []
+    assert send(crew, "put_up", photo(codes[PLACE]), placement=PLACE).status_code == 303
+    assert [act for act, _ in audited() if act.startswith("code.")] == ["code.taken_down", "code.put_up"]
+
+    theirs = send(whole, "inspected", photo(codes[elsewhere])).location.partition("?")[0].removeprefix("/staff")
+    for path in (theirs, f"{theirs}/photo.webp", "/field/round?under=METRO.HF.L2"):
+        assert crew.open(path).status_code == 403, path
+    assert "您负责：1号线" in crew.open("/field").get_data(as_text=True)
+    route = crew.open("/field/round").get_data(as_text=True)
+    assert codes[OTHER] in route
+    assert codes[elsewhere] not in route
+    assert '<option value="METRO.HF.L2"' not in route
+    assert "该检查的码" in crew.open("/").get_data(as_text=True)
+
+
+def test_open_alerts_are_among_the_days_tasks_of_those_who_close_them(
+    app: Flask, codes: dict[str, str], clerk: Callable[..., Clerk]
+) -> None:
+    send(clerk(Role.CREW), "inspected", photo(), code=codes[PLACE], finding="covered")
+    send(clerk(Role.CREW, "other"), "inspected", photo(codes[PLACE]), finding="covered")
+    office = clerk(Role.CAMPAIGN).open("/").get_data(as_text=True)
+    assert '<a href="/staff/alerts" class="is-due"><b>1</b>待处理的告警' in office
+    assert "待处理的告警" not in clerk(Role.ANALYST).open("/").get_data(as_text=True)

@@ -48,6 +48,8 @@ def test_an_administrator_makes_and_shuts_an_account(clerk: Hire) -> None:
         ("county", "", "staff.account_invalid"),
         ("township", "341321", "staff.account_invalid"),
         ("supervisor", "110101", "staff.account_invalid"),
+        ("crew", "3401", "staff.account_invalid"),
+        ("crew", "METRO.HF.L9", "campaign.unknown_placement"),
         ("supplier", "S-NOBODY", "supplier.not_found"),
         ("king", "34", "staff.account_invalid"),
     ],

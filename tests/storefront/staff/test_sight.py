@@ -4,7 +4,7 @@ import pytest
 
 from config import database
 from storefront.actors import Actor, ActorKind
-from storefront.errors import NotPermitted
+from storefront.errors import NotPermitted, OutsideArea
 from storefront.roles import Grant, Permission, Role, Scope
 from storefront.staff import sight
 
@@ -45,3 +45,31 @@ def test_another_roles_scope_is_no_help(seeded: None) -> None:
     with pytest.raises(NotPermitted):
         sight.require_whole(actor(packer(area="3413")), Permission.SHIP_ORDERS)
     sight.require_whole(actor(packer()), Permission.SHIP_ORDERS)
+
+
+def crew(*areas: str | None) -> Actor:
+    return actor(*(Grant(role=Role.CREW, scope=Scope(area=area)) for area in areas))
+
+
+def test_a_crew_works_in_its_branches_and_nowhere_else() -> None:
+    assert sight.branches(crew("METRO.HF.L1", None), Permission.WORK_FIELD) is None
+    within = sight.branches(crew("METRO.HF.L4", "METRO.HF.L1"), Permission.WORK_FIELD)
+    assert within == ["METRO.HF.L1", "METRO.HF.L4"]
+    for placement in ("METRO.HF.L1", "METRO.HF.L4.T02.C1.P01", None):
+        sight.require_place(within, placement)
+    sight.require_place(None, "BUS")
+    # Line 10 is not a part of line 1.
+    for placement in ("METRO.HF.L10", "METRO.HF", "BUS"):
+        with pytest.raises(OutsideArea):
+            sight.require_place(within, placement)
+    assert sight.narrowed(within, None) == sight.narrowed(within, "METRO") == within
+    assert sight.narrowed(within, "METRO.HF.L1.S04") == ["METRO.HF.L1.S04"]
+    assert sight.narrowed(None, None) == [None]
+    with pytest.raises(OutsideArea):
+        sight.narrowed(within, "BUS")
+
+
+@pytest.mark.parametrize("grants", [(Grant(role=Role.CREW, scope=Scope(area="3401")),), (packer(),)])
+def test_a_region_is_no_branch_of_placements(grants: tuple[Grant, ...]) -> None:
+    with pytest.raises(NotPermitted):
+        sight.branches(actor(*grants), Permission.WORK_FIELD)
