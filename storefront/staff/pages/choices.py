@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
@@ -129,7 +129,7 @@ def spans(choice: Choice, path: str) -> list[dict[str, object]]:
     return [{"title": title, "href": href(key), "is_here": key == choice.span} for key, title in SPANS.items()]
 
 
-def options(session: Session, choice: Choice) -> dict[str, object]:
+def options(session: Session, choice: Choice) -> dict[str, Any]:
     """Return what the filters offer: `branches`, `campaigns`, `creatives`, `halls`, `goods` (of the hall, if any)."""
     goods = names.shelf(session)
     return {
