@@ -46,7 +46,7 @@ def flags(order: str) -> list[str]:
         return decisions.explain(session, order=order)["flags"]
 
 
-def test_what_the_artwork_does_not_show_is_credited_the_same_and_flagged(world: World) -> None:
+def test_r22_what_the_artwork_does_not_show_is_credited_the_same_and_flagged(world: World) -> None:
     """R22: an ad for fruit, tea is bought: A, halo. What the artwork shows later changes no decision."""
     with database.transaction() as session:
         for number, shown in (("TEA", ["tea"]), ("FRUIT", ["pears", "plums"])):

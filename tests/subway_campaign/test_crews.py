@@ -51,7 +51,7 @@ def history(code: str) -> list[tuple]:
         ]
 
 
-def test_a_swap_leaves_a_gap_in_which_scans_are_orphans_with_a_reason(world: World) -> None:
+def test_r12b_a_swap_leaves_a_gap_in_which_scans_are_orphans_with_a_reason(world: World) -> None:
     """R12b: taken down 23:40, up 03:00; a scan at 01:10 is an orphan."""
     code, (a, b) = world.codes["A"], (world.numbers["A"], world.numbers["B"])
     kept = take_down(code)

@@ -11,7 +11,8 @@ from storefront.staff import reports, tables, words
 from storefront.staff.pages import choices, exports, frame, report
 from storefront.staff.pages.choices import Choice
 from storefront.staff.tables import Column, Kind, Part, Sheet, Table
-from subway_campaign import influence, ways
+from subway_campaign import breaks, influence, ways
+from subway_campaign.breaks import Breaks
 from subway_campaign.gathering import net_of
 from subway_campaign.lifecycle import Level, Model
 from subway_campaign.reports import Tree
@@ -58,7 +59,7 @@ def _spread(row: tables.Row) -> int | None:
 def show() -> Response:
     """Show what each model gives to each node."""
     choice = report.chosen()
-    tree, taken = _read(choice)
+    tree, taken, broken = _read(choice)
     with database.transaction() as session:
         offered = choices.options(session, choice)
         studies = {level: influence.latest(session, level=level) for level in influence.LEVELS}
@@ -73,9 +74,9 @@ def show() -> Response:
         here_fen=report.here_of(tree, choice)["net_fen"],
         is_equal=reports.agrees(tree.told),
         taken=taken,
-        studies=[
-            (words.LEVELS[level], study, Sheet.of(STUDIED, study["nodes"])) for level, study in studies.items() if study
-        ],
+        broken=broken,
+        enough_known=breaks.ENOUGH_KNOWN,
+        studies=_studies(studies),
         root_href=f"{PATH}?{choice.query(under=None, level=None)}",
         **(report.frame_of(choice, offered, PATH) | {"models": {}}),
     )
@@ -86,20 +87,42 @@ def show() -> Response:
 def download(kind: str) -> Response:
     """Send the same as a file."""
     choice = report.chosen()
-    tree, taken = _read(choice)
+    tree, taken, broken = _read(choice)
     with database.transaction() as session:
         notes = choices.notes(session, choice)
+        studies = {level: influence.latest(session, level=level) for level in influence.LEVELS}
     notes.append(("只经过一个点位的订单", f"{taken.single_orders}/{taken.orders}"))
+    notes.append(("未归因里可能是身份断开的（估计）", _said(broken)))
     rows, _ = report.shown(tree, choice)
     sheet = _sheet(tree, choice, rows, notes)
-    return exports.send(kind, sheet, now=clock.now(), period=f"{choice.from_day}-{choice.last_day}")
+    others = [more for _, _, more in _studies(studies)]
+    return exports.send(kind, sheet, *others, now=clock.now(), period=f"{choice.from_day}-{choice.last_day}")
 
 
-def _read(choice: Choice) -> tuple[Tree, ways.Ways]:
+def _said(broken: Breaks) -> str:
+    """Return the estimate as a file has it, with what it rests on."""
+    known = f"参照 {broken.known_orders} 笔，其中扫过码 {broken.earned_orders} 笔"
+    if broken.net_fen is None:
+        return f"{report.TOO_FEW}；{known}，至少要 {breaks.ENOUGH_KNOWN} 笔"
+    value, low, high = (words.money(fen) for fen in broken.net_fen)
+    return f"约 {value} 元（95% 区间 {low} 至 {high}）；{known}"
+
+
+def _studies(studies: dict[Level, Any]) -> list[tuple[str, Any, Sheet]]:
+    """Return what the nights' study says, level by level, each with its table."""
+    return [
+        (words.LEVELS[level], study, Sheet.of(STUDIED, study["nodes"], notes=(("层级", words.LEVELS[level]),)))
+        for level, study in studies.items()
+        if study
+    ]
+
+
+def _read(choice: Choice) -> tuple[Tree, ways.Ways, Breaks]:
     with database.transaction() as session:
         tree = reports.tree(session, guard.actor(), choice.wanted, with_models=True)
-        taken = ways.of_period(session, from_day=choice.wanted.from_day, to_day=choice.wanted.to_day)
-    return tree, taken
+        first, end = choice.wanted.from_day, choice.wanted.to_day
+        taken = ways.of_period(session, from_day=first, to_day=end)
+        return tree, taken, breaks.of_period(session, from_day=first, to_day=end)
 
 
 def _sheet(tree: Tree, choice: Choice, rows: list[dict[str, Any]], notes: list[tuple[str, str]] | None = None) -> Sheet:
