@@ -43,9 +43,9 @@ class Task:
 def today(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     """Return `report` (the Shanghai day so far by medium) and `waiting` (paid orders to ship), None where not allowed.
 
-    With a report also `funnel` and `funnel_before`, the steps of today and of the whole same weekday of last week, and
-    `sales_before`, the shop's sales of that day up to the same minute; `tasks` is everything that waits. Must be the
-    first thing in its transaction.
+    With a report also `funnel` and `funnel_before`, the steps of today and of the whole same weekday of last week,
+    `hours`, the scans of their hours, and `sales_before`, the shop's sales of that day up to the same minute; `tasks`
+    is everything that waits. Must be the first thing in its transaction.
     """
     seen: dict[str, Any] = {"report": None, "waiting": None}
     if accounts.allowed(actor, Permission.READ_REPORTS, sight.WHOLE):
@@ -56,6 +56,7 @@ def today(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
         before = campaign_reports.placements(session, level=Level.MEDIUM, **last)  # type: ignore[arg-type]
         seen["funnel"] = _funnel(session, seen["report"], day)
         seen["funnel_before"] = _funnel(session, before, day - WEEK)
+        seen["hours"] = [hours.scans(session, day=each) for each in (day, day - WEEK)]
         seen["sales_before"] = sales.of_period(session, since=reports.midnight(day - WEEK), before=now - WEEK)
     if accounts.allowed(actor, Permission.READ_ORDERS):
         seen["waiting"] = order_desk.listing(session, actor, state=OrderState.PAID, limit=_WAITING_SHOWN)

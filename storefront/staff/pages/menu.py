@@ -6,6 +6,7 @@ sections and the pages of the section that they are in.
 
 from dataclasses import dataclass
 
+from storefront import roles
 from storefront.actors import Actor
 from storefront.roles import Permission
 from storefront.staff import accounts, sight
@@ -143,4 +144,7 @@ def _entries(items: list[Item] | tuple[Item, ...], here: str) -> tuple[tuple[str
 def _may_open(actor: Actor, item: Item) -> bool:
     if item.permission is None:
         return True
+    if item.permission is Permission.WORK_FIELD:
+        # Its scope is a branch of placements, and a region or a supplier is none.
+        return roles.branches(actor.grants, item.permission) != []
     return accounts.allowed(actor, item.permission, sight.WHOLE if item.is_whole else None)
