@@ -46,6 +46,20 @@ CODES = tables.Table(
 )
 
 
+BINDINGS = tables.Table(
+    "bindings",
+    "二维码挂过的点位",
+    (
+        Column("placement", "点位编号", Kind.CODE, width=28),
+        Column("placement_name", "点位", width=32),
+        Column("landing", "打开后看到", value=_leads_to, width=28),
+        Column("valid_from", "从", Kind.INSTANT, width=20),
+        Column("valid_until", "到", Kind.INSTANT, width=20),
+    ),
+    lead="placement_name",
+)
+
+
 @blueprint.get("/codes")
 @guard.staff(Permission.READ_PLACEMENTS)
 def listing() -> Response:
@@ -83,6 +97,16 @@ def show(code: str) -> Response:
     with database.transaction() as session:
         seen = inventory.card(session, guard.actor(), code=code, now=now)
     return frame.render("staff/code.html", here="codes", **seen)
+
+
+@exports.files(blueprint, "/codes/<number:code>/bindings")
+@guard.staff(Permission.READ_PLACEMENTS)
+def history(kind: str, code: str) -> Response:
+    """Send where a code hung as a file."""
+    with database.transaction() as session:
+        found = inventory.find(session, guard.actor(), code=code)
+    sheet = tables.Sheet.of(BINDINGS, found["bindings"], notes=(("编号", found["code"]),))
+    return exports.send(kind, sheet, now=clock.now())
 
 
 @blueprint.get("/codes/<number:code>/print")

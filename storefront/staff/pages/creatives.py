@@ -10,13 +10,40 @@ from config.errors import Conflict, Invalid, NotFound, Unavailable
 from storefront import guard
 from storefront.roles import Permission
 from storefront.staff import field_desk
-from storefront.staff.pages import frame
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind, Row, Sheet, Table
 from subway_campaign.landing import Landing, LandingKind
 
 blueprint = Blueprint("staff_pages_creatives", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 NUMBER = re.compile(r"[0-9A-Z-]{2,40}", re.ASCII)
 MOST_BYTES = darkroom.LARGEST_BYTES + 64 * 1024
+
+
+def _time(creative: Row) -> str | None:
+    """Return what a page says of an artwork that hangs without an end."""
+    return None if creative["valid_until"] else "长期"
+
+
+CREATIVES = Table(
+    "creatives",
+    "素材",
+    (
+        Column("number", "素材编号", Kind.CODE, only="file", width=20),
+        Column(
+            "name",
+            "素材",
+            href=lambda one: f"{frame.ROOT}/creatives/{one['number']}",
+            note=lambda one: one["number"],
+            width=28,
+        ),
+        Column("campaign_name", "活动", width=24),
+        Column("products", "展示的商品", value=lambda one: "、".join(one["product_names"]) or "没有指定", width=40),
+        Column("valid_from", "从", Kind.MINUTE, width=20),
+        Column("valid_until", "到", Kind.MINUTE, note=_time, width=20),
+    ),
+    lead="name",
+)
 
 
 @blueprint.get("/creatives")
@@ -26,7 +53,17 @@ def listing() -> Response:
     with database.transaction() as session:
         found = field_desk.artworks(session, guard.actor())
         campaigns = field_desk.campaigns(session, guard.actor())
-    return frame.render("staff/creatives.html", here="creatives", creatives=found, campaigns=campaigns)
+    sheet = Sheet.of(CREATIVES, found)
+    return frame.render("staff/creatives.html", here="creatives", creatives=found, sheet=sheet, campaigns=campaigns)
+
+
+@exports.files(blueprint, "/creatives")
+@guard.staff(Permission.READ_PLACEMENTS)
+def download(kind: str) -> Response:
+    """Send the artworks as a file."""
+    with database.transaction() as session:
+        found = field_desk.artworks(session, guard.actor())
+    return exports.send(kind, Sheet.of(CREATIVES, found), now=clock.now())
 
 
 @blueprint.post("/creatives")

@@ -11,9 +11,10 @@ from config.errors import AppError, Conflict, Invalid, NotFound, Unavailable
 from storefront import guard
 from storefront.errors import CodeUnreadable, OutsideArea, SeveralCodes
 from storefront.roles import Permission
-from storefront.staff import field_desk
+from storefront.staff import field_desk, words
 from storefront.staff.field_desk import Said
-from storefront.staff.pages import frame, messages
+from storefront.staff.pages import exports, frame, messages
+from storefront.staff.tables import Column, Kind, Row, Sheet, Table
 from subway_campaign import codes
 from subway_campaign.field_models import Act, Finding
 
@@ -21,6 +22,25 @@ blueprint = Blueprint("staff_pages_field", __name__, url_prefix=frame.ROOT, temp
 
 # The photo and the few fields around it.
 MOST_BYTES = darkroom.LARGEST_BYTES + 64 * 1024
+
+
+def _alerts(due: Row) -> str:
+    return "、".join(words.in_words(kind, words.ALERTS) for kind in due["alerts"])
+
+
+ROUND = Table(
+    "round",
+    "巡检路线",
+    (
+        Column("code", "码", Kind.CODE),
+        Column("placement", "点位编号", Kind.CODE, width=28),
+        Column("placement_name", "点位", width=32),
+        Column("why", "为什么", words=words.DUE, width=20),
+        Column("alerts", "告警", value=_alerts, width=24),
+        Column("inspected_at", "上次检查", Kind.MINUTE, width=20),
+        Column("valid_from", "挂出", Kind.MINUTE, width=20),
+    ),
+)
 
 
 @blueprint.get("/field")
@@ -86,6 +106,16 @@ def round_() -> Response:
     with database.transaction() as session:
         seen = field_desk.round_(session, guard.actor(), under=under, now=clock.now())
     return frame.render("staff/round.html", here="field", under=under, **seen)
+
+
+@exports.files(blueprint, "/field/round")
+@guard.staff(Permission.WORK_FIELD)
+def download_round(kind: str) -> Response:
+    """Send the same codes as a file."""
+    under = request.args.get("under", "").strip()[:120] or None
+    with database.transaction() as session:
+        found = field_desk.due(session, guard.actor(), under=under, now=clock.now())
+    return exports.send(kind, Sheet.of(ROUND, found, notes=(("范围", under or "全部"),)), now=clock.now())
 
 
 def _form(given: dict[str, str], *, fault: str | None = None, status: int = 200) -> Response:

@@ -6,13 +6,39 @@ from config import clock, database
 from config.errors import Conflict, Invalid, NotFound
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import press_desk
-from storefront.staff.pages import frame
+from storefront.staff import press_desk, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind, Row, Sheet, Table
 
 blueprint = Blueprint("staff_pages_packs", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 # Progress is read again this often; the page needs no script for it.
 _REFRESH_S = "3"
+
+
+def _so_far(pack: Row) -> str | None:
+    return f"{pack['done']}/{pack['pieces']}" if pack["state"] == "waiting" else None
+
+
+PACKS = Table(
+    "packs",
+    "印刷包",
+    (
+        Column("number", "编号", Kind.CODE, only="file", width=20),
+        Column(
+            "title",
+            "内容",
+            href=lambda pack: f"{frame.ROOT}/packs/{pack['number']}",
+            note=lambda pack: pack["number"],
+            width=32,
+        ),
+        Column("state", "状态", words=words.PACKS, note=_so_far),
+        Column("pieces", "码", Kind.COUNT),
+        Column("refused", "未通过", Kind.COUNT),
+        Column("asked_at", "提交时间", Kind.MINUTE, width=20),
+    ),
+    lead="title",
+)
 
 
 @blueprint.get("/packs")
@@ -21,7 +47,17 @@ def listing() -> Response:
     """Show the packs, and the form that asks for one."""
     with database.transaction() as session:
         seen = press_desk.shelf(session, guard.actor())
-    return frame.render("staff/packs.html", here="codes", under=request.args.get("under", ""), **seen)
+    sheet = Sheet.of(PACKS, seen["packs"])
+    return frame.render("staff/packs.html", here="codes", under=request.args.get("under", ""), sheet=sheet, **seen)
+
+
+@exports.files(blueprint, "/packs")
+@guard.staff(Permission.READ_PLACEMENTS)
+def download(kind: str) -> Response:
+    """Send the packs as a file."""
+    with database.transaction() as session:
+        found = press_desk.listing(session, guard.actor())
+    return exports.send(kind, Sheet.of(PACKS, found), now=clock.now())
 
 
 @blueprint.post("/packs")

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,14 +12,56 @@ from config import clock, database
 from config.errors import Conflict, Invalid, NotFound
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import trial_desk
-from storefront.staff.pages import frame
+from storefront.staff import trial_desk, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind, Row, Sheet, Table
 from subway_campaign.trials import Wanted
 
 blueprint = Blueprint("staff_pages_trials", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
 _WEEKS = re.compile(r"[0-9]{1,2}", re.ASCII)
+
+
+def _so_far(trial: Row) -> str | None:
+    return f"{trial['weeks_over']}/{trial['weeks']} 周" if trial["state"] == "started" else None
+
+
+def _difference(end: str) -> Callable[[Row], int | None]:
+    return lambda trial: round(trial["difference"][end]) if trial["difference"] else None
+
+
+TRIALS = Table(
+    "trials",
+    "分批上线测试",
+    (
+        Column("number", "编号", Kind.CODE, only="file", width=20),
+        Column("name", "名称", href=lambda trial: f"{frame.ROOT}/trials/{trial['number']}", width=28),
+        Column("state", "状态", words=words.TRIALS, note=_so_far),
+        Column("starts_on", "开始", Kind.DAY),
+        Column("weeks", "周数", Kind.COUNT),
+        Column("pairs", "对数", Kind.COUNT, value=lambda trial: len(trial["pairs"])),
+        Column("detectable_fen", "能看出的最小差别（每周）", Kind.MONEY, width=24),
+        Column("difference_fen", "先后之差（每周）", Kind.MONEY, value=_difference("fen"), only="file", width=20),
+        Column("low_fen", "区间下限", Kind.MONEY, value=_difference("low"), only="file", width=20),
+        Column("high_fen", "区间上限", Kind.MONEY, value=_difference("high"), only="file", width=20),
+    ),
+    lead="name",
+)
+
+
+SCHEDULE = Table(
+    "trial",
+    "分批上线测试的排期",
+    (
+        Column("pair", "第几对", Kind.COUNT),
+        Column("placement", "点位编号", Kind.CODE, width=28),
+        Column("name", "点位", width=32),
+        Column("turn", "先后"),
+        Column("on", "上线", Kind.DAY),
+    ),
+    lead="name",
+)
 
 
 @blueprint.get("/trials")
@@ -30,8 +73,38 @@ def listing() -> Response:
         seen = trial_desk.shelf(session, guard.actor(), now=now)
     monday = _today() + timedelta(days=7 - _today().weekday())
     return frame.render(
-        "staff/trials.html", here="costs", key=secrets.token_urlsafe(16), monday=monday.isoformat(), **seen
+        "staff/trials.html",
+        here="costs",
+        key=secrets.token_urlsafe(16),
+        monday=monday.isoformat(),
+        sheet=Sheet.of(TRIALS, seen["trials"]),
+        **seen,
     )
+
+
+@exports.files(blueprint, "/trials")
+@guard.staff(Permission.READ_REPORTS)
+def download(kind: str) -> Response:
+    """Send the tests as a file."""
+    with database.transaction() as session:
+        found = trial_desk.listing(session, guard.actor(), now=clock.now())
+    return exports.send(kind, Sheet.of(TRIALS, found), now=clock.now())
+
+
+@exports.files(blueprint, "/trials/<number:number>/schedule")
+@guard.staff(Permission.READ_REPORTS)
+def schedule(kind: str, number: str) -> Response:
+    """Send when which placement of a test is switched on."""
+    with database.transaction() as session:
+        trial = trial_desk.find(session, guard.actor(), number=number, now=clock.now())
+    turns = [(n, _row(trial, pair)) for n, pair in enumerate(trial["pairs"], start=1)]
+    rows = [
+        {"pair": n, "placement": row[f"{turn}_number"], "name": row[turn], "turn": said, "on": row[f"{turn}_on"]}
+        for n, row in turns
+        for turn, said in (("early", "先"), ("late", "后"))
+    ]
+    notes = (("测试", trial["name"]), ("状态", words.TRIALS[trial["state"]]), ("随机种子", str(trial["seed"])))
+    return exports.send(kind, Sheet.of(SCHEDULE, rows, notes=notes), now=clock.now())
 
 
 @blueprint.post("/trials")

@@ -15,7 +15,10 @@ from storefront.staff.tables import Sheet
 from tests.storefront.staff.conftest import Clerk, Counter
 from tests.storefront.staff.test_tables import TABLE, row
 
-LISTS = ["/orders", "/codes", "/audit", "/finance", "/finance/cases", "/finance/ledger"]
+LISTS = [
+    *("/orders", "/codes", "/audit", "/finance", "/finance/cases", "/finance/ledger"),
+    *("/alerts", "/alerts/codes", "/creatives", "/trials", "/packs", "/field/round"),
+]
 
 
 def rows(clerk: Clerk, path: str) -> list[list[str]]:
