@@ -48,7 +48,7 @@ def fund_flow_bill() -> Payload:
     kind = request.args.get("account_type", "BASIC")
     if kind not in ("BASIC", "OPERATION", "FEES"):
         raise Refusal(400, "PARAM_ERROR", "account_type参数错误")
-    moved = bookings.account(desk.books, until=day)
+    moved = bookings.account(desk.books, desk.sharing, until=day)
     balance = sum(bills.worth(each) for each in moved if not bookings.is_on(each, day))
     own = fabricated(desk, day) or (each for each in moved if bookings.is_on(each, day))
     rows = _distorted(desk, "fundflowbill", own if kind == "BASIC" else iter(()))
@@ -115,8 +115,15 @@ def _distorted(desk: Desk, name: str, rows: Iterator[Booking]) -> Iterator[Booki
                 yield row
             case "row_amount" if rule is not None:
                 amount = int(rule.number("amount_fen", 1))
-                row = true._replace(refund=amount) if true.refund_id else true._replace(total=amount)
+                row = _of(true, amount)
         yield row
+
+
+def _of(true: Booking, amount: int) -> Booking:
+    """Return a booking as it were of another amount, fen."""
+    if true.share_id:
+        return true._replace(shared=amount if true.shared > 0 else -amount)
+    return true._replace(refund=amount) if true.refund_id else true._replace(total=amount)
 
 
 def _again(first: Booking | None, rest: Iterator[Booking]) -> Iterator[Booking]:

@@ -56,7 +56,8 @@ def trade(bookings: Iterable[Booking], *, kind: str, mchid: str) -> Iterator[str
 def funds(bookings: Iterable[Booking], *, balance: int, is_wide: bool) -> Iterator[str]:
     """Yield the lines of an account's statement that begins with a balance, fen.
 
-    A payment and its fee are two movements; a refund is one, less the fee that comes back with it.
+    A payment and its fee are two movements; a refund is one, less the fee that comes back with it; and so is each part
+    that went to a receiver, or came back from one.
     """
     yield FUND_COLUMNS.replace("(", "（").replace(")", "）") if is_wide else FUND_COLUMNS
     count, incomes, income, expenses, expense = 0, 0, 0, 0, 0
@@ -68,7 +69,7 @@ def funds(bookings: Iterable[Booking], *, balance: int, is_wide: bool) -> Iterat
                 incomes, income = incomes + 1, income + amount
             else:
                 expenses, expense = expenses + 1, expense - amount
-            number = row.refund_id or row.transaction_id
+            number = row.business_id
             cells = (
                 _time(row.at),
                 number,
@@ -99,6 +100,9 @@ def yuan(fen: int) -> str:
 
 
 def _movements(row: Booking) -> list[tuple[str, str, int, str]]:
+    if row.share_id:
+        kind, note = ("分账", "分账支出") if row.shared < 0 else ("分账回退", "分账回退收入")
+        return [("分账", kind, row.shared, note)]
     fee = fees.fen(row.fee)
     if row.refund_id:
         note = f"退款总金额{yuan(row.refund)}元;含手续费{yuan(fee)}元"

@@ -1,8 +1,8 @@
-"""What a day's bills are made of: each payment and each refund as one booking, from the books or fabricated in bulk.
+"""What a day's bills are made of: each payment, refund and shared part as one booking, from the books or in bulk.
 
 A payment belongs to the day of its success, a refund in the trade bill to the day of its acceptance and in the
 account's statement to the day of its success; days are UTC+8. A trade bill shows a refund as it stood at nine the next
-morning, however late it is asked for.
+morning, however late it is asked for. What went to receivers, and came back of them, moves the account alone.
 """
 
 import random
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from emulator import fees
 from emulator.books import Books
 from emulator.clock import BEIJING
+from emulator.sharing import Sharing
 from emulator.views import TRADE_TYPES, payer_share
 
 # How a refund's state reads in a bill; a closed one failed, an abnormal one went another way.
@@ -22,7 +23,10 @@ _DRAWN_AT = time(9, 0)
 
 
 class Booking(NamedTuple):
-    """One row of a bill: a payment, or a refund when it has a `refund_id`; amounts in fen, fees in 1e-5 yuan."""
+    """One row of a bill: a payment, a refund when it has a `refund_id`, or what was shared, by its `share_id`.
+
+    Amounts in fen, fees in 1e-5 yuan.
+    """
 
     at: datetime
     appid: str
@@ -43,11 +47,20 @@ class Booking(NamedTuple):
     refund_state: str = ""
     succeeded_at: datetime | None = None
     reason: str = ""
+    share_id: str = ""
+    out_share_no: str = ""
+    # What came back from a receiver, negative for what it got.
+    shared: int = 0
 
     @property
     def number(self) -> str:
         """The merchant's own number for what was booked."""
-        return self.out_refund_no or self.out_trade_no
+        return self.out_share_no or self.out_refund_no or self.out_trade_no
+
+    @property
+    def business_id(self) -> str:
+        """WeChat's number for what was booked."""
+        return self.share_id or self.refund_id or self.transaction_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +128,7 @@ def trade(books: Books, day: date) -> list[Booking]:
     return sorted(rows, key=lambda row: row.at)
 
 
-def account(books: Books, *, until: date) -> list[Booking]:
+def account(books: Books, sharing: Sharing, *, until: date) -> list[Booking]:
     """Return everything that moved the account up to the end of a day, in the order of its time."""
     kept = books.snapshot()
     rows = [_payment(order) for order in kept["orders"] if order.paid_at and _day(order.paid_at) <= until]
@@ -123,6 +136,7 @@ def account(books: Books, *, until: date) -> list[Booking]:
         at = refund.settled_at
         if refund.status == "SUCCESS" and at and _day(at) <= until:
             rows.append(_refund(books.orders[refund.out_trade_no], refund, at=at, seen_at=at))
+    rows += [row for row in _shared(books, sharing) if _day(row.at) <= until]
     return sorted(rows, key=lambda row: row.at)
 
 
@@ -161,6 +175,24 @@ def _refund(order: Any, refund: Any, *, at: datetime, seen_at: datetime) -> Book
         succeeded_at=refund.settled_at if is_settled and refund.status == "SUCCESS" else None,
         reason=refund.request.get("reason", ""),
     )
+
+
+def _shared(books: Books, sharing: Sharing) -> Iterator[Booking]:
+    """Yield each part that a receiver got or will have got when its time has come, and each that came back."""
+    kept = sharing.snapshot()
+    payments = {order.transaction_id: order for order in books.snapshot()["orders"] if order.paid_at}
+    divided = {row["out_order_no"]: row for row in kept["orders"]}
+    moved = [
+        (row, row["out_order_no"], part["detail_id"], part, -part["amount"])
+        for row in kept["orders"]
+        for part in row["receivers"]
+    ]
+    moved += [(row, row["out_return_no"], row["return_id"], row, row["amount"]) for row in kept["returns"]]
+    for row, number, share_id, told, fen in moved:
+        if not told["fail_reason"]:
+            order = payments[divided[row["out_order_no"]]["transaction_id"]]
+            at = datetime.fromisoformat(row["due"])
+            yield _payment(order)._replace(at=at, fee=0, share_id=share_id, out_share_no=number, shared=fen)
 
 
 def _is_on(instant: datetime | None, day: date) -> bool:

@@ -5,7 +5,7 @@ Invariant: one row for each merchant and Shanghai day; the rows of the bills the
 
 from datetime import date
 
-from sqlalchemy import String
+from sqlalchemy import String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from config.database import Base, Fen, Instant
@@ -22,11 +22,13 @@ class BillDay(Base):
     flow_sha1: Mapped[str | None] = mapped_column(String(40))
     trades: Mapped[int]
     flows: Mapped[int]
-    # What moved the account, by WeChat: refunds and fees are positive sums, `net_fen` is what remains of it all.
+    # What moved the account, by WeChat: refunds, fees and what receivers of divided payments got (less what came back)
+    # are positive sums, `net_fen` is what remains of it all.
     paid_fen: Mapped[Fen]
     refunded_fen: Mapped[Fen]
     fees_fen: Mapped[Fen]
     withdrawn_fen: Mapped[Fen]
+    shared_fen: Mapped[Fen] = mapped_column(server_default=text("0"))
     other_fen: Mapped[Fen]
     net_fen: Mapped[Fen]
     balance_fen: Mapped[Fen | None]

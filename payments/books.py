@@ -96,6 +96,18 @@ def written_off(session: Session, *, case: str, difference_fen: int, at: datetim
     ledger.post(session, entries, source=f"case.written_off/{case}", at=at)
 
 
+def has_moved(session: Session, *, number: str) -> bool:
+    """Tell whether the ledger knows by now that WeChat moved the money of this payment, refund, share or return."""
+    return bool(session.scalar(text(f"SELECT {_MOVED.format(':number')}"), {"number": number}))
+
+
+# By the sources under which `RECEIVED`, `paid_back`, `share_returns` and `sharing` post.
+_MOVED = f"""EXISTS (
+    SELECT FROM ledger_entries WHERE account = '{RECEIVABLE}' AND (
+        source IN ('{PAYMENT_SUCCEEDED.name}/' || {{0}}, '{REFUND_SUCCEEDED.name}/' || {{0}})
+        OR source = 'share.returned/' || {{0}} OR source LIKE 'share.succeeded/' || {{0}} || '/%'))"""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A sum that the ledger should hold, and what it holds, in fen."""
@@ -113,6 +125,8 @@ def differences(session: Session) -> list[Difference]:
         Difference("received", row.received, row.posted_received),
         Difference("paid_back", row.paid_back, row.posted_paid_back),
         Difference("owed_back", row.owed_back, row.posted_owed_back),
+        # What a person wrote off as missing in our books, and what reached them all the same, stands there twice.
+        Difference("written_off_and_recorded", 0, row.twice),
     ]
     return [each for each in found if each.expected_fen != each.posted_fen]
 
@@ -199,6 +213,9 @@ _MISSING = {
 _EXPECTED = text(f"""
     SELECT
         (SELECT coalesce(sum(amount_fen), 0)::bigint FROM payments WHERE state = 'succeeded') AS received,
+        (SELECT coalesce(sum(difference_fen), 0)::bigint FROM payment_cases c
+            WHERE resolution = 'written_off' AND kind IN ('bill_state', 'bill_missing_here')
+              AND {_MOVED.format("c.number")}) AS twice,
         r.paid_back, r.owed_back, e.*
     FROM (
         SELECT coalesce(sum(amount_fen) FILTER (WHERE state = 'succeeded'), 0)::bigint AS paid_back,

@@ -17,6 +17,8 @@ from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, Nothing
 from payments.facts import PAYMENT_CLOSED
 from payments.models import CaseKind, Resolution
 
+# Differences that are over once our books know of the money as well.
+_LACKING = frozenset({CaseKind.BILL_STATE, CaseKind.BILL_MISSING_HERE})
 _HIGHEST_ID = 2**63 - 1
 _LONGEST_CURSOR = 16
 
@@ -119,11 +121,11 @@ def close(session: Session, *, slug: str, resolution: Resolution, reason: str, b
 
     A payment that was kept open by its mismatch ends with the case, and `payment.closed` is published, so that its
     reference can be paid anew. Raises `CaseNotFound`, `CaseClosed`, and `NothingToWriteOff` for a case without a
-    difference.
+    difference, or about money that has reached our books since.
     """
     case = _require_open(session, slug)
     if resolution is Resolution.WRITTEN_OFF:
-        if not case.difference_fen:
+        if not case.difference_fen or (case.kind in _LACKING and books.has_moved(session, number=case.number)):
             raise NothingToWriteOff
         books.written_off(session, case=slug, difference_fen=case.difference_fen, at=now)
     session.execute(_CLOSE, {"slug": slug, "resolution": resolution, "reason": reason, "by": by, "now": now})

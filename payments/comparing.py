@@ -1,4 +1,4 @@
-"""Compares a day's bills with our payments and refunds, row by row and in both directions, inside PostgreSQL.
+"""Compares a day's bills with our payments, refunds and shares, row by row and in both directions, inside PostgreSQL.
 
 Invariant: everything lies in tables of the transaction, gone at its end; only what differs becomes a case, one for each
 kind and number, however often a day is compared.
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from config import database
 from payments.wechatpay.statements import FEE_UNITS, Flow, Trade
 
-PAID, FEE, REFUND, WITHDRAWAL, OTHER = "paid", "fee", "refund", "withdrawal", "other"
+PAID, FEE, REFUND, SHARE, WITHDRAWAL, OTHER = "paid", "fee", "refund", "share", "withdrawal", "other"
 
 _TABLES = """
     CREATE TEMP TABLE bill_trades (
@@ -59,13 +59,15 @@ def load(session: Session, *, trades: Iterable[Trade], flows: Iterable[Flow]) ->
 
 
 def _kind(told: str) -> str:
-    """Return what a movement is to us. WeChat's words for fees and refunds come with additions."""
+    """Return what a movement is to us. WeChat's words for fees, refunds and shares come with additions."""
     if told == "交易":
         return PAID
     if "手续费" in told:
         return FEE
     if told.startswith("退款"):
         return REFUND
+    if "分账" in told:
+        return SHARE
     return WITHDRAWAL if told.startswith("提现") else OTHER
 
 
@@ -93,6 +95,14 @@ def note(session: Session, *, kind: str, number: str, difference_fen: int, evide
 def open_cases(session: Session, *, now: datetime) -> int:
     """Turn the differences into cases; returns how many of them are new."""
     return len(session.execute(text(_OPEN), {"now": now}).all())
+
+
+def end_cases(session: Session, *, mchid: str, day: date, now: datetime) -> int:
+    """End the open cases of a day of whose differences nothing is left; returns how many.
+
+    None of a day that was compared for two merchants, since a case does not say whose bill it is of.
+    """
+    return len(session.execute(text(_END), {"mchid": mchid, "day": day, "now": now}).all())
 
 
 # The same payment or refund twice in a bill; whatever follows compares its first row.
@@ -195,6 +205,51 @@ _REFUNDS_NOT_THERE = f"""
     WHERE r.state = 'succeeded' AND r.succeeded_at >= :since AND r.succeeded_at < :before
       AND NOT EXISTS (SELECT FROM bill_flows f WHERE f.kind = '{REFUND}' AND f.business_id = r.refund_id)
 """
+# What receivers got of divided payments (negative) and what came back from them, by the number of the share or return.
+_SHARED = """
+    SELECT s.number, s.payment_id, -p.amount_fen AS fen, p.ended_at AS at
+    FROM payment_share_parts p JOIN payment_shares s ON s.id = p.share_id WHERE p.state = 'succeeded'
+    UNION ALL
+    SELECT r.number, s.payment_id, r.amount_fen, r.ended_at
+    FROM payment_share_returns r JOIN payment_share_parts p ON p.id = r.part_id
+    JOIN payment_shares s ON s.id = p.share_id WHERE r.state = 'succeeded'
+"""
+_SHARES = f"""
+    INSERT INTO bill_differences
+    SELECT d.kind, b.number, k.payment_id,
+           CASE d.kind WHEN 'bill_day' THEN 0 ELSE b.fen - coalesce(o.fen, 0) END,
+           jsonb_build_object('day', cast(:day AS date), 'bill', 'fund_flow', 'amount_fen', b.fen, 'at', b.at,
+               'our_amount_fen', o.fen, 'our_at', o.at)
+    FROM (
+        SELECT number, sum(amount_fen)::bigint AS fen, min(at) AS at FROM bill_flows WHERE kind = '{SHARE}' GROUP BY 1
+    ) b
+    LEFT JOIN (
+        SELECT number, payment_id FROM payment_shares
+        UNION ALL
+        SELECT r.number, s.payment_id FROM payment_share_returns r
+        JOIN payment_share_parts p ON p.id = r.part_id JOIN payment_shares s ON s.id = p.share_id
+    ) k ON k.number = b.number
+    LEFT JOIN LATERAL (
+        SELECT sum(m.fen)::bigint AS fen, min(m.at) AS at,
+               bool_or({_SHANGHAI_DAY.format("m.at")} <> :day) AS is_elsewhere
+        FROM ({_SHARED}) m WHERE m.number = b.number
+    ) o ON true
+    CROSS JOIN LATERAL (SELECT CASE
+        WHEN k.number IS NULL THEN 'bill_missing_here'
+        WHEN o.fen IS NULL THEN 'bill_state'
+        WHEN o.fen <> b.fen AND NOT o.is_elsewhere THEN 'bill_amount'
+        WHEN o.is_elsewhere THEN 'bill_day' END AS kind) d
+    WHERE d.kind IS NOT NULL
+"""
+_SHARES_NOT_THERE = f"""
+    INSERT INTO bill_differences
+    SELECT 'bill_missing_there', m.number, m.payment_id, -sum(m.fen),
+           jsonb_build_object('day', cast(:day AS date), 'our_amount_fen', sum(m.fen), 'our_at', min(m.at))
+    FROM ({_SHARED}) m JOIN payments p ON p.id = m.payment_id AND p.mchid = :mchid
+    WHERE m.at >= :since AND m.at < :before
+      AND NOT EXISTS (SELECT FROM bill_flows f WHERE f.kind = '{SHARE}' AND f.number = m.number)
+    GROUP BY m.number, m.payment_id
+"""
 # A fee by its rate may be off by a rounded fen; the account is charged what the trade bill says, in whole fen.
 _FEES = f"""
     INSERT INTO bill_differences
@@ -227,6 +282,15 @@ _ASK_REFUNDS = """
     WHERE state IN ('requested', 'processing', 'abnormal')
       AND number IN (SELECT number FROM bill_differences WHERE kind = 'bill_state')
 """
+_ASK_SHARES = """
+    UPDATE payment_shares SET next_check_at = :now
+    WHERE state IN ('requested', 'processing')
+      AND number IN (SELECT number FROM bill_differences WHERE kind IN ('bill_state', 'bill_amount'))
+"""
+_ASK_RETURNS = """
+    UPDATE payment_share_returns SET next_check_at = :now
+    WHERE state = 'pending' AND number IN (SELECT number FROM bill_differences WHERE kind = 'bill_state')
+"""
 _STEPS = (
     _DOUBLED,
     _DEDUPLICATE,
@@ -235,11 +299,24 @@ _STEPS = (
     _REFUNDS,
     _REFUND_FLOWS,
     _REFUNDS_NOT_THERE,
+    _SHARES,
+    _SHARES_NOT_THERE,
     _FEES,
     _UNEXPLAINED,
     _ASK_PAYMENTS,
     _ASK_REFUNDS,
+    _ASK_SHARES,
+    _ASK_RETURNS,
 )
+_END = """
+    UPDATE payment_cases c SET resolution = 'repaired', reason = '再次核对，已无差异', closed_by = '微信支付',
+           closed_at = :now, owner = coalesce(owner, '微信支付'), owned_at = coalesce(owned_at, :now)
+    WHERE closed_at IS NULL AND kind LIKE 'bill!_%' ESCAPE '!' AND kind <> 'bill_broken'
+      AND evidence->>'day' = cast(:day AS date)::text
+      AND NOT EXISTS (SELECT FROM bill_differences d WHERE d.kind = c.kind AND d.number = c.number)
+      AND NOT EXISTS (SELECT FROM bill_days WHERE day = :day AND mchid <> :mchid)
+    RETURNING id
+"""
 _OPEN = """
     INSERT INTO payment_cases (kind, payment_id, number, evidence, difference_fen, opened_at)
     SELECT DISTINCT ON (kind, number) kind, payment_id, number, jsonb_strip_nulls(evidence), difference_fen, :now

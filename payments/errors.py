@@ -161,7 +161,7 @@ class CaseCursorInvalid(errors.Invalid):
 
 
 class NothingToWriteOff(errors.Conflict):
-    """The case has no difference in money that the ledger could take up."""
+    """The case has no difference in money that the ledger could take up, or the money has reached the books since."""
 
     code = "payment.nothing_to_write_off"
     message = "这件事没有可核销的差额"

@@ -1,7 +1,8 @@
 """Reconciles whole days with WeChat Pay's bills: fetched outside, compared and posted in one transaction.
 
 Invariant: a day can be reconciled any number of times, and by several at once: its fees and withdrawals are in the
-ledger once, its differences are cases once, and its row says what its last comparison found.
+ledger once, its differences are cases once, those that are no more have ended, and its row says what its last
+comparison found.
 """
 
 import tempfile
@@ -45,6 +46,7 @@ class DayView:
     refunded_fen: int
     fees_fen: int
     withdrawn_fen: int
+    shared_fen: int
     other_fen: int
     net_fen: int
     balance_fen: int | None
@@ -147,6 +149,7 @@ def _reconcile(session: Session, day: date, trade: Bill | None, flow: Bill | Non
     _post(session, mchid, day, summed["fees_fen"])
     differences = comparing.find(session, **told, now=now)
     opened = comparing.open_cases(session, now=now)
+    comparing.end_cases(session, mchid=mchid, day=day, now=now)
     cases.repaired(session, kind=CaseKind.BILL_BROKEN, number=_bill(day), reason="账单已可核对", by="微信支付", now=now)
     session.execute(
         _KEEP,
@@ -226,14 +229,15 @@ _SUMS = text(f"""
                 AS given_back_fen,
             coalesce(-sum(amount_fen) FILTER (WHERE kind = '{comparing.FEE}'), 0)::bigint AS charged_fen,
             coalesce(-sum(amount_fen) FILTER (WHERE kind = '{comparing.WITHDRAWAL}'), 0)::bigint AS withdrawn_fen,
+            coalesce(-sum(amount_fen) FILTER (WHERE kind = '{comparing.SHARE}'), 0)::bigint AS shared_fen,
             coalesce(sum(amount_fen) FILTER (WHERE kind = '{comparing.OTHER}'), 0)::bigint AS other_fen,
             coalesce(sum(amount_fen), 0)::bigint AS net_fen
         FROM bill_flows
     ) f
 """)
 _FIGURES = """
-    trade_sha1, flow_sha1, trades, flows, paid_fen, refunded_fen, fees_fen, withdrawn_fen, other_fen, net_fen,
-    balance_fen, our_paid_fen, our_refunded_fen, differences
+    trade_sha1, flow_sha1, trades, flows, paid_fen, refunded_fen, fees_fen, withdrawn_fen, shared_fen, other_fen,
+    net_fen, balance_fen, our_paid_fen, our_refunded_fen, differences
 """
 # A day that is compared again and found the same keeps everything, also when it was first reconciled.
 _KEEP = text(f"""
@@ -247,7 +251,8 @@ _KEEP = text(f"""
 """)
 _LISTING = text("""
     SELECT day, trade_sha1 IS NOT NULL OR flow_sha1 IS NOT NULL AS has_bill, trades, flows, paid_fen, refunded_fen,
-           fees_fen, withdrawn_fen, other_fen, net_fen, balance_fen, our_paid_fen, our_refunded_fen, differences,
+           fees_fen, withdrawn_fen, shared_fen, other_fen, net_fen, balance_fen, our_paid_fen, our_refunded_fen,
+           differences,
            (SELECT count(*) FROM payment_cases c WHERE c.closed_at IS NULL AND c.kind LIKE 'bill!_%' ESCAPE '!'
                AND c.evidence->>'day' = bill_days.day::text) AS open_cases,
            reconciled_at

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.emulator.conftest import Till, Wechat
+from tests.emulator.conftest import Till, Wechat, wait_until
 from tests.emulator.merchant import Merchant
 
 BEIJING = timezone(timedelta(hours=8))
@@ -142,6 +142,44 @@ def test_the_statement_ends_at_the_balance_of_the_books(wechat: Wechat, merchant
     assert text.startswith("记账时间,微信支付业务单号".encode())
     assert "收支金额（元）".encode() in text
     assert b"\r" not in text
+
+
+def test_what_was_shared_and_came_back_moves_the_account(wechat: Wechat, merchant: Merchant, pos: Till) -> None:
+    pos.prepay("BILL-0009", 10_000, settle_info={"profit_sharing": True})
+    wechat.control("POST", "/pay", out_trade_no="BILL-0009")
+    transaction_id = wechat.order("BILL-0009")["transaction_id"]
+    seller = {"type": "MERCHANT_ID", "account": "1900000109"}
+    name = merchant.concealed("砀山果业有限公司", merchant.public_key_id)
+    appid = wechat.settings["WECHAT_OFFICIAL_APPID"]
+    added = {"appid": appid, "name": name, "relation_type": "DISTRIBUTOR"} | seller
+    stranger = {"type": "MERCHANT_ID", "account": "1900000110", "amount": 7, "description": "佣金"}
+    asked = {
+        "appid": appid,
+        "transaction_id": transaction_id,
+        "out_order_no": "S-BILL-1",
+        "receivers": [seller | {"amount": 2_000, "description": "佣金"}, stranger],
+        "unfreeze_unsplit": True,
+    }
+    back = {"out_order_no": "S-BILL-1", "out_return_no": "B-BILL-1", "return_mchid": "1900000109"}
+    back |= {"amount": 500, "description": "退"}  # type: ignore[dict-item]
+    sharing = "/v3/profitsharing"
+    serial = {"Wechatpay_Serial": merchant.public_key_id}
+    assert merchant.call("POST", f"{sharing}/receivers/add", added, **serial).status_code == 200
+    wait_until(lambda: merchant.call("POST", f"{sharing}/orders", asked).status_code == 200)
+    assert merchant.call("POST", f"{sharing}/return-orders", back).status_code == 200
+    kept = wechat.control("GET", "/books")["sharing"]
+    tomorrow(wechat, merchant, 10)
+    rows, sums = read(fetch(merchant, f"/v3/bill/fundflowbill?bill_date={today()}")[1])
+    assert [
+        (row["业务类型"], row["收支类型"], row["收支金额(元)"], row["业务凭证号"], row["微信支付业务单号"])
+        for row in rows
+        if row["业务名称"] == "分账"
+    ] == [
+        ("分账", "支出", "20.00", "S-BILL-1", kept["orders"][0]["receivers"][0]["detail_id"]),
+        ("分账回退", "收入", "5.00", "B-BILL-1", kept["returns"][0]["return_id"]),
+    ]
+    assert Decimal(sums["收入金额"]) - Decimal(sums["支出金额"]) == Decimal("100") - Decimal("0.60") - 15
+    assert rows[-1]["账户结余(元)"] == "84.40"
 
 
 @pytest.mark.parametrize("over", ["plain", "gzip"])

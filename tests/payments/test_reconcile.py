@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from config import clock, database, logs
-from payments import books, cases, collect, comparing, ledger, reconcile, refunds
-from payments.errors import BillBroken, BillNotReady
+from payments import books, cases, collect, comparing, ledger, reconcile, refunds, share_returns, sharing
+from payments.errors import BillBroken, BillNotReady, NothingToWriteOff
+from payments.lifecycle import Channel
 from payments.models import Resolution
 from payments.wechatpay.bills import Bill, BillKind
 from tests.payments.conftest import Buyer, Wechat, change, rows, wait_until
@@ -256,6 +257,92 @@ def test_each_difference_on_wechats_side_is_a_case(
     assert {number for _, number, _ in found()} == {traded.first}
 
 
+@pytest.fixture
+def shared(calendar: Calendar, buyer: Buyer, wechat: Wechat) -> Iterator[tuple[str, str]]:
+    """A payment of 100 yuan of which a seller got 20, and gave 5 back: the numbers of the share and of the return."""
+    wechat.order("/clock", speed=1e9)
+    now = calendar.at(15)
+    payment = buyer.paid("O3", now=now, channel=Channel.NATIVE, amount_fen=10_000, is_shared=True)
+    seller = sharing.Receiver(kind=sharing.MERCHANT, account="1900000109", name="砀山果业有限公司")
+    assert sharing.admit(receiver=seller, appid=wechat.settings.wechat_official_appid)
+    part = sharing.Part(payee="S1", receiver=seller, amount_fen=2_000)
+    with database.transaction() as session:
+        share = sharing.request(session, payment=payment, parts=[part], account="commission", now=now)
+    later = now + timedelta(minutes=1)
+    sharing.check_due(now=later)
+    with database.transaction() as session:
+        [got] = sharing.parts_of(session, reference="O3")
+        back = share_returns.request(session, part_id=got.id, amount_fen=500, key="R1", now=later)
+    share_returns.check_due(now=later)
+    share_returns.check_due(now=later + timedelta(minutes=5))
+    assert rows("SELECT state FROM payment_share_returns") == [{"state": "succeeded"}]
+    yield share, back
+    wechat.order("/clock", speed=1)
+
+
+def test_what_was_shared_and_came_back_is_equal(calendar: Calendar, shared: tuple[str, str]) -> None:
+    assert calendar.reconcile() == 0
+    assert found() == []
+    with database.transaction() as session:
+        [day] = reconcile.listing(session, first=calendar.day, last=calendar.day)
+    assert (day.paid_fen, day.shared_fen, day.other_fen, day.fees_fen) == (10_000, 1_500, 0, 60)
+    assert balances()["wechat_receivable"] == day.net_fen == 10_000 - 60 - 1_500
+    assert balances()["commission"] == 1_500
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind", "which", "difference_fen"),
+    [
+        ("UPDATE payment_share_parts SET state = 'pending', ended_at = NULL", "bill_state", 0, -2_000),
+        ("UPDATE payment_share_parts SET amount_fen = 1900", "bill_amount", 0, -100),
+        ("UPDATE payment_share_parts SET ended_at = ended_at - interval '1 day'", "bill_day", 0, 0),
+        ("UPDATE payment_shares SET number = 'DANOTHER'", "bill_missing_here", 0, -2_000),
+        ("UPDATE payment_share_returns SET state = 'pending', ended_at = NULL", "bill_state", 1, 500),
+        ("UPDATE payment_share_returns SET number = 'GANOTHER'", "bill_missing_here", 1, 500),
+    ],
+)
+def test_each_difference_of_a_share_on_our_side_is_a_case(
+    calendar: Calendar, shared: tuple[str, str], spoil: str, kind: str, which: int, difference_fen: int
+) -> None:
+    change(spoil)
+    calendar.reconcile()
+    assert (kind, shared[which], difference_fen) in found()
+    assert {each[1] for each in found()} <= {shared[which], "DANOTHER", "GANOTHER"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "kind", "which", "difference_fen"),
+    [
+        ("row_missing", {}, "bill_missing_there", 0, 2_000),
+        ("row_missing", {}, "bill_missing_there", 1, -500),
+        ("row_amount", {"amount_fen": 2_100}, "bill_amount", 0, -100),
+        ("row_doubled", {}, "bill_amount", 1, 500),
+    ],
+)
+def test_each_difference_of_a_share_on_wechats_side_is_a_case(
+    calendar: Calendar,
+    shared: tuple[str, str],
+    wechat: Wechat,
+    fault: str,
+    options: dict[str, Any],
+    kind: str,
+    which: int,
+    difference_fen: int,
+) -> None:
+    wechat.fault(fault, on="fundflowbill", match=shared[which], options=options)
+    calendar.reconcile()
+    assert found() == [(kind, shared[which], difference_fen)]
+
+
+def test_a_share_whose_end_was_lost_is_asked_about(calendar: Calendar, shared: tuple[str, str]) -> None:
+    change("UPDATE payment_share_parts SET state = 'pending', ended_at = NULL")
+    change("UPDATE payment_shares SET state = 'processing', ended_at = NULL, next_check_at = NULL")
+    change("UPDATE payment_share_returns SET state = 'pending', ended_at = NULL, next_check_at = NULL")
+    calendar.reconcile()
+    assert (sharing.check_due(now=clock.now()), share_returns.check_due(now=clock.now())) == (1, 1)
+    assert calendar.reconcile(12) == 0
+
+
 def test_news_that_was_lost_is_asked_for(calendar: Calendar, traded: Traded) -> None:
     lose_the_news(traded)
     calendar.reconcile()
@@ -263,6 +350,47 @@ def test_news_that_was_lost_is_asked_for(calendar: Calendar, traded: Traded) -> 
     (row,) = rows("SELECT state FROM payments WHERE number = :n", n=traded.first)
     assert row["state"] == "succeeded"
     assert calendar.reconcile(12) == 0
+    assert rows("SELECT kind, resolution, closed_by FROM payment_cases") == [
+        {"kind": "bill_state", "resolution": "repaired", "closed_by": "微信支付"}
+    ]
+
+
+@pytest.fixture
+def unheard(calendar: Calendar, buyer: Buyer, wechat: Wechat) -> str:
+    """A payment of whose money we never heard, and the case that a day's bill opened about it."""
+    wechat.fault("lost", on="payment")
+    buyer.paid("O9", now=calendar.at(15))
+    calendar.reconcile()
+    (case,) = rows("SELECT slug, kind FROM payment_cases")
+    assert case["kind"] == "bill_state"
+    return str(case["slug"])
+
+
+def write_off(slug: str) -> None:
+    with database.transaction() as session:
+        cases.close(session, slug=slug, resolution=Resolution.WRITTEN_OFF, reason="核销", by="li", now=clock.now())
+
+
+def differing() -> list[str]:
+    with database.transaction() as session:
+        return [each.name for each in books.differences(session)]
+
+
+def test_money_that_reached_our_books_meanwhile_is_not_written_off_as_well(calendar: Calendar, unheard: str) -> None:
+    assert collect.check_due(now=clock.now()) == 1
+    before = balances()["wechat_receivable"]
+    with pytest.raises(NothingToWriteOff):
+        write_off(unheard)
+    assert balances()["wechat_receivable"] == before
+    assert calendar.reconcile(12) == 0
+    assert rows("SELECT 1 FROM payment_cases WHERE closed_at IS NULL") == []
+
+
+def test_money_that_reaches_our_books_after_it_was_written_off_is_told(calendar: Calendar, unheard: str) -> None:
+    write_off(unheard)
+    assert differing() == []
+    assert collect.check_due(now=clock.now()) == 1
+    assert differing() == ["written_off_and_recorded"]
 
 
 @pytest.mark.parametrize("spoiled", [{"fault": "wrong_hash"}, {"fault": "bill_creating"}, {"fault": "foreign_url"}])

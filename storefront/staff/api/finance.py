@@ -53,6 +53,7 @@ class BillDayShown(BillSums):
     has_bill = fields.Boolean()
     flows = fields.Integer()
     withdrawn_fen = fields.Integer()
+    shared_fen = fields.Integer()
     other_fen = fields.Integer()
     balance_fen = fields.Integer(allow_none=True)
     is_equal = fields.Boolean()
@@ -198,6 +199,7 @@ _DAY = _SUMS | {
     "has_bill": True,
     "flows": 5,
     "withdrawn_fen": 0,
+    "shared_fen": 0,
     "other_fen": 0,
     "balance_fen": 10924,
     "is_equal": True,

@@ -31,6 +31,7 @@ DAYS = tables.Table(
                 ("refunded_fen", "微信退款"),
                 ("fees_fen", "手续费"),
                 ("withdrawn_fen", "提现"),
+                ("shared_fen", "分账支出"),
                 ("other_fen", "其他变动"),
                 ("net_fen", "账户净变动"),
                 ("balance_fen", "账户结余"),
