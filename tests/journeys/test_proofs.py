@@ -57,7 +57,9 @@ def test_the_books_are_equal_after_every_fault_at_five_percent(grounds: tuple[Sh
     ended = soak.run(shop, orders=60, seed=7)
     assert (ended.stuck, ended.told) == ([], [])
     assert ended.ends.total() == 60
-    assert min(ended.ends[end] for end in ("paid", "given back", "walked off")) > 0, ended.ends
+    assert min(ended.ends[end] for end in ("paid", "given back", "walked off", "shared")) > 0, ended.ends
+    assert shop.rows("SELECT FROM commission_claims WHERE state = 'paid'")
+    assert shop.rows("SELECT FROM payment_share_returns WHERE state = 'succeeded'")
 
 
 def test_what_wechat_cannot_pay_out_ends_with_equal_books(grounds: tuple[Shop, Board]) -> None:

@@ -1,4 +1,4 @@
-"""Compares our books with WeChat's, both ways: payments, refunds, ledger, orders, shipping, stock and credit."""
+"""Compares our books with WeChat's, both ways: payments, refunds, shares, ledger, orders, shipping, stock, credit."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +10,16 @@ _PAYMENTS = "SELECT number, amount_fen, transaction_id FROM payments WHERE state
 _REFUNDS = "SELECT number, amount_fen, refund_id FROM payment_refunds WHERE state = 'succeeded'"
 # What WeChat could not pay out, and a person paid by transfer.
 _TRANSFERS = "SELECT number, amount_fen, refund_id FROM payment_refunds WHERE state = 'transferred'"
+# What receivers of divided payments got and gave back, and which payments are divided or released for good.
+_SHARED = """
+    SELECT s.number, p.account, p.amount_fen FROM payment_share_parts p JOIN payment_shares s ON s.id = p.share_id
+    WHERE p.state = 'succeeded'
+"""
+_CAME_BACK = "SELECT number, amount_fen FROM payment_share_returns WHERE state = 'succeeded'"
+_RELEASED = """
+    SELECT s.number, p.transaction_id FROM payment_shares s JOIN payments p ON p.id = s.payment_id
+    WHERE s.state = 'finished'
+"""
 # Each parcel of an order that was paid in the mini-program, as WeChat must know it. Of what went back it knows none.
 _PARCELS = """
     SELECT DISTINCT p.number, c.tracking_number FROM payments p
@@ -27,7 +37,9 @@ _FAULTS = {
         SELECT account, sum(amount_fen) FROM ledger_entries WHERE account IN ('wechat_receivable', 'refunds')
         GROUP BY account HAVING sum(amount_fen) <> CASE account WHEN 'refunds' THEN 0 ELSE (
             SELECT coalesce(sum(amount_fen), 0) FROM payments WHERE state = 'succeeded') - (
-            SELECT coalesce(sum(amount_fen), 0) FROM payment_refunds WHERE state = 'succeeded') END
+            SELECT coalesce(sum(amount_fen), 0) FROM payment_refunds WHERE state = 'succeeded') - (
+            SELECT coalesce(sum(amount_fen), 0) FROM payment_share_parts WHERE state = 'succeeded') + (
+            SELECT coalesce(sum(amount_fen), 0) FROM payment_share_returns WHERE state = 'succeeded') END
     """,
     "a bank account that is not what was transferred": """
         SELECT posted.fen, paid.fen FROM (
@@ -67,6 +79,21 @@ _FAULTS = {
     "a refund that is not over": (
         "SELECT number, state FROM payment_refunds WHERE state NOT IN ('succeeded', 'closed', 'transferred')"
     ),
+    # One whose refund waits for a second person is not decided before that person has.
+    "a payment that is neither divided nor released": """
+        SELECT p.number FROM payments p WHERE p.state = 'succeeded' AND p.request ? 'settle_info' AND NOT EXISTS (
+            SELECT FROM payment_shares s WHERE s.payment_id = p.id AND s.state = 'finished')
+        AND NOT EXISTS (SELECT FROM refund_proposals b JOIN orders o ON o.id = b.order_id
+                        WHERE o.number = p.reference AND b.state = 'waiting')
+    """,
+    "a commission that is not what a seller got": """
+        SELECT c.order_number, c.state, c.amount_fen FROM commission_claims c
+        LEFT JOIN payment_shares s ON s.reference = c.order_number AND s.state = 'finished'
+        LEFT JOIN payment_share_parts p ON p.share_id = s.id AND p.payee = c.seller
+        WHERE c.state = 'asked' OR (c.state = 'paid') <> coalesce(p.state = 'succeeded', false)
+           OR (c.state = 'paid' AND c.amount_fen <> p.amount_fen)
+    """,
+    "a return of a share that is not over": "SELECT number FROM payment_share_returns WHERE state = 'pending'",
     "stock that its moves do not explain": """
         SELECT l.sku_id, l.on_hand, l.reserved FROM stock_levels l
         JOIN LATERAL (SELECT sum(m.on_hand_delta) AS on_hand, sum(m.reserved_delta) AS reserved
@@ -116,10 +143,28 @@ def differences(shop: Shop) -> list[str]:
         *_compare("payment", shop.rows(_PAYMENTS), paid),
         *_compare("refund", shop.rows(_REFUNDS), _refunds(theirs, "SUCCESS")),
         *_compare("transfer", shop.rows(_TRANSFERS), _refunds(theirs, "ABNORMAL")),
+        *_shares(shop, theirs["sharing"]),
     ]
     for what, sql in _FAULTS.items():
         told += [f"{what}: {row}" for row in shop.rows(sql)]
     return told
+
+
+def _shares(shop: Shop, theirs: dict[str, Any]) -> list[str]:
+    divided = theirs["orders"]
+    shared = [
+        (each["out_order_no"], part["account"], part["amount"])
+        for each in divided
+        for part in each["receivers"]
+        if not part["fail_reason"]
+    ]
+    back = [(each["out_return_no"], each["amount"]) for each in theirs["returns"] if not each["fail_reason"]]
+    released = [(each["out_order_no"], each["transaction_id"]) for each in divided if each["unfreezes"]]
+    return [
+        *_compare("share", shop.rows(_SHARED), shared),
+        *_compare("return of a share", shop.rows(_CAME_BACK), back),
+        *_compare("release", shop.rows(_RELEASED), released),
+    ]
 
 
 def _refunds(theirs: dict[str, Any], status: str) -> list[tuple[Any, ...]]:

@@ -1,8 +1,8 @@
 """Thousands of orders while every fault of WeChat's strikes at one rate; in the end the books must be equal.
 
 Customers of the mini-program order, pay, turn back or cancel, a clerk gives some money back, by transfer where WeChat
-cannot, and everybody only knows to try again. Then the weather clears, what is left is asked about, and our books are
-compared with WeChat's.
+cannot, a seller who brought some of them earns on it, and everybody only knows to try again. Then the weather clears,
+what is left is asked about, and our books are compared with WeChat's.
 """
 
 import random
@@ -12,17 +12,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import requests
 from tqdm import tqdm
 
 from emulator.browser import Browser, Form, GaveUp
 from emulator.riders import API, COUNTY, IN_WECHAT, RECIPIENT
 from emulator.staff import Staff, read_account
-from tests.proofs import books
+from tests.proofs import books, sellers
 from tests.shop import Shop, wait_until
 
 RATE = 0.05
@@ -32,6 +34,8 @@ WAITS_S = {"timeout": 2.0, "api_timeout": 2.0, "slow": 1.0, "api_slow": 1.0}
 CUSTOMERS = 24
 # How often customers do what, in percent; the others pay and keep what they bought.
 WALKS_OFF, CANCELS, GETS_MONEY_BACK = 8, 6, 20
+# So many of the others were brought by a seller: of these every second gets money back, half of them at once.
+WAS_BROUGHT = 8
 # No transfer is dated ahead of the shop's clock.
 _A_WHILE_AGO = timedelta(seconds=5)
 # Customers wait for their money's answer as long as the page that follows a payment would.
@@ -61,6 +65,7 @@ def run(shop: Shop, *, orders: int, rate: float = RATE, seed: int = 1, only: Seq
     staff = Staff(shop.url, read_account(shop.data_dir / "desk-account.json"))
     staff.login()
     _fill_shelves(shop)
+    sellers.enter(shop)
     skus = [row[0] for row in shop.rows(_SKUS)]
     soak, run = Soak(), secrets.token_hex(3)
     shop.control("clock", {"speed": SPEED})
@@ -104,17 +109,43 @@ class _Customer:
             if end < WALKS_OFF + CANCELS:
                 self._phone.call("POST", f"{API}/orders/{order['number']}/cancellation", accept=(409,))
                 return "cancelled"
+            if WALKS_OFF + CANCELS <= end < WALKS_OFF + CANCELS + WAS_BROUGHT:
+                return self._share(order, end)
             self._pay(order["number"])
             self._wait_for(order["number"], lambda shown: shown["state"] == "paid")
             if end >= 100 - GETS_MONEY_BACK:
-                line = order["lines"][0]
-                part = {line["line"]: self._dice.randint(1, line["amount_fen"])}
-                self._staff.refund(order["number"], lines=part, freight_fen=0, key=f"soak-{self._name}")
+                self._give_back(order)
                 return "given back"
             return "paid"
         finally:
             self._phone.close()
             self._wechat.close()
+
+    def _share(self, order: dict[str, Any], end: int) -> str:
+        """Pay, by a code that a desk shows, what a seller earns on, and get money back before, after, or not at all."""
+        number = order["number"]
+        sellers.earns(self._shop, number)
+        opened = self._phone.call("POST", f"{API}/orders/{number}/payments", {"channel": "native"}, accept=(409,))
+        if opened.status != 409:
+            # Refused when the payer was quicker than the answer.
+            with suppress(requests.HTTPError):
+                self._shop.control("pay", {"out_trade_no": opened.json()["payment"]["number"]})
+        self._wait_for(number, lambda shown: shown["state"] == "paid")
+        sellers.ripen(self._shop, number)
+        if end % 4 == 0:
+            self._give_back(order)
+        until = time.monotonic() + _PATIENCE_S
+        while not sellers.has_ended(self._shop, number) and time.monotonic() < until and end % 4:
+            sellers.hurry(self._shop)
+            time.sleep(1)
+        if end % 4 == 2:
+            self._give_back(order)
+        return "shared"
+
+    def _give_back(self, order: dict[str, Any]) -> None:
+        line = order["lines"][0]
+        part = {line["line"]: self._dice.randint(1, line["amount_fen"])}
+        self._staff.refund(order["number"], lines=part, freight_fen=0, key=f"soak-{self._name}")
 
     def _login(self) -> None:
         for _ in range(20):
@@ -169,6 +200,7 @@ def _settled(shop: Shop, staff: Staff) -> list[str]:
 
     def is_equal() -> bool:
         staff.pay_stranded_refunds(paid_at=datetime.now(UTC) - _A_WHILE_AGO)
+        sellers.hurry(shop)
         told[:] = books.differences(shop)
         time.sleep(1 if told else 0)
         return not told
