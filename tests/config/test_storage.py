@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import urllib3
 
 from config import clock, database, storage
 from config import settings as process_settings
@@ -112,11 +113,22 @@ class Far(BaseHTTPRequestHandler):
     kept: ClassVar[dict[str, bytes]] = {}
     secret: ClassVar[str] = KEY["secret"]
     port: ClassVar[int] = 0
+    # When it sends everybody elsewhere, whoever comes there.
+    leads_to: ClassVar[str] = ""
+    stolen: ClassVar[list[str]] = []
 
     def log_message(self, *_: object) -> None:
         pass
 
     def handle_any(self) -> None:
+        if self.leads_to:
+            if self.path == self.leads_to:
+                self.stolen.append(self.headers["authorization"])
+            self.send_response(200 if self.path == self.leads_to else 307)
+            self.send_header("Location", self.leads_to)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         told = self.headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
         given = {
@@ -156,6 +168,8 @@ def bucket() -> Iterator[storage.Bucket]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Far)
     Far.port, Far.secret = server.server_port, KEY["secret"]
     Far.kept.clear()
+    Far.leads_to = ""
+    Far.stolen.clear()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     made = storage.Bucket(f"http://127.0.0.1:{server.server_port}/hall/", **KEY)
@@ -174,6 +188,18 @@ def test_a_bucket_keeps_what_is_put_and_forgets_what_is_deleted(bucket: storage.
         bucket.delete(NAME)
         bucket.delete(NAME)
         assert bucket.get(NAME) is None
+
+
+def test_29_a_bucket_that_leads_elsewhere_is_not_followed(bucket: storage.Bucket) -> None:
+    Far.leads_to = "/elsewhere"
+    for act in (lambda: bucket.put(NAME, b"pear"), lambda: bucket.get(NAME), lambda: bucket.delete(NAME)):
+        with pytest.raises(storage.StorageAway):
+            act()
+    assert Far.stolen == []
+    # As urllib3 does it by itself, our signature arrives there.
+    with urllib3.PoolManager() as bucket.pool:
+        bucket.get(NAME)
+    assert len(Far.stolen) == 1
 
 
 def test_a_bucket_that_refuses_or_is_gone_is_away(bucket: storage.Bucket) -> None:

@@ -33,6 +33,28 @@ CALLERS = {
     "config/jobs.py": "runs the worker's loop, whose queue is the database",
     "config/desk.py": "the desk's own web server, to see whether it is ready; no part of a running shop",
 }
+# For each of them that calls other hosts: the tests that nothing anybody tells it or answers leads it to a third.
+NOWHERE_ELSE = {
+    "payments/wechatpay/transport.py": (
+        "tests/payments/wechatpay/test_bills.py::test_29_a_foreign_download_address_is_never_called",
+        "tests/payments/wechatpay/test_bills.py::test_29_a_download_that_is_led_elsewhere_is_not_followed",
+        "tests/payments/wechatpay/test_bills.py::test_no_path_can_change_the_host",
+        "tests/payments/wechatpay/test_client.py::test_a_redirect_is_not_followed",
+    ),
+    "storefront/wechat/wire.py": (
+        "tests/storefront/wechat/test_wire.py::test_29_an_answer_that_leads_elsewhere_is_not_followed",
+    ),
+    "storefront/egress.py": (
+        "tests/storefront/test_egress.py::test_what_may_not_be_called_whatever_it_resolves_to",
+        "tests/storefront/test_egress.py::test_a_name_that_leads_inside_is_not_called",
+        "tests/storefront/test_egress.py::test_the_address_that_was_judged_is_the_one_that_is_called",
+        "tests/storefront/test_egress.py::test_a_redirect_is_not_followed",
+    ),
+    "config/storage.py": (
+        "tests/config/test_storage.py::test_a_name_that_is_none_of_ours_is_never_looked_up",
+        "tests/config/test_storage.py::test_29_a_bucket_that_leads_elsewhere_is_not_followed",
+    ),
+}
 # What WeChat's documents name; wechatpayv3 builds the paths below /v3 itself.
 _DOCUMENTED_PATHS = {
     "cgi-bin/message/subscribe/send",
@@ -72,6 +94,14 @@ def callers(source: str) -> set[str]:
 
 def test_only_these_modules_can_call_out() -> None:
     assert {path for path, source in sources() if callers(source)} == set(CALLERS)
+
+
+def test_each_that_calls_another_host_is_tested_to_call_no_third() -> None:
+    assert {path for path, why in CALLERS.items() if "host" in why or "bucket" in why} - {
+        "payments/wechatpay/client.py"
+    } == set(NOWHERE_ELSE)
+    for path, name in (named.split("::") for tests in NOWHERE_ELSE.values() for named in tests):
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path} has no {name}"
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,32 @@ def test_08_a_close_is_believed_only_after_a_query(
 
 
 @both
+def test_08_money_between_the_query_and_the_close_is_found(
+    buyer: Buyer, wechat: Wechat, monkeypatch: Patch, now: datetime, guarded: bool
+) -> None:
+    """WeChat then refuses to close; of that answer nothing is believed, only of the query after it."""
+
+    def pay_first(close: Any, self: client.Client, closing: str) -> Any:
+        wechat.pay(closing)
+        return close(self, closing)
+
+    def trust(*, number: str, now: datetime) -> inquiries.Standing:
+        if inquiries.ask(number=number, now=now) is inquiries.Standing.UNPAID:
+            client.current().close(number)
+            inquiries.mark_closed(number=number, now=now)
+        return inquiries.Standing.CLOSED
+
+    if not guarded:
+        monkeypatch.setattr(inquiries, "close", trust)
+    wechat.fault("lost", on="payment")
+    buyer.open(now=now)
+    around(monkeypatch, client.Client, "close", pay_first)
+    found = collect.close(reference="O1", now=now)
+    assert found is not None
+    assert found.state is (PaymentState.SUCCEEDED if guarded else PaymentState.CLOSED)
+
+
+@both
 def test_09_a_front_end_that_says_ok_is_asked_back_at_wechat(
     buyer: Buyer, wechat: Wechat, monkeypatch: Patch, now: datetime, guarded: bool
 ) -> None:
@@ -239,6 +265,26 @@ def test_11_a_signature_that_does_not_fit_is_refused(
     headers = post.writer.headers(body, at=post.at, Wechatpay_Signature="WECHATPAY/SIGNTEST/c2lnbmF0dXJl")
     refusal = refused_with(lambda: notifications.receive(headers=headers, body=body, now=post.at))
     assert refusal is (errors.BadSignature if guarded else None)
+
+
+@both
+def test_11_a_verifier_that_fails_lets_nothing_through(post: Post, monkeypatch: Patch, guarded: bool) -> None:
+    """Whatever breaks while a signature is looked at, WeChat hears no 204 and nothing was recorded."""
+
+    def broken(*_: Any) -> bool:
+        raise RuntimeError
+
+    def forgiving(check: Any, *given: Any, **named: Any) -> bool:
+        try:
+            return bool(check(*given, **named))
+        except RuntimeError:
+            return True
+
+    monkeypatch.setattr(client, "rsa_verify", broken)
+    if not guarded:
+        around(monkeypatch, client.SafeCore, "is_signed", forgiving)
+    assert refused_with(post.bring) is (RuntimeError if guarded else None)
+    assert payment(post.number)["state"] == ("open" if guarded else "succeeded")
 
 
 @both

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import select
 
@@ -19,6 +20,9 @@ from payments.refunds import RefundView
 from payments.wechatpay import answers
 from tests.payments.conftest import Buyer, Wechat, change, facts_of, rows, wait_until
 
+_WAITING = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 REFUNDS = "SELECT * FROM payment_refunds ORDER BY id"
 
 
@@ -243,6 +247,16 @@ class TestRace:
     def test_only_one_is_granted(self, paid: str, now: datetime) -> None:
         assert self.race(now) == 1
         assert sum(row["amount_fen"] for row in rows(REFUNDS)) == 3594
+
+    def test_the_second_waits_for_the_first_and_finds_what_that_left(self, paid: str, now: datetime) -> None:
+        """Nobody looks at what is left while somebody else is promising it, however the two are timed."""
+        with psycopg.connect(database.plain_url(), autocommit=True) as looker, ThreadPoolExecutor(1) as pool:
+            with database.transaction() as session:
+                refunds.request(session, reference="O1", amount_fen=3594, reason="坏果", key="K1", now=now)
+                second = pool.submit(ask_back, 3594, key="K2", now=now)
+                wait_until(lambda: second.done() or looker.execute(_WAITING).fetchone() == (1,))
+            with pytest.raises(RefundTooLarge):
+                second.result()
 
     def test_one_key_at_the_same_moment_is_one_refund(self, paid: str, now: datetime) -> None:
         with ThreadPoolExecutor(4) as pool:

@@ -61,6 +61,8 @@ class Oracle:
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     answer: Callable[[Asked], tuple[int, Any]] = lambda _: (200, {})
+    # Where an answer of status 302 leads.
+    location: str = ""
 
     def paths(self) -> list[str]:
         return [asked.path for asked in self.asked]
@@ -83,6 +85,8 @@ def oracle(db: None, settings: Settings) -> Iterator[Oracle]:
             with suppress(ConnectionError):
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
+                if status == 302:
+                    self.send_header("Location", state.location)
                 self.end_headers()
                 self.wfile.write(content)
 

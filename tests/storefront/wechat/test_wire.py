@@ -138,6 +138,26 @@ def test_any_other_answer_is_unavailable_and_asked_once(oracle: Oracle, answer: 
     assert len(oracle.asked) == 2
 
 
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard off"])
+def test_29_an_answer_that_leads_elsewhere_is_not_followed(
+    oracle: Oracle, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """The address holds our secret and somebody's code, and would travel on as the referrer."""
+    who = {"openid": "o6zAJs-x", "session_key": "k"}
+    oracle.location = "/stolen"
+    oracle.answer = lambda asked: (200, who) if asked.path == "/stolen" else (302, b"")
+    if not guarded:
+        ask = requests.Session.request
+        monkeypatch.setattr(
+            requests.Session, "request", lambda *of, **told: ask(*of, **{**told, "allow_redirects": True})
+        )
+        assert wire.code2session("0aB").openid == "o6zAJs-x"
+    else:
+        with pytest.raises(WeChatUnavailable):
+            wire.code2session("0aB")
+    assert oracle.paths() == ["/sns/jscode2session", *([] if guarded else ["/stolen"])]
+
+
 def test_a_server_that_hangs_is_given_up(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "TIMEOUT_S", (60.0, 0.2))
     done = threading.Event()
