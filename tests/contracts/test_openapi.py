@@ -33,7 +33,6 @@ from storefront.roles import Role
 from storefront.staff_models import StaffAccount, StaffRole
 from tests.storefront.api.conftest import Caller
 from tests.storefront.api.conftest import shopper as shopper  # noqa: PLC0414 - a fixture
-from tests.storefront.conftest import seeded as seeded  # noqa: PLC0414 - a fixture
 
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 

@@ -34,8 +34,8 @@ WAITS_S = {"timeout": 2.0, "api_timeout": 2.0, "slow": 1.0, "api_slow": 1.0}
 CUSTOMERS = 24
 # How often customers do what, in percent; the others pay and keep what they bought.
 WALKS_OFF, CANCELS, GETS_MONEY_BACK = 8, 6, 20
-# So many of the others were brought by a seller: of these every second gets money back, half of them at once.
-WAS_BROUGHT = 8
+# So many of the others were brought by a seller: of these every second gets money back, half of them while it earns.
+WAS_BROUGHT = 12
 # No transfer is dated ahead of the shop's clock.
 _A_WHILE_AGO = timedelta(seconds=5)
 # Customers wait for their money's answer as long as the page that follows a payment would.
