@@ -224,7 +224,7 @@ class PayoutAmountDiffers(errors.Invalid):
 
 
 class BankReferenceTaken(errors.Conflict):
-    """The bank's reference belongs to another payout."""
+    """The bank's reference belongs to another payout, or to a refund that was paid by transfer."""
 
     code = "payout.bank_reference_taken"
     message = "这个银行流水号已登记在另一笔付款上"

@@ -9,18 +9,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from config import database, facts, logs
-from payments import books, cases, refunds
-from payments.errors import PaymentUnavailable, RefundDeclined, RefundNotAbnormal, RefundNotFound
+from payments import books, cases, lifecycle, refunds
+from payments.errors import BankReferenceTaken, PaymentUnavailable, RefundDeclined, RefundNotAbnormal, RefundNotFound
 from payments.facts import REFUND_SUCCEEDED
 from payments.lifecycle import RefundState
 from payments.models import CaseKind, Payment, Refund
 from payments.wechatpay import answers, client
 
 log = logs.get(__name__)
+
+# WeChat's word for a refund that it cannot pay out.
+_ABNORMAL = "ABNORMAL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,12 @@ def send_to_card(*, number: str, bank_type: str, account: str, holder: str, now:
     """Ask WeChat to send an abnormal refund on to the payer's bank card, and record its answer.
 
     Returns how the refund then stands. Raises `RefundNotFound`, `RefundNotAbnormal`, `RefundDeclined` when WeChat says
-    no, and `PaymentUnavailable` when its answer is not known: the refund is asked about again by itself.
+    no, and `PaymentUnavailable` when its answer is not known: the refund is asked about again by itself, and nobody can
+    pay it out by transfer before WeChat has said that it is abnormal still.
     """
     database.refuse_transaction()
     with database.transaction() as session:
-        refund = _find(session, number)
+        refund = _set_out(session, number, now)
         refund_id = refund.refund_id or ""
     sent = client.current().refund_to_card(
         number, refund_id=refund_id, bank_type=bank_type, account=account, holder=holder
@@ -78,7 +82,11 @@ def send_to_card(*, number: str, bank_type: str, account: str, holder: str, now:
         raise PaymentUnavailable
     refunds.record_answer(found, number, now)
     with database.transaction() as session:
-        state = session.scalars(select(Refund.state).where(Refund.number == number)).one()
+        refund = session.scalars(select(Refund).where(Refund.number == number).with_for_update()).one()
+        if isinstance(sent, answers.Refused) and found.status == _ABNORMAL and refund.state is RefundState.PROCESSING:
+            # Whatever else of the answer does not fit, no card was taken.
+            refund.state = RefundState.ABNORMAL
+        state = refund.state
     if state is RefundState.ABNORMAL:
         if isinstance(sent, answers.Refused):
             raise RefundDeclined(code=sent.code)
@@ -92,15 +100,17 @@ def mark_transferred(
 ) -> bool:
     """Write that a person paid an abnormal refund out by transfer, post it, and publish `refund.succeeded`.
 
-    Its case ends with it. `bank_reference` is the evidence: the transfer's number at the bank. False when the same was
-    written before. Raises `RefundNotFound` and `RefundNotAbnormal`. Should WeChat pay after all, that is a mismatch and
-    becomes a case.
+    Its case ends with it. `bank_reference` is the evidence, of this refund alone: the transfer's number at the bank.
+    False when the same was written before. Raises `RefundNotFound`, `RefundNotAbnormal`, and `BankReferenceTaken`.
+    Should WeChat pay after all, that is a mismatch and becomes a case.
     """
     database.require_transaction(session)
     refund = session.scalar(select(Refund).where(Refund.number == number).with_for_update())
     if refund is not None and refund.transfer is not None and refund.transfer["bank_reference"] == bank_reference:
         return False
     refund = _find(session, number)
+    if _is_taken(session, bank_reference):
+        raise BankReferenceTaken
     refund.state, refund.transferred_at, refund.next_check_at = RefundState.TRANSFERRED, paid_at, None
     refund.transfer = {
         "bank_reference": bank_reference,
@@ -132,6 +142,28 @@ def mark_transferred(
     )
     log.info("refund.transferred", refund=number)
     return True
+
+
+def _set_out(session: Session, number: str, now: datetime) -> Refund:
+    """Note that an abnormal refund is on its way, whatever is heard of it, so that nothing else sets out beside it."""
+    session.execute(select(Refund.id).where(Refund.number == number).with_for_update())
+    refund = _find(session, number)
+    refund.state = RefundState.PROCESSING
+    refund.next_check_at = lifecycle.next_refund_check(requested_at=refund.requested_at, now=now)
+    return refund
+
+
+def _is_taken(session: Session, bank_reference: str) -> bool:
+    """Tell whether a transfer is the evidence of another refund or a payout; its next claimant waits for this one."""
+    session.execute(_TAKE_TURN, {"reference": bank_reference})
+    return bool(session.scalar(_TAKEN, {"reference": bank_reference}))
+
+
+_TAKE_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended('bank_reference/' || :reference, 0))")
+_TAKEN = text("""
+    SELECT EXISTS (SELECT FROM payment_refunds WHERE transfer->>'bank_reference' = :reference)
+        OR EXISTS (SELECT FROM payouts WHERE bank_reference = :reference)
+""")
 
 
 def _find(session: Session, number: str) -> Refund:

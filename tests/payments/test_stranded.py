@@ -1,12 +1,15 @@
 """A refund that WeChat cannot pay out waits for a person, and leaves the queue by one of two ways."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from config import database
 from payments import books, errors, refunds, stranded
 from payments.lifecycle import RefundState
+from payments.wechatpay import client
 from tests.payments.conftest import Buyer, Wechat, change, facts_of, rows
 from tests.payments.test_refunds import ask_back, state_of, wechat_says
 
@@ -76,6 +79,21 @@ def test_a_transfer_with_its_evidence_ends_the_refund_once(abnormal: str, now: d
         ask_back(1, key="K2", now=now)
 
 
+def test_one_transfer_is_the_evidence_of_one_refund(abnormal: str, buyer: Buyer, wechat: Wechat, now: datetime) -> None:
+    """Or somebody who keeps the money of the second shows the slip of the first."""
+    buyer.paid("O2", now=now)
+    other = ask_back(100, reference="O2", now=now).number
+    wechat.fault("refund_abnormal", on="refund")
+    refunds.send(number=other, now=now)
+    wechat.order("/settle", out_refund_no=other)
+    wechat.order("/redeliver", out_refund_no=other)
+    assert mark(abnormal, now=now)
+    with pytest.raises(errors.BankReferenceTaken):
+        mark(other, now=now)
+    assert (state_of(other), queue()) == ("abnormal", [other])
+    assert mark(other, now=now, bank_reference="20261121-000018")
+
+
 def test_should_wechat_pay_after_all_a_person_hears_of_it(abnormal: str, wechat: Wechat, now: datetime) -> None:
     mark(abnormal, now=now)
     with database.transaction() as session:
@@ -120,6 +138,52 @@ def test_wechat_may_decline_a_card_and_the_refund_stays_in_the_queue(abnormal: s
     with pytest.raises(errors.RefundDeclined):
         to_card(abnormal, now)
     assert queue() == [abnormal]
+
+
+def test_while_it_goes_to_a_card_nobody_pays_it_by_transfer(
+    abnormal: str, wechat: Wechat, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A colleague pays by transfer while WeChat is asked to send the money on: one of the two must not."""
+    call = client.Client.refund_to_card
+    paid: list[bool] = []
+
+    def meanwhile(self: client.Client, refund: str, **card: str) -> Any:
+        with suppress(errors.RefundNotAbnormal):
+            paid.append(mark(abnormal, now=now))
+        return call(self, refund, **card)
+
+    monkeypatch.setattr(client.Client, "refund_to_card", meanwhile)
+    assert to_card(abnormal, now) is RefundState.PROCESSING
+    assert (paid, state_of(abnormal)) == ([], "processing")
+    wechat.order("/settle", out_refund_no=abnormal, outcome="SUCCESS")
+    wechat.order("/redeliver", out_refund_no=abnormal)
+    assert (state_of(abnormal), len(facts_of("refund.succeeded"))) == ("succeeded", 1)
+
+
+def test_what_may_have_gone_to_a_card_is_not_paid_by_transfer_before_wechat_says_no(
+    abnormal: str, wechat: Wechat, now: datetime
+) -> None:
+    wechat.fault("error", on="abnormal_refund", when="after")
+    wechat.fault("error", on="refund_query")
+    with pytest.raises(errors.PaymentUnavailable):
+        to_card(abnormal, now)
+    for act in (lambda: mark(abnormal, now=now), lambda: to_card(abnormal, now)):
+        with pytest.raises(errors.RefundNotAbnormal):
+            act()
+    assert queue() == []
+    refunds.check_due(now=now + timedelta(hours=1))
+    assert state_of(abnormal) == "processing"
+
+
+def test_what_did_not_go_to_a_card_comes_back_to_the_queue(abnormal: str, wechat: Wechat, now: datetime) -> None:
+    wechat.fault("error", on="abnormal_refund", when="before")
+    wechat.fault("error", on="refund_query")
+    with pytest.raises(errors.PaymentUnavailable):
+        to_card(abnormal, now)
+    assert queue() == []
+    refunds.check_due(now=now + timedelta(hours=1))
+    assert queue() == [abnormal]
+    assert mark(abnormal, now=now)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -314,7 +314,12 @@ def send_to_card(given: dict[str, Any], number: str) -> Response:
 @blueprint.alt_response(
     200, schema=RefundStanding, example={"number": "R7K3M9X2P4QWE", "state": "transferred"}, success=True
 )
-@blueprint.refuses(payment_errors.RefundNotFound, payment_errors.RefundNotAbnormal, errors.SecondPersonRequired)
+@blueprint.refuses(
+    payment_errors.RefundNotFound,
+    payment_errors.RefundNotAbnormal,
+    payment_errors.BankReferenceTaken,
+    errors.SecondPersonRequired,
+)
 def mark_transferred(given: dict[str, Any], number: str) -> Response:
     """Write that a person paid the money out by transfer."""
     with database.transaction() as session:
