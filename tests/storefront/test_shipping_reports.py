@@ -296,5 +296,28 @@ def test_of_two_workers_one_tells(sell: Sell, monkeypatch: pytest.MonkeyPatch) -
     assert len(second.uploads()) == 1
 
 
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard off"])
+def test_34_what_becomes_due_while_somebody_tells_waits_for_the_turn(
+    sell: Sell, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """Another parcel leaves while WeChat is being told of the first: its turn begins when this one has ended."""
+    sold = sell()
+    sold.ship()
+    find, asked = trade.find, []
+
+    def meanwhile(transaction_id: str) -> Any:
+        asked.append(transaction_id)
+        if len(asked) == 1:
+            sold.report()
+        return find(transaction_id)
+
+    monkeypatch.setattr(trade, "find", meanwhile)
+    if not guarded:
+        monkeypatch.setattr(shipping_reports, "TURN_LASTS", timedelta(0))
+    sold.report()
+    assert len(asked) == (1 if guarded else 2)
+    assert len(sold.uploads()) == 1
+
+
 def test_what_wechat_does_not_know_is_refused_in_its_words(wechat: Wechat) -> None:
     assert trade.find("4200000000") == trade.Refused(10060001)
