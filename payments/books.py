@@ -90,6 +90,12 @@ def withdrawn(session: Session, *, flow: str, amount_fen: int, at: datetime) -> 
     ledger.post(session, entries, source=f"bill.withdrawal/{flow}", at=at)
 
 
+def withdrawn_of(session: Session, *, flow: str) -> int | None:
+    """Return what was posted as withdrawn under WeChat's number of a movement, None when nothing was."""
+    posted = ledger.movement(session, source=f"bill.withdrawal/{flow}")
+    return posted[0].amount_fen if posted else None
+
+
 def written_off(session: Session, *, case: str, difference_fen: int, at: datetime) -> None:
     """Post what WeChat has more (or less, when negative) than our books, as a person accepted it."""
     entries = (ledger.Entry(RECEIVABLE, difference_fen), ledger.Entry(ADJUSTMENTS, -difference_fen))

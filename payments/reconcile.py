@@ -191,7 +191,17 @@ def _post(session: Session, mchid: str, day: date, fees_fen: int) -> None:
             evidence={"day": day, "fees_fen": fees_fen, "posted_fen": posted_fen},
         )
     for row in session.execute(_WITHDRAWALS).all():
-        books.withdrawn(session, flow=row.id, amount_fen=-row.amount_fen, at=row.at)
+        withdrawn_fen = books.withdrawn_of(session, flow=row.id)
+        if withdrawn_fen is None:
+            books.withdrawn(session, flow=row.id, amount_fen=-row.amount_fen, at=row.at)
+        elif withdrawn_fen != -row.amount_fen:
+            comparing.note(
+                session,
+                kind=CaseKind.BILL_AMOUNT,
+                number=row.id,
+                difference_fen=withdrawn_fen + row.amount_fen,
+                evidence={"day": day, "amount_fen": row.amount_fen, "our_amount_fen": -withdrawn_fen},
+            )
 
 
 def _check_balance(session: Session, told: dict[str, Any], opening_fen: int | None) -> None:

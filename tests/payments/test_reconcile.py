@@ -537,6 +537,18 @@ def test_a_withdrawal_goes_to_the_bank_and_the_unexplained_to_a_person(known: No
     assert balances()["wechat_receivable"] + 100_000 == 49_000
 
 
+def test_a_withdrawal_that_is_not_what_was_posted_is_a_case(known: None, tmp_path: Path) -> None:
+    """Else the day could never be compared again."""
+    first = [movement("提现", "支出", "500.00", "494.00", number=2)]
+    other = [movement("提现", "支出", "400.00", "594.00", number=2)]
+    trades = [paid_row("1000.00", "0.00000", "0.00%")]
+    paid = movement("交易", "收入", "1000.00", "1000.00")
+    assert compare(tmp_path, trades, [paid, *first]) == 0
+    assert compare(tmp_path, trades, [paid, *other]) == 1
+    assert found() == [("bill_amount", "F2提现", 10_000)]
+    assert balances()["bank"] == 50_000
+
+
 def test_the_account_begins_with_what_it_ended_with(known: None, tmp_path: Path) -> None:
     flows = [movement("交易", "收入", "1000.00", "1000.00"), movement("扣除交易手续费", "支出", "6.00", "994.00")]
     compare(tmp_path, [paid_row("1000.00", "6.00000")], flows)
