@@ -135,7 +135,12 @@ TOUCHES = {
     "continued": "在另一个浏览器打开",
 }
 ENTRIES = {"sale": "记入销售", "refund": "退款冲回", "supersede": "改判冲回"}
-MERGES = {"hk": "从网页转到小程序", "unionid": "同一微信用户", "phone": "同一手机号"}
+MERGES = {
+    "hk": "从网页转到小程序",
+    "unionid": "同一微信用户",
+    "phone": "同一手机号",
+    "guest": "登录前是同一位访客",
+}
 ACTS_ON_SPOT = {"taken_down": "拆下", "put_up": "挂上", "inspected": "检查"}
 FINDINGS = {"fine": "完好", "damaged": "破损", "covered": "被遮挡或贴盖", "missing": "不见了"}
 ALERTS = {"silent": "长时间无人扫码", "orphan": "没挂出却有人扫", "inspection": "现场发现问题", "signal": "可疑扫码"}

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from config.errors import Conflict, Invalid, NotFound
 from storefront import guard
 from storefront.roles import Permission
 from storefront.staff import trial_desk, words
-from storefront.staff.pages import exports, frame
+from storefront.staff.pages import exports, frame, messages
 from storefront.staff.tables import Column, Kind, Row, Sheet, Table
 from subway_campaign.trials import Wanted
 
@@ -68,15 +68,22 @@ SCHEDULE = Table(
 @guard.staff(Permission.READ_REPORTS)
 def listing() -> Response:
     """Show the tests, and the form that plans one."""
-    now = clock.now()
+    return _shelf({})
+
+
+def _shelf(given: Mapping[str, str], *, trouble: str = "", status: int = 200) -> Response:
+    """Show the list and the form as it was `given`: who typed two hundred numbers does not type them twice."""
     with database.transaction() as session:
-        seen = trial_desk.shelf(session, guard.actor(), now=now)
+        seen = trial_desk.shelf(session, guard.actor(), now=clock.now())
     monday = _today() + timedelta(days=7 - _today().weekday())
     return frame.render(
         "staff/trials.html",
         here="costs",
+        status=status,
         key=secrets.token_urlsafe(16),
         monday=monday.isoformat(),
+        given=given,
+        trouble=trouble,
         sheet=Sheet.of(TRIALS, seen["trials"]),
         **seen,
     )
@@ -113,12 +120,13 @@ def plan() -> Response:
     """Plan a test, once per form."""
     wanted, key = _wanted(request.form), request.form.get("key", "")
     if wanted is None or not _KEY.fullmatch(key):
-        return frame.back("/trials", fault="form.trial")
+        return _shelf(request.form, trouble=messages.FAULTS["form.trial"], status=422)
     try:
         with database.transaction() as session:
             trial, _ = trial_desk.plan(session, guard.actor(), wanted=wanted, key=key, now=clock.now())
     except (Conflict, Invalid, NotFound) as error:
-        return frame.refused("/trials", error)
+        where = error.details.get("placement")
+        return _shelf(request.form, trouble=f"{error.text}：{where}" if where else error.text, status=error.status)
     return frame.back(f"/trials/{trial['number']}", done="trial_planned")
 
 

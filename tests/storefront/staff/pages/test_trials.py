@@ -3,6 +3,8 @@ from datetime import timedelta
 
 from config import clock
 from storefront.roles import Role
+from storefront.staff.pages import messages
+from subway_campaign import errors
 from tests.storefront.staff.conftest import Clerk
 from tests.subway_campaign.conftest import World, world  # noqa: F401 - fixture
 from tests.subway_campaign.test_trials import UNITS, lines  # noqa: F401 - fixture
@@ -31,14 +33,19 @@ def test_a_wrong_form_plans_nothing(clerk: Callable[..., Clerk], lines: World) -
     campaign = clerk(Role.CAMPAIGN)
     day = clock.now().astimezone(clock.SHANGHAI).date() + timedelta(days=7)
     form = {"key": "form-0001", "name": "亮灯", "units": " ".join(UNITS), "weeks": "6", "starts_on": day.isoformat()}
-    for wrong, fault in (
-        ({"weeks": "many"}, "form.trial"),
-        ({"units": " "}, "form.trial"),
-        ({"key": ""}, "form.trial"),
-        ({"starts_on": "2026-02-30"}, "form.trial"),
-        ({"units": "METRO.HF.L1"}, "campaign.trial_impossible"),
+    incomplete = messages.FAULTS["form.trial"]
+    for wrong, said in (
+        ({"weeks": "many"}, incomplete),
+        ({"units": " "}, incomplete),
+        ({"key": ""}, incomplete),
+        ({"starts_on": "2026-02-30"}, incomplete),
+        ({"units": "METRO.HF.L1"}, errors.TrialImpossible.message),
+        ({"units": f"{form['units']} ATLANTIS"}, f"{errors.UnknownPlacement.message}：ATLANTIS"),
     ):
-        assert campaign.send("/trials", **(form | wrong)).location == f"/staff/trials?fault={fault}"
+        refused = campaign.send("/trials", **(form | wrong))
+        assert refused.status_code in {404, 422}
+        assert said in refused.text
+        assert 'value="亮灯"' in refused.text, "what was typed is kept"
     made = campaign.send("/trials", **form).location.removeprefix("/staff").partition("?")[0]
     assert campaign.send(f"{made}/withdrawal").location.endswith("done=trial_withdrawn")
     assert "已撤回" in campaign.open(made).text
