@@ -1,4 +1,4 @@
-"""Tables of after-sales: claims with their lines, and refunds that wait for a second person.
+"""Tables of after-sales: claims with their lines and photos, and refunds that wait for a second person.
 
 Invariant: a claim has one deadline at a time, `due_at`, that of its state; what was asked stays beside what was agreed.
 """
@@ -73,6 +73,19 @@ class ClaimLine(Base):
     quantity: Mapped[int]
     asked_fen: Mapped[Fen]
     agreed_fen: Mapped[Fen]
+
+
+class ClaimPhoto(Base):
+    """A photo that the shopper sent for an order, by its picture's number, and the claim that shows it."""
+
+    __tablename__ = "claim_photos"
+    __table_args__ = (Index(None, "added_at", postgresql_where=text("claim_id IS NULL")),)
+
+    id: Mapped[Id]
+    picture: Mapped[str] = mapped_column(unique=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey(Order.id), index=True)
+    claim_id: Mapped[int | None] = mapped_column(ForeignKey("claims.id"), index=True)
+    added_at: Mapped[datetime]
 
 
 class RefundProposal(Base):

@@ -25,6 +25,8 @@ _VIEW = """
             FROM claim_lines cl JOIN order_lines l ON l.order_id = c.order_id AND l.line_no = cl.line_no
             JOIN consignments p ON p.order_id = c.order_id AND p.consignment_no = l.consignment_no
             WHERE cl.claim_id = c.id) AS lines,
+           (SELECT coalesce(jsonb_agg(f.picture ORDER BY f.id), '[]') FROM claim_photos f
+            WHERE f.claim_id = c.id) AS photos,
            (SELECT coalesce(sum(r.amount_fen), 0)::bigint FROM order_refunds r
             WHERE r.order_id = c.order_id AND r.refunded_at IS NOT NULL
               AND r.idempotency_key = 'claim:' || c.number || ':' || c.turn) AS refunded_fen,

@@ -4,7 +4,7 @@ Invariant: a claim moves by `claim_steps` only, and what follows is published in
 what can be claimed for, `claim_money` asks for money. Goods return to the shelf once, when they came back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, select, text
@@ -17,6 +17,7 @@ from storefront import (
     checkout,
     claim_lifecycle,
     claim_money,
+    claim_photos,
     claim_steps,
     claimable,
     errors,
@@ -27,11 +28,10 @@ from storefront import (
 )
 from storefront.claim_lifecycle import Cause, ClaimKind, ClaimState
 from storefront.claim_models import Claim, ClaimLine
-from storefront.order_lifecycle import OrderState
+from storefront.order_lifecycle import CLAIMABLE
 
 # Claims whose money has not been asked for: their pieces come before those of the next claim.
 _UNPAID = claim_lifecycle.OPEN - {ClaimState.REFUNDING}
-_CLAIMABLE = {OrderState.PAID, OrderState.SHIPPED, OrderState.RECEIVED}
 
 
 def file(
@@ -44,24 +44,25 @@ def file(
     cause: Cause,
     note: str,
     is_sealed: bool,
+    photos: Sequence[str] = (),
     key: str,
     now: datetime,
 ) -> tuple[str, bool]:
     """File a claim for `lines` (line number → pieces) and publish `claim.filed`; returns its number, and if it is new.
 
-    Raises `OrderNotFound`, `OrderNotPaid`, `LinesInvalid`, `QuantityClaimed`, what `return_rules` object to, and
-    `IdempotencyMismatch`.
+    Raises `OrderNotFound`, `OrderNotPaid`, `LinesInvalid`, `QuantityClaimed`, what `return_rules` object to,
+    `IdempotencyMismatch`, and what `claim_photos.show` does.
     """
     orders.find(session, shopper_id=shopper_id, number=order)
     held = orders.lock(session, order)
     body = {"kind": kind, "lines": sorted(lines.items()), "cause": cause, "note": note, "sealed": is_sealed}
-    fingerprint = checkout.fingerprint_of(body)
+    fingerprint = checkout.fingerprint_of(body | ({"photos": list(photos)} if photos else {}))
     earlier = session.scalar(select(Claim).where(Claim.order_id == held.id, Claim.idempotency_key == key))
     if earlier is not None:
         if bytes(earlier.fingerprint) != fingerprint:
             raise errors.IdempotencyMismatch
         return earlier.number, False
-    if held.state not in _CLAIMABLE:
+    if held.state not in CLAIMABLE:
         raise errors.OrderNotPaid(state=held.state.value)
     left = aftersales.standing(session, held.id)
     pending = claimable.count(session, held.id, _UNPAID)
@@ -98,6 +99,7 @@ def file(
             for line, count in lines.items()
         ],
     )
+    claim_photos.show(session, claim, photos, now=now)
     claim_steps.publish(session, events.CLAIM_FILED, claim, order)
     return claim.number, True
 

@@ -41,6 +41,9 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     OrderState.REFUNDED: frozenset(),
 }
 
+# Paid for and not given back whole: something of it can be claimed for.
+CLAIMABLE = frozenset({OrderState.PAID, OrderState.SHIPPED, OrderState.RECEIVED})
+
 
 def may_follow(before: OrderState, after: OrderState, *, cancelled_by: CancelledBy | None = None) -> bool:
     """Tell whether an order may go from `before` to `after`."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from catalog import importing, objections
 from config import database, jobs, pictures
 from payments import retention as payment_retention
-from storefront import households, login, sessions
+from storefront import claim_photos, households, login, sessions
 from storefront.staff import delays
 from subway_campaign import erasure
 from subway_campaign import retention as campaign_retention
@@ -109,6 +109,14 @@ def purge(*, now: datetime, progress: Progress | None = None) -> None:
         "visitors of orders": (erasure.LINK_LIFE, _run(_FORGET_VISITORS_OF_ORDERS)),
         "recipients of orders": (RECORDS_LIVE, _run(_FORGET_RECIPIENTS)),
         "words of claims": (RECORDS_LIVE, _run(_FORGET_WORDS_OF_CLAIMS)),
+        "photos that no claim shows": (
+            pictures.UNCLAIMED_LIVE,
+            lambda session, before: claim_photos.forget_unused(session, before=before, at_most=AT_ONCE),
+        ),
+        "photos of claims": (
+            claim_photos.LIVE,
+            lambda session, before: claim_photos.forget_shown(session, before=before, at_most=AT_ONCE),
+        ),
         "links to orders": (timedelta(), _run(_FORGET_LINKS)),
         "contacts of objections": (
             objections.CONTACTS_LIVE,

@@ -5,9 +5,11 @@ Invariant: exactly what `storefront.claim_views` says.
 
 from marshmallow import fields, validate
 
+from config.darkroom import SIZES
 from config.schemas import Bool, Int, Pattern, Schema, Text
 from storefront.api.shapes import Answer, Instant
 from storefront.claim_lifecycle import Cause, ClaimKind, ClaimState
+from storefront.claim_photos import MOST_A_CLAIM
 
 MOST_LINES = 50
 
@@ -19,11 +21,19 @@ class ClaimedLine(Schema):
     quantity = Int(required=True, low=1, high=999)
 
 
+class ClaimPhotos(Schema):
+    """Photos that were sent before, by number."""
+
+    photos = fields.List(
+        Text(validate=[Pattern("PIC[0-9A-F]{16}")]), required=True, validate=validate.Length(min=1, max=MOST_A_CLAIM)
+    )
+
+
 class NewClaim(Schema):
     """What is claimed for and why. `refund` is for goods that never left or are at fault, `return` sends them back.
 
     `cause` decides by which rules: without one it is the law's seven days without a reason. `sealed` is the shopper's
-    word that the package is unopened.
+    word that the package is unopened. `photos` are numbers of photos that were sent before.
     """
 
     kind = Text(required=True, validate=[validate.OneOf([kind.value for kind in ClaimKind])])
@@ -31,6 +41,9 @@ class NewClaim(Schema):
     reason = Text(required=True, low=1, high=200)
     cause = Text(load_default=Cause.NO_REASON.value, validate=[validate.OneOf([cause.value for cause in Cause])])
     sealed = Bool(load_default=False)
+    photos = fields.List(
+        Text(validate=[Pattern("PIC[0-9A-F]{16}")]), load_default=list, validate=validate.Length(max=MOST_A_CLAIM)
+    )
 
 
 class Parcel(Schema):
@@ -38,6 +51,20 @@ class Parcel(Schema):
 
     carrier = Text(required=True, low=1, high=32)
     tracking_number = Text(required=True, validate=[Pattern("[0-9A-Za-z-]{5,40}")])
+
+
+class ClaimPhoto(Answer):
+    """A photo that was sent: its number, and its size as shown at the largest."""
+
+    number = fields.String()
+    width = fields.Integer()
+    height = fields.Integer()
+
+
+class PhotoWanted(Schema):
+    """How large: the longest side in pixels."""
+
+    size = fields.Integer(load_default=SIZES[0], validate=validate.OneOf(SIZES), metadata={"in_query": True})
 
 
 class ClaimLine(Answer):
@@ -58,7 +85,8 @@ class ClaimLine(Answer):
 class Claim(Answer):
     """A claim. `due_at` is until when somebody has to act: staff on `filed` and `sent_back`, the shopper on `approved`.
 
-    `amount_fen` is what goes back with `freight_fen` of it freight, `refunded_fen` what has arrived.
+    `photos` are read one by one. `amount_fen` is what goes back with `freight_fen` of it freight, `refunded_fen` what
+    has arrived.
     """
 
     number = fields.String()
@@ -66,6 +94,7 @@ class Claim(Answer):
     kind = fields.String(validate=validate.OneOf([kind.value for kind in ClaimKind]))
     cause = fields.String(validate=validate.OneOf([cause.value for cause in Cause]))
     note = fields.String()
+    photos = fields.List(fields.String())
     is_sealed = fields.Boolean()
     state = fields.String(validate=validate.OneOf([state.value for state in ClaimState]))
     lines = fields.List(fields.Nested(ClaimLine))
@@ -90,6 +119,7 @@ EXAMPLE = {
     "kind": "return",
     "cause": "no_reason",
     "note": "不想要了",
+    "photos": ["PIC0123456789ABCDEF"],
     "is_sealed": True,
     "state": "approved",
     "lines": [

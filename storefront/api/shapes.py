@@ -13,11 +13,16 @@ from marshmallow import fields, validate
 from catalog import cache
 from catalog.pricing import PricedLine
 from catalog.stock import MAX_QUANTITY
-from config import http
+from config import http, pictures
 from config.schemas import Bool, Int, Schema, Text
 from storefront.checkout import MAX_LINES
 
 SKU_LENGTH = 40
+# What the document says of bytes, and of views that answer pictures.
+BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}, "example": "..."}
+PHOTOGRAPHED, IN_WEBP = (
+    {"200": {"description": "The picture.", "content": {kind: BYTES}}} for kind in ("image/jpeg", "image/webp")
+)
 
 
 class Answer(Schema):
@@ -132,6 +137,13 @@ def offered(line: PricedLine) -> dict[str, Any]:
 def said(body: dict[str, Any], status: int = 200) -> Response:
     """Return `body` as JSON."""
     return http.json_bytes(orjson.dumps(body), status)
+
+
+def photograph(number: str, size: int) -> Response:
+    """Return a picture as JPEG to somebody who was found to be allowed to see it; no cache of others may keep it."""
+    response = Response(pictures.read(number=number, size=size, suffix="jpg"), mimetype="image/jpeg")
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
 
 
 def shelved(body: bytes) -> Response:

@@ -13,12 +13,14 @@ from typing import Any
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from config import clock, database
-from config.errors import AppError
-from storefront import claim_views, claims, errors, guard, order_views
+from config import clock, darkroom, database
+from config.errors import AppError, Invalid
+from storefront import claim_photos, claim_views, claims, errors, guard, order_views
+from storefront.api.shapes import photograph
 from storefront.claim_lifecycle import HOLDS_PIECES, Cause, ClaimKind, ClaimState
 from storefront.h5 import pages
 from storefront.h5.viewmodels import ClaimCard, ClaimForm, ClaimFormPage, ClaimLine, ClaimPage
+from storefront.order_lifecycle import CLAIMABLE
 
 blueprint = Blueprint("h5_aftersales", __name__, url_prefix="/orders/<number:number>/aftersales")
 
@@ -31,7 +33,6 @@ CAUSES = {
 }
 KINDS = {ClaimKind.REFUND: "仅退款", ClaimKind.RETURN: "退货退款"}
 CARRIERS = ("顺丰速运", "中通快递", "圆通速递", "申通快递", "韵达速递", "邮政 EMS", "京东物流", "极兔速递")
-_CLAIMABLE = frozenset({"paid", "shipped", "received"})
 
 _STORY = {
     ClaimState.FILED: ("等待商家处理", "商家会在 48 小时内答复，逾期会自动提醒负责人。", "busy"),
@@ -43,6 +44,8 @@ _STORY = {
     ClaimState.WITHDRAWN: ("已撤销", "您撤销了这次申请，需要时可以再次申请。", "calm"),
     ClaimState.LAPSED: ("已关闭", "超过期限没有寄回商品，申请已关闭。", "calm"),
 }
+# Six photos as phones write them; one that is larger is refused in words, much more by the frame of every page.
+_MOST_BYTES = 4 * darkroom.LARGEST_BYTES
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}")
 _COUNT = re.compile(r"[0-9]{1,3}", re.ASCII)
 _TRACKING = re.compile(r"[0-9A-Za-z-]{5,40}", re.ASCII)
@@ -56,15 +59,16 @@ def new(number: str) -> Response:
 
 
 @blueprint.post("")
+@guard.body_up_to(_MOST_BYTES)
 @guard.shopper
 def file(number: str) -> AnyResponse:
-    """File a claim, and show it; or the form again, saying why not."""
+    """File a claim, and show it; or the form again, saying why not. A photo that is refused does not hold it up."""
     form = _read(request.form)
     if not form.quantities:
         return _form(number, form, notice="请选择要申请售后的商品和数量", status=422)
     try:
         with database.transaction() as session:
-            claim, _ = claims.file(
+            claim, is_new = claims.file(
                 session,
                 shopper_id=guard.shopper_id(),
                 order=number,
@@ -80,6 +84,10 @@ def file(number: str) -> AnyResponse:
         raise
     except AppError as error:
         return _form(number, form, notice=error.text, status=error.status)
+    # A second tap brings the same photos again.
+    trouble = _take_photos(number, claim) if is_new else ""
+    if trouble:
+        return _page(number, claim, notice=f"申请已提交。{trouble}", status=422)
     return redirect(f"/orders/{number}/aftersales/{claim}", 303)
 
 
@@ -124,9 +132,50 @@ def send_back(number: str, claim: str) -> AnyResponse:
     return redirect(f"/orders/{number}/aftersales/{claim}", 303)
 
 
+@blueprint.post("/<number:claim>/photos")
+@guard.body_up_to(_MOST_BYTES)
+@guard.shopper
+def add_photos(number: str, claim: str) -> AnyResponse:
+    """Show more photos with a claim, and show it again."""
+    with database.transaction() as session:
+        claim_views.find(session, shopper_id=guard.shopper_id(), order=number, number=claim)
+    trouble = _take_photos(number, claim) if any(request.files.getlist("photos")) else "请选择照片。"
+    if trouble:
+        return _page(number, claim, notice=trouble, status=422)
+    return redirect(f"/orders/{number}/aftersales/{claim}", 303)
+
+
+@blueprint.get("/photos/<number:photo>")
+@guard.shopper
+def photo(number: str, photo: str) -> Response:
+    """Send a photo of the shopper's own order, small when the query says so."""
+    with database.transaction() as session:
+        claim_photos.require_own(session, shopper_id=guard.shopper_id(), order=number, picture=photo)
+    return photograph(photo, darkroom.SIZES[2] if "small" in request.args else darkroom.SIZES[0])
+
+
+def _take_photos(number: str, claim: str) -> str:
+    """Take the photos of the form in, one after the other, and return what is to be said of those that were not."""
+    troubles = []
+    for place, sent in enumerate(filter(None, request.files.getlist("photos")), 1):
+        try:
+            taken = claim_photos.take_in(
+                shopper_id=guard.shopper_id(), order=number, upload=sent.read(), now=clock.now()
+            )
+            with database.transaction() as session:
+                claim_photos.add(
+                    session, shopper_id=guard.shopper_id(), number=claim, photos=[taken.number], now=clock.now()
+                )
+        except AppError as error:
+            troubles.append(f"第 {place} 张照片没有收下：{error.text}。")
+            if not isinstance(error, Invalid):
+                break
+    return "".join(troubles)
+
+
 def free(order: Mapping[str, Any], found: list[dict[str, Any]]) -> dict[int, int]:
     """Return how many pieces of each line can still be claimed for; lines without any are left out."""
-    if order["state"] not in _CLAIMABLE:
+    if order["state"] not in CLAIMABLE:
         return {}
     left = {line["line"]: line["quantity"] for line in order["lines"] if line["refunded_fen"] < line["amount_fen"]}
     for claim in found:
@@ -186,6 +235,7 @@ def _form(number: str, form: ClaimForm, *, notice: str = "", status: int = 200) 
         is_sent=is_sent,
         kinds=tuple((kind.value, word) for kind, word in KINDS.items()),
         causes=tuple((cause.value, word) for cause, word in CAUSES.items()),
+        most_photos=claim_photos.MOST_A_CLAIM,
         notice=notice,
     )
     return pages.private(pages.render("h5/claim_form.html", status=status, page=page))
@@ -204,6 +254,8 @@ def _page(number: str, claim: str, *, notice: str = "", status: int = 200) -> Re
         kind=KINDS[found["kind"]],
         cause=CAUSES[found["cause"]],
         note=found["note"],
+        photos=tuple(found["photos"]),
+        photos_left=claim_photos.MOST_A_CLAIM - len(found["photos"]) if found["state"] in claim_photos.WAITS else 0,
         lines=tuple(map(_line, found["lines"])),
         amount_fen=found["amount_fen"],
         freight_fen=found["freight_fen"],

@@ -370,12 +370,13 @@ class ClaimFormPage:
     is_sent: bool
     kinds: tuple[tuple[str, str], ...]
     causes: tuple[tuple[str, str], ...]
+    most_photos: int
     notice: str = ""
 
 
 @dataclass(frozen=True)
 class ClaimPage:
-    """One claim: where it stands, until when whom it waits for, and where goods go back to."""
+    """One claim: where it stands, whom it waits for, where goods go back to, and how many photos may be added."""
 
     number: str
     order: str
@@ -385,6 +386,8 @@ class ClaimPage:
     kind: str
     cause: str
     note: str
+    photos: tuple[str, ...]
+    photos_left: int
     lines: tuple[ClaimLine, ...]
     amount_fen: int
     freight_fen: int

@@ -16,7 +16,7 @@ from payments import stranded
 from storefront import audit, claim_views, claims, proposals
 from storefront.actors import Actor
 from storefront.claim_lifecycle import ClaimState
-from storefront.errors import ClaimNotFound, NotPermitted, ProposalNotFound
+from storefront.errors import ClaimNotFound, ClaimPhotoUnknown, NotPermitted, ProposalNotFound
 from storefront.roles import Permission
 from storefront.staff import sight
 
@@ -36,7 +36,9 @@ def queue(
         session, states=list(states), products=seen.products, order=order, offset=offset, limit=limit
     )
     for claim in found:
-        claim["lines"] = [line for line in claim["lines"] if seen.sees(line["product"])]
+        lines = [line for line in claim["lines"] if seen.sees(line["product"])]
+        claim["photos"] = claim["photos"] if len(lines) == len(claim["lines"]) else []
+        claim["lines"] = lines
     return found
 
 
@@ -57,6 +59,12 @@ def find(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
     )
     called = names.warehouses(session, [line["ship_from"] for line in claim["lines"]])
     return claim | {"last_address": last or "", "warehouse": "、".join(sorted(called.values()))}
+
+
+def require_photo(session: Session, actor: Actor, *, number: str, photo: str) -> None:
+    """Raise `ClaimNotFound` or `ClaimPhotoUnknown` unless `photo` is shown with a claim all of which is in sight."""
+    if photo not in _in_sight(session, actor, number, Permission.READ_ORDERS)["photos"]:
+        raise ClaimPhotoUnknown
 
 
 def approve(
@@ -199,7 +207,9 @@ def _in_sight(session: Session, actor: Actor, number: str, permission: Permissio
     lines = [line for line in claim["lines"] if seen.sees(line["product"])]
     if not lines:
         raise ClaimNotFound
-    return claim | {"lines": lines, "is_partial": len(lines) < len(claim["lines"])}
+    is_partial = len(lines) < len(claim["lines"])
+    # A photo may show goods that are out of sight.
+    return claim | {"lines": lines, "photos": [] if is_partial else claim["photos"], "is_partial": is_partial}
 
 
 def _mine(session: Session, actor: Actor, number: str, permission: Permission) -> None:

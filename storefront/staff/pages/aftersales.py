@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from config import clock, database
+from config import clock, darkroom, database
 from config.errors import AppError, Conflict, Invalid, Unavailable
 from storefront import guard
+from storefront.api.shapes import photograph
 from storefront.claim_lifecycle import OPEN, WAITS_FOR_STAFF, ClaimState
 from storefront.errors import NotPermitted
 from storefront.roles import Permission
@@ -56,6 +57,15 @@ def show(number: str) -> Response:
     with database.transaction() as session:
         claim = claim_desk.find(session, guard.actor(), number=number)
     return frame.render("staff/claim.html", here="aftersales", claim=claim)
+
+
+@blueprint.get("/aftersales/<number:number>/photos/<number:photo>")
+@guard.staff(Permission.READ_ORDERS)
+def photo(number: str, photo: str) -> Response:
+    """Send a photo of a claim, small when the query says so."""
+    with database.transaction() as session:
+        claim_desk.require_photo(session, guard.actor(), number=number, photo=photo)
+    return photograph(photo, darkroom.SIZES[2] if "small" in request.args else darkroom.SIZES[0])
 
 
 @blueprint.post("/aftersales/<number:number>/approval")

@@ -56,7 +56,7 @@ def test_a_claim_is_filed_once_per_key(payer: Caller, order: str, client: FlaskC
     assert code_of(file(payer, order, reason="另一个理由")) == (409, "idempotency.mismatch")
     assert payer.get(f"/orders/{order}/aftersales").get_json() == {"items": [claim], "next_cursor": None}
     assert payer.post(f"/orders/{order}/aftersales", {}).status_code == 422
-    assert code_of(file(payer, order, key="claim-000002", photos=[]))[0] == 422
+    assert code_of(file(payer, order, key="claim-000002", photos=["../etc/passwd"]))[0] == 422
     two = [{"line": 1, "quantity": 2}]
     assert code_of(file(payer, order, key="claim-000003", lines=two)) == (409, "aftersales.quantity_claimed")
     twice = [{"line": 1, "quantity": 1}, {"line": 1, "quantity": 1}]

@@ -1,11 +1,14 @@
 """After-sales on the phone: asked for on the order's page, refused in words, sent back, withdrawn."""
 
+import io
+import re
 from collections.abc import Callable
 
 from config import clock, database
 from storefront import claims, shipping
 from tests.payments.conftest import Wechat
 from tests.storefront.h5.conftest import Browser, hidden, read
+from tests.storefront.test_claim_photos import photo
 
 PEAR = "dangshansuli"
 
@@ -99,3 +102,41 @@ def test_nobody_else_sees_a_claim(
     stranger.buy(PEAR)
     for path in ("new", claim_of(number)):
         stranger.get(f"/orders/{number}/aftersales/{path}", 404)
+
+
+def test_photos_go_with_the_form_and_are_added_later_without_a_script(
+    browser: Browser, wechat: Wechat, drain: Callable[[], int]
+) -> None:
+    number = buy(browser, wechat, drain)
+    at = f"/orders/{number}/aftersales"
+    form = {**hidden(browser.get(f"{at}/new")), "line1": "1", "cause": "damaged"}
+    assert 'type="file" multiple' in browser.last
+
+    def files() -> list[tuple[io.BytesIO, str]]:
+        return [(io.BytesIO(photo()), "a.jpg"), (io.BytesIO(b"<html>"), "b.jpg")]
+
+    filed = browser.post(at, {**form, "photos": files()})
+    assert filed.status_code == 422
+    assert "申请已提交。第 2 张照片没有收下：只接受 JPEG、PNG 或 WebP 照片。" in read(filed)
+    assert browser.post(at, {**form, "photos": files()}).status_code == 303, "a second tap brings nothing twice"
+    path = f"{at}/{claim_of(number)}"
+    shown = browser.get(path)
+    [picture] = set(re.findall(r"photos/(PIC[0-9A-F]+)", shown))
+    assert "还可以添加 5 张" in shown
+    none = browser.post(f"{path}/photos", hidden(shown))
+    assert (none.status_code, "请选择照片" in read(none)) == (422, True)
+    added = browser.post(f"{path}/photos", {**hidden(shown), "photos": [(io.BytesIO(photo("red")), "c.jpg")]})
+    assert added.status_code == 303
+    assert len(set(re.findall(r"photos/(PIC[0-9A-F]+)", browser.get(path)))) == 2
+    small = browser.client.get(f"{at}/photos/{picture}?small", base_url=browser.base_url)
+    assert (small.status_code, small.mimetype, small.headers["Cache-Control"]) == (
+        200,
+        "image/jpeg",
+        "private, max-age=3600",
+    )
+    other = browser.client.application.test_client()
+    assert other.get(f"{at}/photos/{picture}", base_url=browser.base_url).status_code in {401, 404}
+    assert browser.post(f"{path}/withdrawal", hidden(shown)).status_code == 303
+    assert "还可以添加" not in browser.get(path)
+    late = browser.post(f"{path}/photos", {**hidden(shown), "photos": [(io.BytesIO(photo()), "d.jpg")]})
+    assert (late.status_code, "状态已变化" in read(late)) == (422, True)
