@@ -65,7 +65,7 @@ def paid_by_transfer(session: Session, *, refund: str, amount_fen: int, at: date
 
 
 def kept_after_all(session: Session, *, refund: str, amount_fen: int, at: datetime) -> None:
-    """Post that WeChat closed a refund without paying it: the money is still here."""
+    """Post that a refund was closed by WeChat, or refused and given up: the money is still here."""
     source = f"{REFUND_FAILED.name}/{refund}"
     ledger.transfer(session, debit=REFUNDS, credit=CLEARING, amount_fen=amount_fen, source=source, at=at)
 
@@ -204,14 +204,15 @@ _MISSING = {
         credit=BANK,
         rows="SELECT number, amount_fen, transferred_at AS at FROM payment_refunds WHERE state = 'transferred'",
     ),
-    # When WeChat closed a refund was not kept; the fact that says so was written then.
+    # When WeChat closed a refund, or a person gave it up, was not kept; the fact that says so was written then.
     REFUND_FAILED.name: missing_movements(
         fact=REFUND_FAILED.name,
         debit=REFUNDS,
         credit=CLEARING,
         rows=f"""
             SELECT r.number, r.amount_fen, coalesce(f.created_at, r.requested_at) AS at FROM payment_refunds r
-            LEFT JOIN facts f ON f.name = '{REFUND_FAILED.name}' AND f.key = r.number WHERE r.state = 'closed'
+            LEFT JOIN facts f ON f.name = '{REFUND_FAILED.name}' AND f.key = r.number
+            WHERE r.state IN ('closed', 'refused')
         """,
     ),
 }
@@ -226,7 +227,7 @@ _EXPECTED = text(f"""
     FROM (
         SELECT coalesce(sum(amount_fen) FILTER (WHERE state = 'succeeded'), 0)::bigint AS paid_back,
                coalesce(sum(amount_fen) FILTER (
-                   WHERE state NOT IN ('succeeded', 'closed', 'transferred')), 0)::bigint AS owed_back
+                   WHERE state NOT IN ('succeeded', 'closed', 'transferred', 'refused')), 0)::bigint AS owed_back
         FROM payment_refunds
     ) r, (
         SELECT coalesce(sum(amount_fen), 0)::bigint AS total,

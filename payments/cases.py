@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from config import database, facts, logs
 from payments import books
-from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, NothingToWriteOff
-from payments.facts import PAYMENT_CLOSED
+from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, NothingToWriteOff, RefundUnderWay
+from payments.facts import PAYMENT_CLOSED, REFUND_FAILED
 from payments.models import CaseKind, Resolution
+
+log = logs.get(__name__)
 
 # Differences that are over once our books know of the money as well.
 _LACKING = frozenset({CaseKind.BILL_STATE, CaseKind.BILL_MISSING_HERE})
@@ -120,9 +122,14 @@ def close(session: Session, *, slug: str, resolution: Resolution, reason: str, b
     """End a case with a reason; `written_off` posts its difference to the ledger's adjustments.
 
     A payment that was kept open by its mismatch ends with the case, and `payment.closed` is published, so that its
-    reference can be paid anew. Raises `CaseNotFound`, `CaseClosed`, and `NothingToWriteOff` for a case without a
-    difference, or about money that has reached our books since.
+    reference can be paid anew. So does a refund that WeChat refused: it is not sent again, and `refund.failed` is
+    published, so that its money can be asked for anew. Raises `CaseNotFound`, `CaseClosed`, `NothingToWriteOff` for a
+    case without a difference or about money that has reached our books since, and `RefundUnderWay` while WeChat has not
+    said no to the refund as last sent.
     """
+    if find(session, slug=slug).kind is CaseKind.REFUND_REFUSED:
+        # Whoever records news of a refund locks it before its case.
+        session.execute(_LOCK_REFUND, {"slug": slug})
     case = _require_open(session, slug)
     if resolution is Resolution.WRITTEN_OFF:
         if not case.difference_fen or (case.kind in _LACKING and books.has_moved(session, number=case.number)):
@@ -131,6 +138,8 @@ def close(session: Session, *, slug: str, resolution: Resolution, reason: str, b
     session.execute(_CLOSE, {"slug": slug, "resolution": resolution, "reason": reason, "by": by, "now": now})
     if case.kind is CaseKind.MISMATCH:
         _give_up_payment(session, case.number, now)
+    if case.kind is CaseKind.REFUND_REFUSED:
+        _give_up_refund(session, case.number, now)
     return find(session, slug=slug)
 
 
@@ -146,6 +155,17 @@ def _give_up_payment(session: Session, number: str, now: datetime) -> None:
     row = session.execute(_GIVE_UP, {"number": number, "now": now}).first()
     if row is not None:
         facts.publish(session, PAYMENT_CLOSED, key=number, values={"reference": row.reference, "payment": number})
+
+
+def _give_up_refund(session: Session, number: str, now: datetime) -> None:
+    """End a refund that WeChat would not take as it was last sent: nothing of it is under way."""
+    row = session.execute(_GIVE_UP_REFUND, {"number": number}).first()
+    if row is None:
+        raise RefundUnderWay
+    books.kept_after_all(session, refund=number, amount_fen=row.amount_fen, at=now)
+    values = {"reference": row.reference, "refund": number, "key": row.key, "amount_fen": row.amount_fen}
+    facts.publish(session, REFUND_FAILED, key=number, values=values)
+    log.info("refund.given_up", refund=number)
 
 
 def _require_open(session: Session, slug: str) -> CaseView:
@@ -199,6 +219,13 @@ _LISTING = text(f"""
 _GIVE_UP = text("""
     UPDATE payments SET state = 'closed', closed_at = :now
     WHERE number = :number AND state = 'open' AND next_check_at IS NULL RETURNING reference
+""")
+_LOCK_REFUND = text("""
+    SELECT 1 FROM payment_refunds r JOIN payment_cases c ON c.number = r.number WHERE c.slug = :slug FOR UPDATE OF r
+""")
+_GIVE_UP_REFUND = text("""
+    UPDATE payment_refunds SET state = 'refused', next_check_at = NULL
+    WHERE number = :number AND state = 'requested' AND refused_at >= sent_at RETURNING reference, key, amount_fen
 """)
 _TAKE = text("UPDATE payment_cases SET owner = :owner, owned_at = :now WHERE slug = :slug")
 _CLOSE = text("""

@@ -83,8 +83,15 @@ class RefundNotFound(errors.NotFound):
     message = "退款不存在"
 
 
+class RefundUnderWay(errors.Conflict):
+    """A refused refund was sent again, and WeChat Pay has not answered; it must be known what became of it."""
+
+    code = "payment.refund_under_way"
+    message = "这笔退款刚又发往微信支付，等它答复后再处理"
+
+
 class RefundNotAbnormal(errors.Conflict):
-    """Only a refund that WeChat Pay could not pay out is dealt with by hand."""
+    """Only a refund that WeChat Pay could not pay out, or would not take, is dealt with by hand."""
 
     code = "payment.refund_not_abnormal"
     message = "这笔退款不是异常状态"

@@ -27,5 +27,5 @@ SHARE_ENDED = facts.declare(
 )
 REFUND_FAILED = facts.declare(
     "refund.failed",
-    "WeChat Pay closed a refund without paying it; the amount is refundable again.",
+    "WeChat Pay closed a refund without paying it, or refused it for good; the amount is refundable again.",
 )

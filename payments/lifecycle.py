@@ -34,6 +34,7 @@ class RefundState(StrEnum):
     CLOSED = "closed"
     ABNORMAL = "abnormal"
     TRANSFERRED = "transferred"
+    REFUSED = "refused"
 
 
 class ShareState(StrEnum):
@@ -89,8 +90,16 @@ PAYMENT_MOVES: Mapping[PaymentState, frozenset[PaymentState]] = {
 }
 
 REFUND_MOVES: Mapping[RefundState, frozenset[RefundState]] = {
+    # What WeChat would not take is given up by a person, or paid out by transfer: it never existed there.
     RefundState.REQUESTED: frozenset(
-        {RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.ABNORMAL}
+        {
+            RefundState.PROCESSING,
+            RefundState.SUCCEEDED,
+            RefundState.CLOSED,
+            RefundState.ABNORMAL,
+            RefundState.REFUSED,
+            RefundState.TRANSFERRED,
+        }
     ),
     RefundState.PROCESSING: frozenset({RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.ABNORMAL}),
     # An abnormal refund is sent on to a bank card and then goes on, or a person pays it out by transfer.
@@ -100,6 +109,7 @@ REFUND_MOVES: Mapping[RefundState, frozenset[RefundState]] = {
     RefundState.SUCCEEDED: frozenset(),
     RefundState.CLOSED: frozenset(),
     RefundState.TRANSFERRED: frozenset(),
+    RefundState.REFUSED: frozenset(),
 }
 
 # The states whose amount cannot be promised to another refund. An abnormal one may still reach the payer at any time.

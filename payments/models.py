@@ -126,6 +126,8 @@ class Refund(Base):
     requested_at: Mapped[Instant]
     # When it last went to WeChat; the payment's next refund goes a while after it.
     sent_at: Mapped[Instant | None]
+    # The sending, by its `sent_at`, of which WeChat said that it neither takes the refund nor knows it.
+    refused_at: Mapped[Instant | None]
     # How a person paid it out after WeChat could not: by whom, and under which number at the bank.
     transfer: Mapped[dict[str, Any] | None]
     transferred_at: Mapped[Instant | None]

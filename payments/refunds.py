@@ -92,7 +92,8 @@ def send(*, number: str, now: datetime) -> None:
     """Send a requested refund to WeChat, word for word as it was recorded, and record the answer.
 
     May be called again: the same number is one refund. Without an answer that counts it stays requested and is sent
-    again later; a refusal raises an alarm, because a person has to remove its cause.
+    again later. So does one that WeChat refuses, with an alarm and a case: a person removes the cause, or gives the
+    refund up by closing the case, or pays it out by transfer.
     """
     database.refuse_transaction()
     _send(number, now)
@@ -119,6 +120,8 @@ def _hand_over(number: str, kind: CaseKind, evidence: Mapping[str, Any], now: da
     with database.transaction() as session:
         refund = _lock(session, number)
         if refund is not None and refund.state in before:
+            if kind is CaseKind.REFUND_REFUSED:
+                refund.refused_at = now
             _open_case(session, refund, kind, evidence, now)
 
 
@@ -198,7 +201,12 @@ def record(session: Session, *, report: answers.RefundReport, now: datetime) -> 
         return Verdict.MISMATCHED
     _end_cases(session, refund.number, _KNOWN_AGAIN, "微信支付已受理该退款", now)
     if target not in lifecycle.REFUND_MOVES[refund.state]:
-        is_old_news = target in (refund.state, RefundState.PROCESSING, RefundState.ABNORMAL)
+        # What was given up because WeChat did not know it must never be under way there.
+        is_old_news = refund.state is not RefundState.REFUSED and target in (
+            refund.state,
+            RefundState.PROCESSING,
+            RefundState.ABNORMAL,
+        )
         return Verdict.KNOWN if is_old_news else Verdict.MISMATCHED
     refund.state, refund.refund_id = target, report.refund_id
     refund.succeeded_at = report.succeeded_at if target is RefundState.SUCCEEDED else None

@@ -1,6 +1,7 @@
-"""Refunds that WeChat Pay could not pay out (ABNORMAL): the queue of them, and the two ways out.
+"""Refunds that WeChat Pay could not pay out (ABNORMAL) or would not take: the queue of them, and the ways out.
 
-Either WeChat sends the money on to a bank card of the payer's, or a person pays it out by transfer and says so here.
+Either WeChat sends an abnormal one on to a bank card of the payer's, or a person pays it out by transfer and says so
+here. One that was refused can also be given up, by closing its case.
 What leaves the queue never comes back by itself, and the money stays promised to the payer throughout. A card's number
 and its holder's name pass through to WeChat, encrypted, and are neither kept nor logged.
 """
@@ -9,12 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from config import database, facts, logs
 from payments import books, cases, lifecycle, refunds
-from payments.errors import BankReferenceTaken, PaymentUnavailable, RefundDeclined, RefundNotAbnormal, RefundNotFound
+from payments.errors import (
+    BankReferenceTaken,
+    PaymentUnavailable,
+    RefundDeclined,
+    RefundNotAbnormal,
+    RefundNotFound,
+    RefundUnderWay,
+)
 from payments.facts import REFUND_SUCCEEDED
 from payments.lifecycle import RefundState
 from payments.models import CaseKind, Payment, Refund
@@ -24,11 +32,13 @@ log = logs.get(__name__)
 
 # WeChat's word for a refund that it cannot pay out.
 _ABNORMAL = "ABNORMAL"
+# WeChat said no to it as it was last sent, so nothing of it is under way.
+_IS_REFUSED = and_(Refund.state == RefundState.REQUESTED, Refund.refused_at >= Refund.sent_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    """A refund that waits for a person; `refund_id` is WeChat's own number of it."""
+    """A refund that waits for a person; `refund_id` is WeChat's own number, which one that it refused has not."""
 
     number: str
     reference: str
@@ -38,6 +48,7 @@ class Stranded:
     amount_fen: int
     reason: str
     requested_at: datetime
+    is_refused: bool
 
 
 def listing(session: Session) -> Sequence[Stranded]:
@@ -45,7 +56,7 @@ def listing(session: Session) -> Sequence[Stranded]:
     rows = session.execute(
         select(Refund, Payment.number, Payment.transaction_id)
         .join(Payment, Payment.id == Refund.payment_id)
-        .where(Refund.state == RefundState.ABNORMAL)
+        .where(or_(Refund.state == RefundState.ABNORMAL, _IS_REFUSED))
         .order_by(Refund.requested_at, Refund.id)
     )
     return [
@@ -58,6 +69,7 @@ def listing(session: Session) -> Sequence[Stranded]:
             amount_fen=refund.amount_fen,
             reason=refund.reason,
             requested_at=refund.requested_at,
+            is_refused=refund.state is RefundState.REQUESTED,
         )
         for refund, payment, transaction_id in rows
     ]
@@ -98,17 +110,20 @@ def send_to_card(*, number: str, bank_type: str, account: str, holder: str, now:
 def mark_transferred(
     session: Session, *, number: str, bank_reference: str, note: str, paid_by: str, paid_at: datetime, now: datetime
 ) -> bool:
-    """Write that a person paid an abnormal refund out by transfer, post it, and publish `refund.succeeded`.
+    """Write that a person paid a stranded refund out by transfer, post it, and publish `refund.succeeded`.
 
     Its case ends with it. `bank_reference` is the evidence, of this refund alone: the transfer's number at the bank.
-    False when the same was written before. Raises `RefundNotFound`, `RefundNotAbnormal`, and `BankReferenceTaken`.
-    Should WeChat pay after all, that is a mismatch and becomes a case.
+    False when the same was written before. Raises `RefundNotFound`, `RefundNotAbnormal`, `BankReferenceTaken`, and
+    `RefundUnderWay` for a refused one that was sent again. Should WeChat pay after all, that is a mismatch and becomes
+    a case.
     """
     database.require_transaction(session)
     refund = session.scalar(select(Refund).where(Refund.number == number).with_for_update())
     if refund is not None and refund.transfer is not None and refund.transfer["bank_reference"] == bank_reference:
         return False
-    refund = _find(session, number)
+    if refund is None:
+        raise RefundNotFound
+    _require_stranded(refund)
     if _is_taken(session, bank_reference):
         raise BankReferenceTaken
     refund.state, refund.transferred_at, refund.next_check_at = RefundState.TRANSFERRED, paid_at, None
@@ -119,14 +134,9 @@ def mark_transferred(
         "marked_at": now.astimezone(UTC).isoformat(),
     }
     books.paid_by_transfer(session, refund=number, amount_fen=refund.amount_fen, at=paid_at)
-    cases.repaired(
-        session,
-        kind=CaseKind.REFUND_ABNORMAL,
-        number=number,
-        reason=f"已转账退款，银行流水 {bank_reference}",
-        by=paid_by,
-        now=now,
-    )
+    for kind in (CaseKind.REFUND_ABNORMAL, CaseKind.REFUND_REFUSED):
+        reason = f"已转账退款，银行流水 {bank_reference}"
+        cases.repaired(session, kind=kind, number=number, reason=reason, by=paid_by, now=now)
     facts.publish(
         session,
         REFUND_SUCCEEDED,
@@ -142,6 +152,15 @@ def mark_transferred(
     )
     log.info("refund.transferred", refund=number)
     return True
+
+
+def _require_stranded(refund: Refund) -> None:
+    if refund.state is RefundState.ABNORMAL:
+        return
+    if refund.state is not RefundState.REQUESTED or refund.refused_at is None or refund.sent_at is None:
+        raise RefundNotAbnormal(state=refund.state.value)
+    if refund.refused_at < refund.sent_at:
+        raise RefundUnderWay
 
 
 def _set_out(session: Session, number: str, now: datetime) -> Refund:

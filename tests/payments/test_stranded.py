@@ -1,14 +1,18 @@
-"""A refund that WeChat cannot pay out waits for a person, and leaves the queue by one of two ways."""
+"""A refund that WeChat cannot pay out, or will not take, waits for a person, who has two ways out for each."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any
 
 import pytest
+from sqlalchemy import Select
 
 from config import database
-from payments import books, errors, refunds, stranded
+from payments import books, cases, errors, refunds, stranded
 from payments.lifecycle import RefundState
+from payments.models import Resolution
 from payments.wechatpay import client
 from tests.payments.conftest import Buyer, Wechat, change, facts_of, rows
 from tests.payments.test_refunds import ask_back, state_of, wechat_says
@@ -195,3 +199,119 @@ def test_no_answer_is_asked_about(abnormal: str, wechat: Wechat, when: str, now:
     else:
         assert to_card(abnormal, now) is RefundState.PROCESSING
     assert queue() == ([abnormal] if when == "before" else [])
+
+
+@pytest.fixture
+def refused(buyer: Buyer, now: datetime) -> str:
+    """A refund of 59.90 yuan that WeChat will not take, however often it is sent."""
+    buyer.paid(now=now)
+    number = ask_back(now=now).number
+    change("UPDATE payment_refunds SET request = jsonb_set(request, '{amount,total}', '1')")
+    refunds.send(number=number, now=now)
+    return number
+
+
+def give_up(*, now: datetime) -> None:
+    with database.transaction() as session:
+        [case], _ = cases.listing(session, kind=cases.CaseKind.REFUND_REFUSED)
+        cases.close(session, slug=case.slug, resolution=Resolution.EXPLAINED, reason="账户异常", by="lin", now=now)
+
+
+def ends() -> list[tuple[Any, ...]]:
+    return database.statement("SELECT kind, resolution FROM payment_cases ORDER BY id")
+
+
+def test_closing_the_case_of_a_refused_refund_gives_it_up(refused: str, now: datetime) -> None:
+    assert queue() == [refused]
+    give_up(now=now)
+    assert (state_of(refused), queue()) == ("refused", [])
+    assert facts_of("refund.failed") == [{"reference": "O1", "refund": refused, "key": "K1", "amount_fen": 5990}]
+    assert refunds.check_due(now=now + timedelta(days=1)) == 0, "it is never sent again"
+    refunds.send(number=refused, now=now + timedelta(days=1))
+    assert state_of(refused) == "refused"
+    with database.transaction() as session:
+        assert books.differences(session) == []
+    assert ask_back(5990, key="K2", now=now).number != refused
+    with pytest.raises(errors.CaseClosed):
+        give_up(now=now)
+    with pytest.raises(errors.RefundNotAbnormal):
+        mark(refused, now=now)
+
+
+def test_a_refused_refund_is_paid_out_by_transfer(refused: str, now: datetime) -> None:
+    with pytest.raises(errors.RefundNotAbnormal):
+        to_card(refused, now)
+    assert mark(refused, now=now)
+    assert (state_of(refused), queue(), ends()) == ("transferred", [], [("refund_refused", "repaired")])
+    with database.transaction() as session:
+        assert books.differences(session) == []
+    assert refunds.check_due(now=now + timedelta(days=1)) == 0
+    with pytest.raises(errors.RefundTooLarge):
+        ask_back(1, key="K2", now=now)
+    with pytest.raises(errors.CaseClosed):
+        give_up(now=now)
+
+
+def test_nobody_decides_while_it_is_sent_again_and_not_answered(refused: str, wechat: Wechat, now: datetime) -> None:
+    later = now + timedelta(hours=1)
+    wechat.fault("error", on="refund")
+    wechat.fault("error", on="refund_query")
+    refunds.send(number=refused, now=later)
+    assert queue() == []
+    with pytest.raises(errors.RefundUnderWay):
+        give_up(now=later)
+    with pytest.raises(errors.RefundUnderWay):
+        mark(refused, now=later)
+    assert (state_of(refused), ends()) == ("requested", [("refund_refused", None)])
+    refunds.send(number=refused, now=later + timedelta(hours=1))
+    give_up(now=later)
+    assert state_of(refused) == "refused"
+
+
+@pytest.mark.parametrize("status", ["PROCESSING", "ABNORMAL", "SUCCESS", "CLOSED"])
+def test_what_was_given_up_and_is_known_at_wechat_after_all_is_a_mismatch(
+    refused: str, status: str, now: datetime
+) -> None:
+    give_up(now=now)
+    told = {"refund_id": "50001", "status": status, "succeeded_at": now if status == "SUCCESS" else None}
+    assert wechat_says(refused, now=now, **told).value == "mismatched"
+    assert state_of(refused) == "refused"
+
+
+class TestTwoDecideAtOnce:
+    """One writes that a refused refund was transferred while another gives it up."""
+
+    def race(self, refused: str, monkeypatch: pytest.MonkeyPatch, now: datetime, *, is_locked: bool) -> set[str]:
+        looked, given_up, look = Event(), Event(), stranded._require_stranded
+
+        def look_first(refund: Any) -> None:
+            look(refund)
+            looked.set()
+            # Without the lock the other goes by; with it the other waits for us, so we must not for them.
+            assert is_locked or given_up.wait(30)
+
+        monkeypatch.setattr(stranded, "_require_stranded", look_first)
+
+        def transfer() -> None:
+            mark(refused, now=now)
+
+        def give() -> None:
+            assert looked.wait(30)
+            give_up(now=now)
+            given_up.set()
+
+        done = set()
+        with ThreadPoolExecutor(2) as pool:
+            for name, work in {"transferred": pool.submit(transfer), "refused": pool.submit(give)}.items():
+                if work.exception() is None:
+                    done.add(name)
+        return done
+
+    def test_without_the_lock_both_do(self, refused: str, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+        """The guard off: the one has looked before the other decides, and writes after it."""
+        monkeypatch.setattr(Select, "with_for_update", lambda self, **_: self)
+        assert self.race(refused, monkeypatch, now, is_locked=False) == {"transferred", "refused"}
+
+    def test_only_one_does(self, refused: str, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+        assert self.race(refused, monkeypatch, now, is_locked=True) == {"transferred"}
+        assert (state_of(refused), ends()) == ("transferred", [("refund_refused", "repaired")])

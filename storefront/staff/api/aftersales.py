@@ -11,14 +11,14 @@ import marshmallow as ma
 from flask import Response
 from marshmallow import fields, validate
 
-from config import clock, database
+from config import clock, database, pictures, storage
 from config.schemas import Blueprint, Bool, Int, PageArgs, Pattern, Schema, Text, page_of
 from payments import errors as payment_errors
 from payments.lifecycle import RefundState
 from storefront import errors, guard
 from storefront.api.claim_shapes import EXAMPLE as CLAIM_EXAMPLE
-from storefront.api.claim_shapes import MOST_LINES, Claim
-from storefront.api.shapes import Answer, Instant, said
+from storefront.api.claim_shapes import MOST_LINES, Claim, PhotoWanted
+from storefront.api.shapes import PHOTOGRAPHED, Answer, Instant, photograph, said
 from storefront.claim_lifecycle import OPEN, ClaimState
 from storefront.roles import Permission
 from storefront.staff import claim_desk
@@ -94,7 +94,7 @@ class ProposalDecision(Answer):
 
 
 class StrandedRefund(Answer):
-    """A refund that WeChat could not pay out."""
+    """A refund that WeChat could not pay out, or would not take at all (`is_refused`): then no card helps."""
 
     number = fields.String()
     reference = fields.String()
@@ -104,6 +104,7 @@ class StrandedRefund(Answer):
     amount_fen = fields.Integer()
     reason = fields.String()
     requested_at = Instant()
+    is_refused = fields.Boolean()
 
 
 class Card(Schema):
@@ -161,6 +162,7 @@ _STRANDED = {
     "amount_fen": 2990,
     "reason": "售后退款",
     "requested_at": "2026-11-21T04:00:00+00:00",
+    "is_refused": False,
 }
 _DECIDES = (errors.ClaimNotFound, errors.ClaimMoved)
 _PAYS = (
@@ -198,6 +200,24 @@ def find(number: str) -> Response:
     with database.transaction() as session:
         found = claim_desk.find(session, guard.actor(), number=number)
     return said({name: value for name, value in found.items() if name in StaffClaim().fields})
+
+
+@blueprint.get("/aftersales/<number:number>/photos/<number:photo>")
+@guard.staff(Permission.READ_ORDERS)
+@blueprint.arguments(PhotoWanted, location="query")
+@blueprint.doc(responses=PHOTOGRAPHED)
+@blueprint.refuses(
+    errors.ClaimNotFound,
+    errors.ClaimPhotoUnknown,
+    pictures.UnknownPicture,
+    storage.FileMissing,
+    storage.StorageAway,
+)
+def photo(wanted: dict[str, Any], number: str, photo: str) -> Response:
+    """Send a photo of a claim all of which is in scope."""
+    with database.transaction() as session:
+        claim_desk.require_photo(session, guard.actor(), number=number, photo=photo)
+    return photograph(photo, wanted["size"])
 
 
 @blueprint.post("/aftersales/<number:number>/approval")
@@ -318,6 +338,7 @@ def send_to_card(given: dict[str, Any], number: str) -> Response:
     payment_errors.RefundNotFound,
     payment_errors.RefundNotAbnormal,
     payment_errors.BankReferenceTaken,
+    payment_errors.RefundUnderWay,
     errors.SecondPersonRequired,
 )
 def mark_transferred(given: dict[str, Any], number: str) -> Response:

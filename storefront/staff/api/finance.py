@@ -287,7 +287,12 @@ def take(slug: str) -> Response:
     example=_CASE | {"resolution": "explained", "reason": "次日账单已补齐", "closed_by": "li", "can_write_off": False},
     success=True,
 )
-@blueprint.refuses(payment_errors.CaseNotFound, payment_errors.CaseClosed, payment_errors.NothingToWriteOff)
+@blueprint.refuses(
+    payment_errors.CaseNotFound,
+    payment_errors.CaseClosed,
+    payment_errors.NothingToWriteOff,
+    payment_errors.RefundUnderWay,
+)
 def close(given: dict[str, Any], slug: str) -> Response:
     """End a case with a reason."""
     resolution = Resolution(given["resolution"])
