@@ -22,6 +22,7 @@ from storefront.api import (
     scans,
     sessions,
     touches,
+    tracing,
     verification,
 )
 
@@ -38,6 +39,7 @@ _NOUNS = (
     quotes,
     orders,
     aftersales,
+    tracing,
     notifications,
     pushes,
     scans,

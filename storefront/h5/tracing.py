@@ -10,19 +10,17 @@ from catalog import batches
 from catalog.errors import ProductionBatchUnknown
 from config import darkroom, database, pictures
 from storefront import guard, limits
+from storefront.api.tracing import A_MINUTE
 from storefront.h5 import pages
 
 blueprint = Blueprint("h5_tracing", __name__, template_folder="templates")
-
-# A whole village may share one address, and each page of a report is a request; a machine that tries codes is held up.
-_A_MINUTE = 600
 
 
 @blueprint.get("/trace/<number:code>")
 @guard.public
 def show(code: str) -> Response:
     """Show where a batch comes from, what the laboratory said, and whether it was recalled."""
-    limits.allow(f"trace:{request.remote_addr}", limit=_A_MINUTE, window_s=60)
+    limits.allow(f"trace:{request.remote_addr}", limit=A_MINUTE, window_s=60)
     with database.transaction() as session:
         found = batches.find(session, code=code.upper())
     return pages.render("h5/trace.html", it=found)
@@ -32,7 +30,7 @@ def show(code: str) -> Response:
 @guard.public
 def page(code: str, picture: str) -> Response:
     """Send one page of a batch's test report."""
-    limits.allow(f"trace:{request.remote_addr}", limit=_A_MINUTE, window_s=60)
+    limits.allow(f"trace:{request.remote_addr}", limit=A_MINUTE, window_s=60)
     with database.transaction() as session:
         found = batches.find(session, code=code.upper())
     if picture not in found["pages"]:

@@ -15,7 +15,7 @@ from catalog import batches as production
 from catalog import names
 from storefront import aftersales, audit, frozen_money, order_marks, order_views, proposals, shipping
 from storefront.actors import Actor
-from storefront.errors import NotPermitted, OrderNotFound
+from storefront.errors import NotPermitted, OrderNotFound, OrderNotShipped
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
 from storefront.staff import accounts, sight
@@ -165,6 +165,32 @@ def correct(
     if shipping.correct(session, number=number, consignment=consignment, **sent, now=now):
         audit.record(session, actor, "order.shipment_corrected", number, {"consignment": consignment, **sent}, now=now)
     return _in_sight(session, actor, number, Permission.SHIP_ORDERS, now)
+
+
+def slip(session: Session, actor: Actor, *, number: str, consignment: int, now: datetime) -> dict[str, Any]:
+    """Return what lies in a parcel that left: its lines with pieces and batches, from where, and how it travels.
+
+    Of the buyer it says nothing: the courier's label does. Raises `OrderNotFound`, also for a consignment that is not
+    of this order or out of sight, `NotPermitted` when it holds goods out of sight, and `OrderNotShipped`.
+    """
+    order, seen = _seen(session, actor, number, Permission.SHIP_ORDERS)
+    inside = [line["product"] for line in order["lines"] if line["consignment"] == consignment]
+    if not any(seen.sees(product) for product in inside):
+        raise OrderNotFound
+    if not seen.covers(inside):
+        raise NotPermitted(permission=Permission.SHIP_ORDERS)
+    order = _in_sight(session, actor, number, Permission.SHIP_ORDERS, now)
+    [sent] = [one for one in order["consignments"] if one["consignment"] == consignment]
+    if not sent["shipped_at"]:
+        raise OrderNotShipped
+    lines = [
+        {"title": line["title"], "spec": line["spec"], "quantity": line["quantity"] - line["staying"]}
+        | {"batch": line["batch"]}
+        for line in order["lines"]
+        if line["consignment"] == consignment and line["quantity"] > line["staying"]
+    ]
+    kept = ("consignment", "warehouse", "carrier", "tracking_number", "shipped_at")
+    return {name: sent[name] for name in kept} | {"number": number, "lines": lines}
 
 
 def refund(

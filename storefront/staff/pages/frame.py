@@ -32,6 +32,7 @@ ASSETS = {
         "staff.js": "text/javascript",
         "charts.js": "text/javascript",
         "wall.css": "text/css",
+        "slip.css": "text/css",
         "wall.js": "text/javascript",
     }.items()
 }
@@ -134,6 +135,7 @@ def _markup(template: str, *, here: str, **context: object) -> str:
         charts_url=_url("charts.js"),
         wall_url=_url("wall.js"),
         wall_style_url=_url("wall.css"),
+        slip_style_url=_url("slip.css"),
         echarts_url=_shelf_url(ECHARTS),
         htmx_url=_shelf_url(HTMX),
         done=messages.DONE.get(request.args.get("done", "")),

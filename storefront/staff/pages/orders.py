@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
+import segno
 from flask import Blueprint, Response, request
 
 from catalog.errors import ProductionBatchUnknown
-from config import clock, database
+from config import clock, database, settings
 from config.errors import Conflict, Invalid
 from storefront import guard
+from storefront.errors import OrderNotFound
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
 from storefront.staff import accounts, order_desk, tables, words
@@ -24,6 +26,8 @@ blueprint = Blueprint("staff_pages_orders", __name__, url_prefix=frame.ROOT, tem
 _TRACKING = re.compile(r"[0-9A-Za-z-]{5,40}", re.ASCII)
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
 _CARRIERS = ("顺丰速运", "中通快递", "圆通速递", "申通快递", "韵达速递", "邮政 EMS", "京东物流", "极兔速递", "德邦快递")
+_PAPERS = ("a6", "a4")
+_PARCEL = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 _REFUNDABLE = {"paid", "shipped", "received"}
 
 
@@ -122,6 +126,24 @@ def ship(number: str) -> Response:
         if re.fullmatch(r"batch[0-9]{1,3}", name) and code.strip()
     }
     return _parcel(number, partial(order_desk.ship, batches=named), done="shipped")
+
+
+@blueprint.get("/orders/<number:number>/slips/<number:consignment>")
+@guard.staff(Permission.SHIP_ORDERS)
+def slip(number: str, consignment: str) -> Response:
+    """Show the slip that goes into a parcel that left, on A6 or A4."""
+    size = request.args.get("size", "")
+    if not _PARCEL.fullmatch(consignment):
+        raise OrderNotFound
+    with database.transaction() as session:
+        sent = order_desk.slip(session, guard.actor(), number=number, consignment=int(consignment), now=clock.now())
+    codes = sorted({line["batch"] for line in sent["lines"] if line["batch"]})
+    traces = [(code, segno.make_qr(_trace(code), error="m").svg_data_uri(border=2)) for code in codes]
+    return frame.render("staff/slip.html", slip=sent, traces=traces, size=size if size in _PAPERS else _PAPERS[0])
+
+
+def _trace(code: str) -> str:
+    return f"{settings.current().public_base_url}/trace/{code}"
 
 
 @blueprint.post("/orders/<number:number>/corrections")

@@ -9,9 +9,9 @@ from flask import Flask
 from PIL import Image
 
 from config import database
-from storefront.roles import Role
+from storefront.roles import Grant, Role, Scope
 from tests.catalog.accrediting import PEARS
-from tests.storefront.staff.conftest import Clerk, Counter, audited
+from tests.storefront.staff.conftest import Clerk, Counter, audited, hire
 
 Hire = Callable[..., Clerk]
 FORM = {
@@ -126,3 +126,44 @@ def test_a_form_that_is_not_whole_comes_back_with_what_was_typed(clerk: Hire, wr
     shown = supplier.open(sent.location.removeprefix("/staff")).text
     assert 'value="20261120-01"' in shown
     assert database.statement("SELECT 1 FROM production_batches") == []
+
+
+def test_a_batch_is_traced_as_json_and_named_on_the_slip_of_its_parcel(counter: Counter) -> None:
+    admin = counter.hire(Role.ADMIN)
+    code = entered(admin)
+    number = counter.buy()
+    public = counter.app.test_client()
+    traced = public.get(f"/api/v1/trace/{code.lower()}").get_json()
+    told = {name: traced[name] for name in ("code", "lot", "origin", "verdict", "report_number", "made_on")}
+    assert told == {
+        "code": code,
+        "lot": "20261120-01",
+        "origin": "砀山县良梨镇良梨村",
+        "verdict": "passed",
+        "report_number": "SZ-2026-1101",
+        "made_on": "2026-11-20",
+    }
+    assert (traced["pages"], traced["certificate"], traced["recalled_at"]) == ([], None, None)
+    assert not {"entered_by", "recalled_by", "supplier"} & traced.keys()
+    missing = public.get("/api/v1/trace/B000")
+    assert (missing.status_code, missing.get_json()["error"]["code"]) == (404, "batch.not_found")
+
+    slip = f"/orders/{number}/slips/1"
+    assert admin.open(slip).status_code == 409, "nothing left yet"
+    form = {"carrier": "中通快递", "tracking_number": "73111222333", "consignment": "1", "batch1": code}
+    assert "done=shipped" in admin.send(f"/orders/{number}/shipments", **form).location
+    assert f"/staff{slip}?size=a6" in admin.open(f"/orders/{number}").text
+    for size in ("a6", "a4"):
+        page = admin.open(f"{slip}?size={size}").text
+        assert f'<body class="{size}">' in page
+        for words in (number, "砀山酥梨", code, "data:image/svg+xml", "73111222333"):
+            assert words in page
+        for secret in ("王小明", "13800001234", "明光路"):
+            assert secret not in page
+    assert '<body class="a6">' in admin.open(f"{slip}?size=a0").text
+    for wrong in ("2", "0", "x", "99999"):
+        assert admin.open(f"/orders/{number}/slips/{wrong}").status_code == 404
+    other = hire(counter.app, Grant(role=Role.FULFILMENT, scope=Scope(area="3401")), username="elsewhere")
+    assert other.open(slip).status_code == 404
+    admin.send(f"/batches/{code}/recall", reason="检出农残超标")
+    assert public.get(f"/api/v1/trace/{code}").get_json()["recall_reason"] == "检出农残超标"
