@@ -77,7 +77,7 @@ class Delivery(Answer):
     ended_at = Instant(allow_none=True)
 
 
-_ENDPOINT = {
+ENDPOINT_EXAMPLE = {
     "number": "WE0123456789AB",
     "url": "https://partner.example/hooks",
     "topics": ["orders", "products"],
@@ -85,8 +85,8 @@ _ENDPOINT = {
     "disabled_at": None,
     "failing_since": None,
 }
-_OPENED = {**_ENDPOINT, "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
-_DELIVERY = {
+_OPENED = {**ENDPOINT_EXAMPLE, "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
+DELIVERY_EXAMPLE = {
     "number": "WD0123456789AB",
     "endpoint": "WE0123456789AB",
     "event": "products.changed",
@@ -102,7 +102,7 @@ _DELIVERY = {
 
 @blueprint.get("/endpoints")
 @guard.partner(KeyScope.MANAGE_WEBHOOKS)
-@blueprint.alt_response(200, schema=Endpoints, example={"items": [_ENDPOINT]}, success=True)
+@blueprint.alt_response(200, schema=Endpoints, example={"items": [ENDPOINT_EXAMPLE]}, success=True)
 def listing() -> Response:
     """List one's endpoints."""
     with database.transaction() as session:
@@ -138,7 +138,7 @@ def rotate(number: str) -> Response:
 
 @blueprint.post("/endpoints/<number:number>/enabling")
 @guard.partner(KeyScope.MANAGE_WEBHOOKS)
-@blueprint.alt_response(200, schema=Endpoint, example=_ENDPOINT, success=True)
+@blueprint.alt_response(200, schema=Endpoint, example=ENDPOINT_EXAMPLE, success=True)
 @blueprint.refuses(webhook_errors.EndpointNotFound)
 def enable(number: str) -> Response:
     """Send to an endpoint again, at once and with what has waited."""
@@ -162,7 +162,7 @@ def remove(number: str) -> Response:
 @guard.partner(KeyScope.MANAGE_WEBHOOKS)
 @blueprint.arguments(DeliveriesWanted, location="query")
 @blueprint.alt_response(
-    200, schema=page_of(Delivery), example={"items": [_DELIVERY], "next_cursor": None}, success=True
+    200, schema=page_of(Delivery), example={"items": [DELIVERY_EXAMPLE], "next_cursor": None}, success=True
 )
 def deliveries(wanted: dict[str, Any]) -> Response:
     """List what was sent or waits, newest first; `state=dead` is what was given up."""
@@ -179,7 +179,7 @@ def deliveries(wanted: dict[str, Any]) -> Response:
 
 @blueprint.post("/deliveries/<number:number>/replay")
 @guard.partner(KeyScope.MANAGE_WEBHOOKS)
-@blueprint.alt_response(200, schema=Delivery, example=_DELIVERY, success=True)
+@blueprint.alt_response(200, schema=Delivery, example=DELIVERY_EXAMPLE, success=True)
 @blueprint.refuses(webhook_errors.DeliveryNotFound)
 def replay(number: str) -> Response:
     """Send a message once more, under the same id, whatever became of it; it is tried for three days anew."""

@@ -65,6 +65,9 @@ def find(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
     seats = [seat for seat, permission in SEATS.items() if accounts.allowed(actor, permission, where)]
     other = {step["seat"] for step in found["steps"] if step["taken_by"] == actor.username}
     free = [seat for seat in seats if not other or seat in other]
+    if Seat.COUNTY not in seats:
+        # Who objected is known to those who must answer, and never to the applicant.
+        found["objections"] = [objection | {"contact": ""} for objection in found["objections"]]
     choices = {seat.value: [act.value for act in lifecycle.choices(found["state"], seat)] for seat in free}
     return (
         found

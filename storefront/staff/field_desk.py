@@ -248,6 +248,31 @@ def save_artwork(
     return saved
 
 
+def give_picture(actor: Actor, *, number: str, upload: bytes, now: datetime) -> dict[str, Any]:
+    """Prove and keep a picture, then show it with an artwork in place of the one that it had; return the artwork.
+
+    Opens its own transactions. Raises `UnknownCreative`, `PictureRefused`, `StorageAway`.
+    """
+    sight.require_whole(actor, Permission.WRITE_CODES)
+    with database.transaction() as session:
+        creatives.find(session, number=number)
+    taken = pictures.take_in(upload, is_public=False, now=now).number
+    with database.transaction() as session:
+        found = creatives.find(session, number=number)
+        return save_artwork(
+            session,
+            actor,
+            number=number,
+            campaign=None,
+            name=found["name"],
+            shown=found["products"],
+            picture=taken,
+            valid_from=found["valid_from"],
+            valid_until=found["valid_until"],
+            now=now,
+        )
+
+
 def alarms(
     session: Session, actor: Actor, *, is_open: bool, kind: AlertKind | None = None, offset: int = 0, limit: int = 50
 ) -> list[dict[str, Any]]:

@@ -4,18 +4,25 @@ Invariant: a day is a whole Shanghai day, an instant has its offset; neither can
 """
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
 from marshmallow import fields, validate
 
-from config.schemas import Pattern, Schema, Text
-from storefront.api.shapes import Answer
+from config.schemas import PageArgs, Pattern, Schema, Text
+from storefront.api.shapes import BYTES, Answer
 from storefront.staff.inventory import Hanging
 from subway_campaign.landing import Landing, LandingKind
 
 YEARS = range(2000, 2101)
 PLACEMENT = "[0-9A-Z]{1,12}(?:[.][0-9A-Z]{1,12}){0,7}"
+# What the document says of a view that takes a photograph.
+PHOTO_BODY = {
+    "required": True,
+    "description": "A photograph: JPEG, PNG or WebP, up to 12 MB.",
+    "content": {"application/octet-stream": BYTES},
+}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
@@ -42,6 +49,23 @@ class Moment(fields.DateTime):
         if moment.year not in YEARS:
             raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
         return moment
+
+
+class OffsetArgs(PageArgs):
+    """Pages of a list that is read by place."""
+
+    cursor = Text(validate=[Pattern("[0-9]{1,6}")], load_default=None)
+
+
+def paged(found: list[dict[str, Any]], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a page of what was found for one more than its limit, and the cursor of the next."""
+    offset, limit = int(wanted["cursor"] or 0), wanted["limit"]
+    return {"items": found[:limit], "next_cursor": str(offset + limit) if len(found) > limit else None}
+
+
+def span(wanted: Mapping[str, Any]) -> dict[str, int]:
+    """Return what a verb is to be asked so that `paged` knows whether there is more."""
+    return {"offset": int(wanted["cursor"] or 0), "limit": wanted["limit"] + 1}
 
 
 class LandingWanted(Schema):
@@ -81,6 +105,11 @@ BINDING_EXAMPLE = {
     "landing": {"kind": "product", "slug": "dangshansuli"},
     "valid_from": "2026-11-22T00:00:00+08:00",
 }
+
+
+def cut(shape: type[Answer], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of `found` exactly what `shape` promises."""
+    return {name: found[name] for name in shape().fields}
 
 
 def hanging(given: dict[str, Any]) -> Hanging:
