@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database, pictures
-from storefront import claim_steps, errors, orders
+from storefront import claim_errors, claim_steps, errors, orders
 from storefront.claim_lifecycle import OPEN, ClaimState
 from storefront.claim_models import Claim
 from storefront.order_lifecycle import CLAIMABLE
@@ -92,22 +92,22 @@ def show(session: Session, claim: Claim, photos: Sequence[str], *, now: datetime
     wanted = {"order": claim.order_id, "pictures": list(photos)}
     held = {row.picture: row.claim_id for row in session.execute(_HELD, wanted)}
     if held.keys() != set(photos) or not set(held.values()) <= {None, claim.id}:
-        raise errors.ClaimPhotoUnknown
+        raise claim_errors.ClaimPhotoUnknown
     fresh = [picture for picture, shown_by in held.items() if shown_by is None]
     if (session.scalar(_COUNT, {"claim": claim.id}) or 0) + len(fresh) > MOST_A_CLAIM:
-        raise errors.PhotosTooMany(most=MOST_A_CLAIM)
+        raise claim_errors.PhotosTooMany(most=MOST_A_CLAIM)
     for picture in fresh:
         try:
             pictures.claim(session, number=picture, until=None, now=now)
         except pictures.UnknownPicture as gone:
-            raise errors.ClaimPhotoUnknown from gone
+            raise claim_errors.ClaimPhotoUnknown from gone
     session.execute(_SHOW, {"claim": claim.id, "pictures": fresh})
 
 
 def require_own(session: Session, *, shopper_id: int, order: str, picture: str) -> None:
     """Raise `ClaimPhotoUnknown` unless `picture` is a photo of a shopper's own order."""
     if session.scalar(_OF_ORDER, {"order": order, "shopper": shopper_id, "picture": picture}) is None:
-        raise errors.ClaimPhotoUnknown
+        raise claim_errors.ClaimPhotoUnknown
 
 
 def forget_unused(session: Session, *, before: datetime, at_most: int) -> int:
@@ -129,5 +129,5 @@ def _require_room(session: Session, shopper_id: int, order: str, now: datetime) 
     if held.state not in CLAIMABLE:
         raise errors.OrderNotPaid(state=held.state.value)
     if (session.scalar(_TODAY, {"shopper": shopper_id, "since": now - DAY}) or 0) >= MOST_A_DAY:
-        raise errors.PhotosTooManyToday(retry_after=int(DAY.total_seconds()))
+        raise claim_errors.PhotosTooManyToday(retry_after=int(DAY.total_seconds()))
     return held.id

@@ -342,27 +342,6 @@ class ClaimMoved(Conflict):
     message = "售后申请的状态已变化，请刷新后再试"
 
 
-class ClaimPhotoUnknown(NotFound):
-    """There is no such photo of this order, it is somebody else's, another claim shows it, or its time is over."""
-
-    code = "aftersales.photo_unknown"
-    message = "没有这张照片，请重新选择"
-
-
-class PhotosTooMany(Conflict):
-    """A claim shows at most `details.most` photos."""
-
-    code = "aftersales.photos_too_many"
-    message = "照片已达上限"
-
-
-class PhotosTooManyToday(TooManyRequests):
-    """One person sent as many photos as anybody may within a day."""
-
-    code = "aftersales.photo_quota"
-    message = "今天上传的照片太多，请明天再试"
-
-
 class AddressMissing(Invalid):
     """A return is approved with the address that the goods go to."""
 

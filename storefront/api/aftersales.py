@@ -9,7 +9,7 @@ from flask import Response, request
 
 from config import clock, darkroom, database, pictures, storage
 from config.schemas import Blueprint, page_of
-from storefront import claim_photos, claim_views, claims, errors, guard
+from storefront import claim_errors, claim_photos, claim_views, claims, errors, guard
 from storefront.api.claim_shapes import EXAMPLE, Claim, ClaimPhoto, ClaimPhotos, NewClaim, Parcel, PhotoWanted
 from storefront.api.orders import Key
 from storefront.api.shapes import BYTES, PHOTOGRAPHED, photograph, said
@@ -43,8 +43,8 @@ MOST_BYTES = darkroom.LARGEST_BYTES + 65_536
     errors.NotReturnable,
     errors.ReturnWindowOver,
     errors.SealRequired,
-    errors.ClaimPhotoUnknown,
-    errors.PhotosTooMany,
+    claim_errors.ClaimPhotoUnknown,
+    claim_errors.PhotosTooMany,
     errors.IdempotencyMismatch,
 )
 def file(header: dict[str, Any], given: dict[str, Any], number: str) -> Response:
@@ -136,7 +136,11 @@ def send_back(given: dict[str, Any], number: str, claim: str) -> Response:
     201, schema=ClaimPhoto, example={"number": "PIC0123456789ABCDEF", "width": 1600, "height": 1200}, success=True
 )
 @blueprint.refuses(
-    errors.OrderNotFound, errors.OrderNotPaid, errors.PhotosTooManyToday, pictures.PictureRefused, storage.StorageAway
+    errors.OrderNotFound,
+    errors.OrderNotPaid,
+    claim_errors.PhotosTooManyToday,
+    pictures.PictureRefused,
+    storage.StorageAway,
 )
 def take_in(number: str) -> Response:
     """Send a photo for a claim on this order; a claim that names it within a day keeps it."""
@@ -154,7 +158,7 @@ def take_in(number: str) -> Response:
 @guard.shopper
 @blueprint.arguments(PhotoWanted, location="query")
 @blueprint.doc(responses=PHOTOGRAPHED)
-@blueprint.refuses(errors.ClaimPhotoUnknown, pictures.UnknownPicture, storage.FileMissing, storage.StorageAway)
+@blueprint.refuses(claim_errors.ClaimPhotoUnknown, pictures.UnknownPicture, storage.FileMissing, storage.StorageAway)
 def photo(wanted: dict[str, Any], number: str, photo: str) -> Response:
     """Send a photo of the caller's own order."""
     with database.transaction() as session:
@@ -167,7 +171,11 @@ def photo(wanted: dict[str, Any], number: str, photo: str) -> Response:
 @blueprint.arguments(ClaimPhotos, example={"photos": ["PIC0123456789ABCDEF"]})
 @blueprint.alt_response(200, schema=Claim, example=EXAMPLE, success=True)
 @blueprint.refuses(
-    errors.OrderNotFound, errors.ClaimNotFound, errors.ClaimMoved, errors.ClaimPhotoUnknown, errors.PhotosTooMany
+    errors.OrderNotFound,
+    errors.ClaimNotFound,
+    errors.ClaimMoved,
+    claim_errors.ClaimPhotoUnknown,
+    claim_errors.PhotosTooMany,
 )
 def show_photos(given: dict[str, Any], number: str, claim: str) -> Response:
     """Show more photos with a claim, while goods or a decision are waited for."""

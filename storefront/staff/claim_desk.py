@@ -15,8 +15,9 @@ from config import database
 from payments import stranded
 from storefront import audit, claim_views, claims, proposals
 from storefront.actors import Actor
+from storefront.claim_errors import ClaimPhotoUnknown
 from storefront.claim_lifecycle import ClaimState
-from storefront.errors import ClaimNotFound, ClaimPhotoUnknown, NotPermitted, ProposalNotFound
+from storefront.errors import ClaimNotFound, NotPermitted, ProposalNotFound
 from storefront.roles import Permission
 from storefront.staff import sight
 

@@ -33,8 +33,9 @@ def test_nothing_returns_to_requested() -> None:
 
 
 @pytest.mark.parametrize("state", RefundState)
-def test_only_a_closed_refund_gives_its_amount_free(state: RefundState) -> None:
-    assert (state in lifecycle.REFUND_HOLDS_MONEY) is (state is not RefundState.CLOSED)
+def test_only_a_closed_or_refused_refund_gives_its_amount_free(state: RefundState) -> None:
+    is_over = state in {RefundState.CLOSED, RefundState.REFUSED}
+    assert (state in lifecycle.REFUND_HOLDS_MONEY) is not is_over
 
 
 def test_an_open_payment_is_asked_about_at_each_planned_instant() -> None:

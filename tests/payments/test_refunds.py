@@ -81,7 +81,9 @@ class TestAsking:
             ask_back(now=now)
 
     @pytest.mark.parametrize("state", RefundState)
-    def test_only_a_closed_refund_gives_its_amount_free(self, paid: str, state: RefundState, now: datetime) -> None:
+    def test_only_a_closed_or_refused_refund_gives_its_amount_free(
+        self, paid: str, state: RefundState, now: datetime
+    ) -> None:
         first = ask_back(5000, now=now)
         change(
             "UPDATE payment_refunds SET state = :state, succeeded_at = :succeeded_at,"
@@ -91,7 +93,7 @@ class TestAsking:
             transferred_at=now if state is RefundState.TRANSFERRED else None,
             transfer="{}" if state is RefundState.TRANSFERRED else None,
         )
-        if state is RefundState.CLOSED:
+        if state in {RefundState.CLOSED, RefundState.REFUSED}:
             assert ask_back(5990, key="K2", now=now).number != first.number
         else:
             with pytest.raises(RefundTooLarge) as refusal:

@@ -14,7 +14,7 @@ from flask import Flask
 from PIL import Image
 
 from config import clock, database, pictures, storage
-from storefront import claim_photos, claims, errors, purging
+from storefront import claim_errors, claim_photos, claims, purging
 from storefront.actors import WeChatIdentity
 from storefront.roles import Role
 from tests.payments.conftest import Wechat, emulator, inbox, wechat, writer  # noqa: F401 - fixtures
@@ -168,7 +168,7 @@ class TestTwoAtOnce:
         def one(name: str) -> bool:
             try:
                 claim_photos.take_in(shopper_id=payer.shopper_id, order=order, upload=name.encode(), now=clock.now())
-            except errors.PhotosTooManyToday:
+            except claim_errors.PhotosTooManyToday:
                 return False
             return True
 

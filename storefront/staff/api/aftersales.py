@@ -15,7 +15,7 @@ from config import clock, database, pictures, storage
 from config.schemas import Blueprint, Bool, Int, PageArgs, Pattern, Schema, Text, page_of
 from payments import errors as payment_errors
 from payments.lifecycle import RefundState
-from storefront import errors, guard
+from storefront import claim_errors, errors, guard
 from storefront.api.claim_shapes import EXAMPLE as CLAIM_EXAMPLE
 from storefront.api.claim_shapes import MOST_LINES, Claim, PhotoWanted
 from storefront.api.shapes import PHOTOGRAPHED, Answer, Instant, photograph, said
@@ -208,7 +208,7 @@ def find(number: str) -> Response:
 @blueprint.doc(responses=PHOTOGRAPHED)
 @blueprint.refuses(
     errors.ClaimNotFound,
-    errors.ClaimPhotoUnknown,
+    claim_errors.ClaimPhotoUnknown,
     pictures.UnknownPicture,
     storage.FileMissing,
     storage.StorageAway,
