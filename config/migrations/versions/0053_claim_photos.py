@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0052_claim_photos"
-down_revision = "0051_share_cases"
+revision = "0053_claim_photos"
+down_revision = "0052_bindings_of_hours"
 branch_labels = None
 depends_on = None
 
