@@ -118,6 +118,7 @@ _DUE: dict[str, Any] = {
 @guard.staff(Permission.WORK_FIELD)
 @blueprint.arguments(RoundWanted, location="query")
 @blueprint.alt_response(200, schema=DueCodes, example={"items": [_DUE]}, success=True)
+@blueprint.refuses(errors.OutsideArea)
 def round_(wanted: dict[str, Any]) -> Response:
     """List the codes that are to be looked at."""
     with database.transaction() as session:
@@ -146,6 +147,7 @@ def scans() -> Response:
     storage.StorageAway,
     errors.CodeUnreadable,
     errors.SeveralCodes,
+    errors.OutsideArea,
     campaign_errors.UnknownCode,
     campaign_errors.NotHanging,
     campaign_errors.ScanReused,
@@ -169,7 +171,7 @@ def confirm(wanted: dict[str, Any]) -> Response:
 @blueprint.get("/scans/<number:number>")
 @guard.staff(Permission.WORK_FIELD)
 @blueprint.alt_response(200, schema=CrewScanShown, example=SCAN_EXAMPLE, success=True)
-@blueprint.refuses(campaign_errors.UnknownScan)
+@blueprint.refuses(campaign_errors.UnknownScan, errors.OutsideArea)
 def find(number: str) -> Response:
     """Show one scan."""
     with database.transaction() as session:
@@ -179,7 +181,9 @@ def find(number: str) -> Response:
 @blueprint.get("/scans/<number:number>/photo")
 @guard.staff(Permission.WORK_FIELD)
 @blueprint.doc(responses=IN_WEBP)
-@blueprint.refuses(campaign_errors.UnknownScan, pictures.UnknownPicture, storage.FileMissing, storage.StorageAway)
+@blueprint.refuses(
+    campaign_errors.UnknownScan, errors.OutsideArea, pictures.UnknownPicture, storage.FileMissing, storage.StorageAway
+)
 def photo(number: str) -> Response:
     """Send the photo of a scan."""
     response = Response(field_desk.photo(guard.actor(), number=number), mimetype="image/webp")

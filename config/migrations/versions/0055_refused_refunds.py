@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0054_refused_refunds"
-down_revision = "0053_claim_photos"
+revision = "0055_refused_refunds"
+down_revision = "0054_claim_photos"
 branch_labels = None
 depends_on = None
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0053_claim_photos"
-down_revision = "0052_bindings_of_hours"
+revision = "0054_claim_photos"
+down_revision = "0053_bill_shares"
 branch_labels = None
 depends_on = None
 
