@@ -1,8 +1,8 @@
 """Which goods a search finds, in the order in which to try: as typed, as meant, and what is like it.
 
 Invariant: a later way is asked only when the earlier ones found nothing; a cursor goes on in the way it was made for.
-However many goods a common word is on, only the best hits are ranked: `MAX_HITS` whose name, pinyin or initials begin
-with it, each, and of `MAX_LOOKED_AT` others twice as many that stand first on the shelf.
+However many goods a common word is on, `MAX_HITS` of them are ranked: those first whose name begins with it, then
+pinyin, then initials, then others; all that are left follow in the order of the shelf.
 """
 
 import re
@@ -13,9 +13,8 @@ from catalog import cursors, errors, likeness, narrowing, search, shelf, sounds,
 from catalog.narrowing import Narrowing
 from config import database
 
+# Among 100,000 SKUs a word for a kind of goods is on thousands: to rank them all took 35 ms of the database's time.
 MAX_HITS = 100
-# Among 100,000 SKUs a word for a kind of goods is on thousands: to sort them all took 35 ms of the database's time.
-MAX_LOOKED_AT = 400
 MAX_NEAR = 80
 MAX_LIMIT = 100
 # Behind every character that a name may begin with.
@@ -27,32 +26,41 @@ _SORTS = (None, "shelf", "price", "-price", "new")
 _FOUND = " AND p.search_vector @@ %(grams)s::tsquery"
 # Neighbouring pairs may all occur without the whole: a phrase must stand in the text as it was typed.
 _FOUND_EXACTLY = _FOUND + " AND NOT EXISTS (SELECT FROM unnest(%(phrases)s::text[]) x WHERE p.search_text !~ x)"
-_BEGINS = """
-    (SELECT p.id FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
-     WHERE p.is_on_sale {filters} AND p.{column} ~>=~ %(text)s AND p.{column} ~<~ %(beyond)s
-     ORDER BY p.{column} USING ~<~ LIMIT {hits})"""
-_HITS = """
-    (SELECT b.id FROM (
-        SELECT p.id, p.position, p.slug FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
-        WHERE p.is_on_sale {filters} LIMIT {looked_at}
-     ) b ORDER BY b.position, b.slug LIMIT {hits})"""
-_NEAR = """
-SELECT p.slug, p.name_key, p.pinyin, p.name, p.search_text
-FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
-WHERE p.is_on_sale {filters} AND p.id IN (
-    (SELECT n.id FROM products n WHERE n.is_on_sale AND n.search_vector @@ %(near)s::tsquery LIMIT 150)
-    UNION (SELECT n.id FROM products n WHERE n.is_on_sale AND n.pinyin %%> %(sound)s LIMIT 150)
-)
-ORDER BY word_similarity(%(heard)s, p.pinyin) DESC, p.slug LIMIT {near}
+# Each arm is asked only while those before it left room: PostgreSQL appends them one after the other.
+_RANKED = """
+    SELECT DISTINCT id, sort_key, slug, is_cut
+    FROM (SELECT h.*, {is_cut} AS is_cut FROM ({arms} LIMIT {hits}) h) a
 """
-_IS_AMONG = " AND p.id IN (SELECT id FROM hit)"
+_HIT = f"""
+    SELECT p.id, {shelf.RANK} AS sort_key, p.slug FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
+    WHERE p.is_on_sale {{filters}}"""
+_BEGINS = f"""(
+    {_HIT} AND p.{{column}} ~>=~ %(text)s AND p.{{column}} ~<~ %(beyond)s
+    ORDER BY p.{{column}} USING ~<~ LIMIT {{hits}})"""
+_HOLDS = f"""({_HIT} AND NOT starts_with(p.name_key, %(text)s) AND NOT starts_with(p.pinyin, %(text)s)
+    AND NOT starts_with(p.initials, %(text)s) LIMIT {{hits}})"""
+# Goods of one name are equally near, so names are compared and not goods.
+_NEAR = """
+SELECT c.name_key, c.pinyin, json_agg(json_build_array(c.slug, c.name))
+FROM (
+    SELECT p.slug, p.name_key, p.pinyin, p.name
+    FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
+    WHERE p.is_on_sale {filters}
+      AND NOT EXISTS (SELECT FROM unnest(%(places)s::text[]) x WHERE p.search_text !~ x)
+      AND p.id IN (SELECT n.id FROM products n WHERE n.is_on_sale AND {is_like})
+) c
+GROUP BY c.name_key, c.pinyin
+ORDER BY word_similarity(%(heard)s, c.pinyin) DESC, c.name_key LIMIT {near}
+"""
+# What shares most of the trigrams is looked for only when nothing else is near: that takes PostgreSQL the longest.
+_LIKE = "n.search_vector @@ %(near)s::tsquery LIMIT 150", "n.pinyin %%> %(sound)s LIMIT 50"
 
 
 def page(*, q: str | None, chosen: Narrowing, sort: str | None, cursor: str | None, limit: int) -> bytes:
     """Return one page of the list; `products.page` says what it refuses."""
     if sort not in _SORTS or not 1 <= limit <= MAX_LIMIT:
         raise errors.FilterInvalid
-    params, filters = chosen.params(), chosen.filters()
+    params, filters = chosen.params(), chosen.filters(by_price=sort in ("price", "-price"))
     is_search = q is not None and bool(q.strip())
     wanted = search.query(q) if is_search and q is not None else None
     if chosen.is_empty or (is_search and wanted is None):
@@ -61,12 +69,13 @@ def page(*, q: str | None, chosen: Narrowing, sort: str | None, cursor: str | No
         items, following = shelf.walk(sort=sort or "shelf", filters=filters, params=params, cursor=cursor, limit=limit)
         return _answer(items, following, None)
     way = cursors.sort_of(cursor) if cursor is not None else None
-    if way not in (None, _CLOSE, *([sort] if sort else ("rank", "meant"))):
+    if way not in (None, _CLOSE, *([sort] if sort else ("rank", "meant", "rest"))):
         raise errors.CursorInvalid
     for name, order, each in (("exact", "rank", wanted.typed), ("meant", "meant", wanted.meant)):
-        if each is None or way not in (None, order, sort):
+        if each is None or way not in (None, order, sort, "rest"):
             continue
-        items, following = _walk(each, sort or order, filters, params, cursor, limit)
+        wanted_order = sort or ("rest" if way == "rest" else order)
+        items, following = _walk(each, wanted_order, filters, params, cursor, limit)
         if items != b"[]":
             return _answer(items, following, name)
     if way in (None, _CLOSE):
@@ -115,18 +124,22 @@ def _found(wanted: search.Wanted) -> str:
 def _walk(
     wanted: search.Wanted, order: str, filters: str, params: dict[str, object], cursor: str | None, limit: int
 ) -> tuple[bytes, str | None]:
-    """Fetch a page of what has all the words: of all by price, age or shelf, of the best hits by rank."""
+    """Fetch a page of what has all the words: all by price, age or shelf, or the best hits by rank, then the rest."""
     params, found = params | _said(wanted), filters + _found(wanted)
-    if order not in ("rank", "meant"):
-        return shelf.walk(sort=order, filters=found, params=params, cursor=cursor, limit=limit)
-    # One letter begins a syllable of nearly everything: only what begins with it is worth ranking.
+    # One letter begins a syllable of nearly everything: only what begins with it is worth showing.
+    is_letter = len(wanted.text.encode()) == 1
     arms = [
         _BEGINS.format(column=column, filters=filters, hits=MAX_HITS) for column in ("name_key", "pinyin", "initials")
     ]
-    if len(wanted.text.encode()) > 1:
-        arms.append(_HITS.format(filters=found, hits=2 * MAX_HITS, looked_at=MAX_LOOKED_AT))
-    before = f"hit AS MATERIALIZED ({' UNION '.join(arms)}), "
-    return shelf.walk(sort=order, filters=_IS_AMONG, params=params, cursor=cursor, limit=limit, before=before)
+    if not is_letter:
+        arms.append(_HOLDS.format(filters=found, hits=MAX_HITS))
+    is_cut = "false" if is_letter else f"count(*) OVER () = {MAX_HITS}"
+    ranked = _RANKED.format(arms=" UNION ALL ".join(arms), hits=MAX_HITS, is_cut=is_cut)
+    if order in ("rank", "meant"):
+        return shelf.walk_among(ranked, sort=order, params=params, cursor=cursor, limit=limit)
+    if order == "rest":
+        found += f" AND p.id NOT IN (SELECT r.id FROM ({ranked}) r)"
+    return shelf.walk(sort=order, filters=found, params=params, cursor=cursor, limit=limit)
 
 
 def _closest(wanted: search.Query, filters: str, params: dict[str, object], cursor: str | None, limit: int) -> bytes:
@@ -142,17 +155,27 @@ def _closest(wanted: search.Query, filters: str, params: dict[str, object], curs
 
 def _near(wanted: search.Query, filters: str, params: dict[str, object]) -> list[tuple[int, str, str]]:
     """Return (how far, slug, name) of what is like the words, the nearest first."""
-    found: dict[str, tuple[int, str, str]] = {}
-    for guess in search.guesses(wanted):
-        asked = params | {"near": guess.near, "sound": guess.sound, "heard": sounds.heard(guess.typed)}
-        for slug, key, pinyin, name, text in database.statement(_NEAR.format(filters=filters, near=MAX_NEAR), asked):
-            if not all(any(place in text for place in places) for places in guess.places):
-                continue
-            far = likeness.distance(guess.typed, key, pinyin, places=words.parts(key)[:1])
-            if far < likeness.FAR:
-                score = round(far * 100) * 100 + min(len(key), 99)
-                found[slug] = min(found.get(slug, (score, slug, name)), (score, slug, name))
-    return sorted(found.values())
+    guesses = search.guesses(wanted)
+    for is_like in _LIKE:
+        found: dict[str, tuple[int, str, str]] = {}
+        sql = _NEAR.format(filters=filters, near=MAX_NEAR, is_like=is_like)
+        for guess in guesses:
+            asked = params | {
+                "near": guess.near,
+                "sound": guess.sound,
+                "heard": sounds.heard(guess.typed),
+                "places": ["|".join(places) for places in guess.places],
+            }
+            for key, pinyin, goods in database.statement(sql, asked):
+                far = likeness.distance(guess.typed, key, pinyin, places=words.parts(key)[:1])
+                if far < likeness.FAR:
+                    score = round(far * 100) * 100 + min(len(key), 99)
+                    for slug, name in goods:
+                        found[slug] = min(found.get(slug, (score, slug, name)), (score, slug, name))
+        if found:
+            return sorted(found.values())
+        guesses = [guess for guess in guesses if guess.sound is not None]
+    return []
 
 
 def _answer(items: bytes, following: str | None, way: str | None, meant: str | None = None) -> bytes:

@@ -5,6 +5,7 @@ further than `budget` allows is no guess at all, because a wrong guess is worse 
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from catalog import sounds, words
 
@@ -29,35 +30,63 @@ def distance(typed: str, name: str, pinyin: str = "", *, places: Sequence[str] =
     """
     most = budget(typed)
     if typed.isascii():
-        found = _spelled(typed, [sounds.of(character) for character in name], pinyin)
-        return found if found <= most else FAR
-    found = _least(typed, name, _heard, free_start=True)
-    if found > most:
+        return _spelled(typed, [sounds.of(character) for character in name], pinyin, most)
+    found = _least(typed, name, _heard, most, free_start=True)
+    if found == FAR:
+        whole = len(typed) == len(name) == 3
+        allowed = max(most, 1.0) if whole else most
         for start in {0, *(len(place) for place in places if name.startswith(place))}:
-            found = min(found, _least(typed, name[start:], _seen))
-        whole = len(typed) == len(name) == 3 and found <= 1.0
-        return found if found <= most or whole else FAR
+            found = min(found, _least(typed, name[start:], _seen, allowed))
     return found
 
 
-def _spelled(typed: str, name: Sequence[str], pinyin: str) -> float:
+def _spelled(typed: str, name: Sequence[str], pinyin: str, most: float) -> float:
     """Return how far pinyin is from a name of these syllables, from any of them on.
 
     Two whole syllables are a word, and a letter away from them are many others: they are only ever misheard.
     """
     typed_syllables = sounds.split(typed)
-    misheard = _least(typed_syllables, name, _heard, free_start=True) if typed_syllables else FAR
+    misheard = _least(typed_syllables, name, _heard, most, free_start=True) if typed_syllables else FAR
     if typed_syllables and len(typed_syllables) <= 2:
         return misheard if misheard <= 2 * ALIKE else FAR
-    starts = [at for at in range(len(name)) if not name[at].isdigit()]
-    read = [pinyin, *("".join(name[start:]) for start in starts)]
-    return min([misheard, *(_least(typed, each, _letters) for each in read)])
+    read, starts = "".join(name), []
+    for at, syllable in enumerate(name):
+        if not syllable.isdigit():
+            starts.append(sum(map(len, name[:at])))
+    found = min(misheard, _slips(typed, read, starts, most))
+    if found > 0 and (pinyin != read or 0 not in starts):
+        found = min(found, _slips(typed, pinyin, [0], most))
+    return found
 
 
-def _letters(one: str, other: str) -> float:
-    return 0.0 if one == other else 1.0
+def _slips(typed: str, read: str, starts: Sequence[int], most: float) -> float:
+    """Return the fewest letters wrong, missing, too many or swapped from one of `starts` on, or `FAR` beyond `most`."""
+    before: list[int] = []
+    row, nearest = [], 0
+    for place in range(len(read) + 1):
+        nearest = 0 if place in starts else nearest + 1
+        row.append(nearest)
+    last = ""
+    for letter in typed:
+        left = row[0] + 1
+        following = [left]
+        for place, other in enumerate(read, 1):
+            least = row[place - 1] + (letter != other)
+            if row[place] < least:
+                least = row[place] + 1
+            if left < least:
+                least = left + 1
+            if place > 1 and letter == read[place - 2] and last == other and before and before[place - 2] < least:
+                least = before[place - 2] + 1
+            following.append(least)
+            left = least
+        before, row, last = row, following, letter
+        if min(row) > most and min(before) > most:
+            return FAR
+    return float(min(row)) if min(row) <= most else FAR
 
 
+@lru_cache(1 << 16)
 def _heard(one: str, other: str) -> float:
     if one == other:
         return 0.0
@@ -74,21 +103,27 @@ def _seen(one: str, other: str) -> float:
 
 
 def _least(
-    typed: Sequence[str], name: Sequence[str], unlike: Callable[[str, str], float], *, free_start: bool = False
+    typed: Sequence[str],
+    name: Sequence[str],
+    unlike: Callable[[str, str], float],
+    most: float,
+    *,
+    free_start: bool = False,
 ) -> float:
-    """Return the least cost of making `typed` into a beginning of `name`, or into any part of it."""
-    missing = 1.0 if unlike is _letters else MISSING
-    swapped = 1.0 if unlike is _letters else SWAPPED
+    """Return the least cost of making `typed` into a beginning or any part of `name`; `FAR` when beyond `most`."""
     before: list[float] = []
-    row = [0.0 if free_start else missing * at for at in range(len(name) + 1)]
+    row = [0.0 if free_start else MISSING * at for at in range(len(name) + 1)]
     for at, one in enumerate(typed, 1):
-        twice = at > 1 and typed[at - 2] == one
-        extra = TWICE if twice and unlike is not _letters else FAR if unlike is _heard else 1.0
+        extra = TWICE if at > 1 and typed[at - 2] == one else FAR if unlike is _heard else 1.0
         following = [row[0] + extra]
         for place, other in enumerate(name, 1):
-            least = min(row[place - 1] + unlike(one, other), row[place] + extra, following[place - 1] + missing)
+            least = min(row[place - 1] + unlike(one, other), row[place] + extra, following[place - 1] + MISSING)
             if at > 1 and place > 1 and one == name[place - 2] and typed[at - 2] == other:
-                least = min(least, before[place - 2] + swapped)
+                least = min(least, before[place - 2] + SWAPPED)
             following.append(least)
         before, row = row, following
-    return min(row)
+        # A swap reaches over one row, so both must be too far.
+        if min(row) > most and min(before) > most:
+            return FAR
+    found = min(row)
+    return found if found <= most else FAR

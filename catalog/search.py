@@ -16,11 +16,13 @@ from catalog import sounds, words
 MAX_QUERY_LENGTH = 64
 MAX_TERMS = 8
 # Of more characters than this the combinations that may be right are too many to ask for.
-MAX_CLOSE = 8
+MAX_CLOSE = 6
 # Longer pinyin is compared by its trigrams: it has too many neighbours, and enough trigrams.
 MAX_SLIPS = 10
 # Two slips in pinyin shorter than this could mean anything.
 MIN_LOOSE = 8
+# Fewer letters begin a syllable of every third name.
+MIN_HALF = 5
 
 _RUNS = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|[0-9a-z]+")
 _LATIN_MARKS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
@@ -176,4 +178,7 @@ def _guess(typed: str, places: list[tuple[str, ...]]) -> Guess | None:
 def _halves(heard: str) -> set[str]:
     """Return what is right of long pinyin when the other half is not: its beginning, or what some syllable begins."""
     middle = len(heard) // 2
-    return {heard[:middle], *(heard[at:] for at in range(3, middle + 3))} if len(heard) >= MIN_LOOSE else set()
+    if len(heard) < MIN_LOOSE:
+        return set()
+    halves = {heard[:middle], *(heard[at:] for at in range(3, middle + 3))}
+    return {half for half in halves if len(half) >= MIN_HALF}

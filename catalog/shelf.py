@@ -18,15 +18,15 @@ _SORTS = {
     "price": "f.price_fen",
     "-price": "-f.price_fen",
     "new": "-p.id",
-    "rank": """CASE
+    "rest": "p.position",
+}
+
+# How well the name of a product `p` fits what was typed; of what fits alike the shortest name comes first.
+RANK = """CASE
         WHEN p.name_key = %(text)s OR p.pinyin = %(said)s OR p.initials = %(text)s THEN 0
         WHEN starts_with(p.name_key, %(text)s) OR starts_with(p.pinyin, %(said)s) THEN 1
         WHEN strpos(p.name_key, %(text)s) > 0 OR strpos(p.pinyin, %(said)s) > 0 THEN 2
-        WHEN starts_with(p.initials, %(text)s) THEN 3 ELSE 4 END::bigint * 100 + least(length(p.name_key), 99)""",
-}
-
-# The same order of what was found in another way; the cursors of the two are not mixed up.
-_SORTS["meant"] = _SORTS["rank"]
+        WHEN starts_with(p.initials, %(text)s) THEN 3 ELSE 4 END::bigint * 100 + least(length(p.name_key), 99)"""
 
 # Where a sort key is an expression, the order and the bound are also said in terms of the column under it, so that an
 # index of that column leads straight to the page.
@@ -81,15 +81,22 @@ ITEM = f"""(
 
 # `{filters}`, `{order}` and `{key}` are fragments of this module and `{limit}` is an integer, written out so that the
 # plan fits it; nothing else that anybody sends becomes part of the text.
-_PAGE = (
-    """
-WITH {before}page AS MATERIALIZED (
-    SELECT p.id, {key} AS sort_key, p.slug, f.price_fen, f.price_version, f.market_price_fen, f.market_price_version
+_ON_SHELF = """
+    SELECT p.id, {key} AS sort_key, p.slug, f.price_fen, f.price_version, f.market_price_fen, f.market_price_version,
+           false AS is_cut
     FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
     WHERE p.is_on_sale {filters}
     ORDER BY {order} LIMIT {limit} + 1
-), item AS (
-    SELECT f.sort_key, f.slug, row_number() OVER (ORDER BY f.sort_key, f.slug) AS place, """
+"""
+_AMONG = """
+    SELECT b.*, f.price_fen, f.price_version, f.market_price_fen, f.market_price_version
+    FROM (SELECT * FROM ({among}) a WHERE true {filters} ORDER BY sort_key, slug LIMIT {limit} + 1) b
+    JOIN skus f ON f.product_id = b.id AND f.position = 1
+"""
+_PAGE = (
+    """
+WITH page AS MATERIALIZED ({page}), item AS (
+    SELECT f.sort_key, f.slug, f.is_cut, row_number() OVER (ORDER BY f.sort_key, f.slug) AS place, """
     + ITEM
     + """ AS body
     FROM page f JOIN products p ON p.id = f.id
@@ -97,7 +104,7 @@ WITH {before}page AS MATERIALIZED (
 )
 SELECT coalesce(json_agg(body ORDER BY place) FILTER (WHERE place <= {limit}), '[]')::text,
        max(sort_key) FILTER (WHERE place = {limit}), max(slug) FILTER (WHERE place = {limit}),
-       count(*) > {limit}
+       count(*) > {limit}, max(slug) FILTER (WHERE is_cut)
 FROM item
 """
 )
@@ -147,17 +154,43 @@ WHERE p.slug = ANY(%(slugs)s::text[]) AND p.is_on_sale
 
 
 def walk(
-    *, sort: str, filters: str, params: Mapping[str, object], cursor: str | None, limit: int, before: str = ""
+    *, sort: str, filters: str, params: Mapping[str, object], cursor: str | None, limit: int
 ) -> tuple[bytes, str | None]:
-    """Return one page of what passes `filters`, from `cursor` on, and the cursor of the next; `before` are CTEs."""
-    key = _SORTS[sort]
+    """Return one page of what passes `filters`, from `cursor` on, and the cursor of the next."""
+    key, after = _SORTS[sort], ""
     if cursor is not None:
-        after_key, after_slug = cursors.read(cursor, sort=sort)
-        params = {**params, "after_key": after_key, "after_slug": after_slug}
-        filters += f" AND {_BOUNDS.get(sort, '')}({key}, p.slug) > (%(after_key)s, %(after_slug)s)"
-    sql = _PAGE.format(before=before, key=key, filters=filters, order=_ORDERS.get(sort, "2, 3"), limit=limit)
-    [(items, last_key, last_slug, has_more)] = database.statement(sql, params)
+        params = {**params, **_after(cursor, sort)}
+        after = f" AND {_BOUNDS.get(sort, '')}({key}, p.slug) > (%(after_key)s, %(after_slug)s)"
+    order = _ORDERS.get(sort, "2, 3")
+    return _page(_ON_SHELF.format(key=key, filters=filters + after, order=order, limit=limit), sort, params, limit)
+
+
+def walk_among(
+    among: str, *, sort: str, params: Mapping[str, object], cursor: str | None, limit: int
+) -> tuple[bytes, str | None]:
+    """Return one page of `among`, as `walk` does: a SELECT of each product's `id`, `sort_key` and `slug`.
+
+    It also says of each whether `among` `is_cut`, so that more have to follow it: in the order `rest`, of those others.
+    """
+    after = ""
+    if cursor is not None:
+        params = {**params, **_after(cursor, sort)}
+        after = " AND (sort_key, slug) > (%(after_key)s, %(after_slug)s)"
+    return _page(_AMONG.format(among=among, filters=after, limit=limit), sort, params, limit)
+
+
+def _after(cursor: str, sort: str) -> dict[str, object]:
+    key, slug = cursors.read(cursor, sort=sort)
+    return {"after_key": key, "after_slug": slug}
+
+
+def _page(page: str, sort: str, params: Mapping[str, object], limit: int) -> tuple[bytes, str | None]:
+    [row] = database.statement(_PAGE.format(page=page, limit=limit), params)
+    items, last_key, last_slug, has_more, cut_slug = row
     following = cursors.write(sort=sort, key=last_key, slug=last_slug) if has_more else None
+    if following is None and cut_slug is not None:
+        # Before all that stand on the shelf.
+        following = cursors.write(sort="rest", key=-1, slug=cut_slug)
     return str(items).encode(), following
 
 

@@ -6,7 +6,7 @@ the one reading that it has most often, so names that the shop knows keep the re
 
 import csv
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from string import ascii_lowercase
 
@@ -52,6 +52,7 @@ def heard(text: str) -> str:
     return "".join(map(of, text))
 
 
+@cache
 def fold(syllable: str) -> str:
     """Return a syllable as those say it who do not tell zh from z, n from l, f from h, or ang from an."""
     for sharp, dull in _FOLDS:
@@ -61,6 +62,7 @@ def fold(syllable: str) -> str:
     return "f" + syllable[1:] if syllable[:1] == "h" else syllable
 
 
+@lru_cache(256)
 def split(letters: str) -> list[str] | None:
     """Return `letters` as syllables, the fewest there can be, or None when they are no pinyin."""
     best: list[list[str] | None] = [[]] + [None] * len(letters)
@@ -72,6 +74,19 @@ def split(letters: str) -> list[str] | None:
                 if present is None or len(before) + 1 < len(present):
                     best[end] = [*before, letters[start:end]]
     return best[-1]
+
+
+def _is_spelled(letters: str) -> bool:
+    """Tell whether `letters` are syllables; most that are not are found out within the first few."""
+    ends, reached = {0}, 0
+    for start in range(len(letters)):
+        if start in ends:
+            possible = range(start + 1, min(start + _LONGEST, len(letters)) + 1)
+            ends |= {end for end in possible if letters[start:end] in _known()}
+            reached = max(ends)
+        elif start >= reached:
+            return False
+    return len(letters) in ends
 
 
 def untoned(run: str) -> str:
@@ -90,7 +105,7 @@ def misheard(letters: str) -> set[str]:
         for sharp, dull in _SWAPS:
             found |= {head + dull + tail[len(sharp) :]} if tail.startswith(sharp) else set()
             found |= {head + sharp + tail[len(dull) :]} if tail.startswith(dull) else set()
-    return {each for each in found if split(each) is not None}
+    return {each for each in found if _is_spelled(each)}
 
 
 def mistyped(letters: str) -> set[str]:
@@ -101,4 +116,4 @@ def mistyped(letters: str) -> set[str]:
         found |= {head + letter + tail for letter in ascii_lowercase}
         found |= {head + letter + tail[1:] for letter in ascii_lowercase} | {head + tail[1:]}
         found.add(head + tail[1:2] + tail[:1] + tail[2:])
-    return {each for each in found if each != letters and split(each) is not None}
+    return {each for each in found if each != letters and _is_spelled(each)}

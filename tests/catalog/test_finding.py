@@ -1,0 +1,78 @@
+"""Finding: however many goods a word is on, a walk shows each once, the best first, and prices only narrow it."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from catalog import finding
+from catalog.narrowing import Narrowing
+from config import database
+
+# More than are ranked, so that a walk has to go on behind them.
+COPIES = finding.MAX_HITS + 30
+
+_COPY = """
+WITH copied AS (
+    INSERT INTO products (
+        slug, name, category, hall_id, origin_code, supplier_id, warehouse_id, description, label, licence_class,
+        return_class, delivery_class, plate, position, is_on_sale, is_display_only, is_illustrative, name_key, pinyin,
+        initials, search_text, search_vector
+    )
+    SELECT 'copy-' || n, name || n, category, hall_id, origin_code, supplier_id, warehouse_id, description, label,
+           licence_class, return_class, delivery_class, plate, 100000 - n, is_on_sale, is_display_only, is_illustrative,
+           name_key || n % 2, pinyin, initials, search_text, search_vector
+    FROM products, generate_series(1, %(copies)s) n WHERE slug = 'dangshansuli'
+    RETURNING id, position
+)
+INSERT INTO skus (number, product_id, position, spec, price_fen, price_version, weight_g)
+SELECT 'COPY' || position, id, 1, '5斤', position - 90000, 1, 2500 FROM copied
+"""
+
+
+def walked(q: str, *, limit: int = 50, **choice: Any) -> list[dict[str, Any]]:
+    """Return everything that a walk through all pages shows."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while True:
+        page = orjson.loads(
+            finding.page(q=q, chosen=Narrowing(**choice), sort=None, cursor=cursor, limit=limit),
+        )
+        items += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return items
+
+
+@pytest.fixture
+def many(seeded: None) -> None:
+    """More goods of one name than are ranked."""
+    database.statement(_COPY, {"copies": COPIES})
+
+
+@pytest.mark.parametrize("typed", ["砀山酥梨", "酥梨", "dangshansuli", "砀山县酥梨"])
+def test_a_walk_shows_all_that_a_word_is_on_once_the_best_first(many: None, typed: str) -> None:
+    slugs = [item["slug"] for item in walked(typed)]
+    assert {f"copy-{n}" for n in range(1, COPIES + 1)} < set(slugs)
+    assert len(slugs) == len(set(slugs))
+
+
+def test_the_name_itself_comes_first_of_many_that_begin_with_it(many: None) -> None:
+    assert walked("砀山酥梨")[0]["slug"] == "dangshansuli"
+
+
+def test_a_search_within_prices_shows_just_those(many: None) -> None:
+    found = walked("砀山酥梨", price_from=9_900, price_to=9_950)
+    assert sorted(item["price_fen"] for item in found) == list(range(9_900, 9_951))
+
+
+def test_a_slip_finds_all_goods_of_the_name(many: None) -> None:
+    """Names are compared, each once, so that goods of one name do not push one another out."""
+    found = walked("dangshansulli")
+    assert "dangshansuli" in {item["slug"] for item in found}
+    assert len(found) > finding.MAX_NEAR
+
+
+def test_one_letter_shows_only_what_begins_with_it(many: None) -> None:
+    found = walked("d")
+    assert len(found) == finding.MAX_HITS
