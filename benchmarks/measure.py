@@ -102,11 +102,13 @@ def run(job: Job, rounds: int) -> Result:
         for name in names:
             taken[name].append(job.variants[name](job.count))
     job.check()
-    figures = {name: _together(samples) for name, samples in taken.items()}
+    figures = {name: together(samples) for name, samples in taken.items()}
     return Result(job.name, job.clients, rounds, figures, job.budget, _verdict(job, figures))
 
 
-def _together(samples: list[Sample]) -> Sample:
+def together(samples: list[Sample]) -> Sample:
+    """Return the medians of several rounds and their least processor time."""
+
     def median(name: str) -> float:
         return statistics.median(getattr(each, name) for each in samples)
 

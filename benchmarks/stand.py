@@ -28,6 +28,8 @@ from emulator import keys
 
 ROOT = Path(__file__).resolve().parents[1]
 WEB_PROCESSES = 2
+# On a loaded machine a server takes half a minute to start.
+_PATIENCE_S = 120
 SECRET_KEY = "a-secret-of-the-bench-0123456789-abcdefghij"
 
 
@@ -89,7 +91,7 @@ class Stand:
         port = free_port()
         command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", application]
         self._start(name, command, {"BIND": f"127.0.0.1:{port}", "WEB_PROCESSES": str(WEB_PROCESSES)}, port)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + _PATIENCE_S
         while not _answers(port):
             if time.monotonic() > deadline or self.servers[name].process.poll() is not None:
                 raise RuntimeError(f"{name} does not answer, see {self.directory / name}.log")
