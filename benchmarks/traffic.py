@@ -46,11 +46,11 @@ def scans(stand: Stand, count: int) -> list[bytes]:
 def lists(stand: Stand, count: int, *, reference: bool) -> list[bytes]:
     """Ask for pages of twenty that begin anywhere on the shelf: more pages than any cache holds."""
     if reference:
-        paths = [f"/products?after={position}" for position, _ in _positions(stand)]
+        paths = [f"/products?after={position}" for position, _ in positions(stand)]
     else:
         paths = [
             f"/api/v1/products?cursor={cursors.write(sort='shelf', key=position, slug=slug)}"
-            for position, slug in _positions(stand)
+            for position, slug in positions(stand)
         ]
     ready = [load.request("GET", path, headers=_PHONE | _JSON) for path in paths]
     return random.choices(ready, k=count)
@@ -69,7 +69,7 @@ def hellos(count: int) -> list[bytes]:
 
 def pages(stand: Stand, count: int) -> list[bytes]:
     """Open the pages of products, any of them."""
-    ready = [load.request("GET", f"/p/{slug}", headers=_PHONE) for _, slug in _positions(stand)]
+    ready = [load.request("GET", f"/p/{slug}", headers=_PHONE) for _, slug in positions(stand)]
     return random.choices(ready, k=count)
 
 
@@ -157,6 +157,7 @@ def notifications(letters_: list[tuple[dict[str, str], bytes]], *, reference: bo
     return [load.request("POST", path, headers=_JSON | headers, body=body) for headers, body in letters_]
 
 
-def _positions(stand: Stand) -> list[tuple[int, str]]:
+def positions(stand: Stand) -> list[tuple[int, str]]:
+    """Return the place on the shelf and the slug of each product of the bench."""
     with stand.connect() as connection:
         return connection.execute("SELECT position, slug FROM products WHERE position > 10000 ORDER BY 1").fetchall()

@@ -28,7 +28,7 @@ import orjson
 from benchmarks import goods, load, measure, results, stand, traffic
 from benchmarks.measure import Sample
 from benchmarks.stand import ROOT, Stand
-from catalog import finding
+from catalog import cursors, finding
 from catalog.narrowing import Narrowing
 from config import database
 
@@ -102,7 +102,13 @@ def _compared(places: dict[int, Stand]) -> dict[int, dict[str, Sample]]:
 
 def _requests(place: Stand, name: str, count: int) -> list[bytes]:
     if name == "list":
-        return traffic.lists(place, count, reference=False)
+        # The name of nothing behind a product's own leads to the same page by a cursor that no cache has seen.
+        shelf = random.choices(traffic.positions(place), k=count)
+        words = [cursors.write(sort="shelf", key=key, slug=f"{slug}-{random.randrange(10**9)}") for key, slug in shelf]
+        return [
+            load.request("GET", f"/api/v1/products?cursor={word}", headers={"Accept": "application/json"})
+            for word in words
+        ]
     if name == "page":
         return traffic.pages(place, count)
     # A price that nothing reaches makes each question one that no cache has answered, and changes no answer.
