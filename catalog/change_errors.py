@@ -60,3 +60,17 @@ class PriceHeld(errors.Conflict):
 
     code = "goods.price_held"
     message = "价格正在县级核查，核查通过后才能上架"
+
+
+class EntryInvalid(errors.Invalid):
+    """New goods, or a new pack, cannot be so; `faults` has for each field its title and what is wrong with it."""
+
+    code = "goods.entry_invalid"
+    message = "请按提示改正后再提交"
+
+
+class EntryTaken(errors.Conflict):
+    """The supplier has goods of this name from this county already; `slug` says which."""
+
+    code = "goods.entry_taken"
+    message = "您已经录过同一产地的同名商品：新规格请在那个商品里添加"

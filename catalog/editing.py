@@ -2,7 +2,7 @@
 
 Invariant: until a change is approved the published facts stand, and nobody approves a change of their own. A product
 that is still a draft has nothing accredited, so its facts change at once. A change that was asked for before somebody
-else changed the same facts is refused, not laid over them.
+else changed the same facts is refused, not laid over them. A new pack of goods is such a change.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from catalog import change_errors, errors, labels, products
+from catalog import change_errors, drafts, errors, labels, products
 from catalog.change_models import ChangeState
 from catalog.facts import PRODUCT_EDITED
 from catalog.models import OffSale
@@ -24,6 +24,9 @@ REASON_LENGTHS = range(2, 501)
 # What accreditation attests; every field of the label is among it. Prices, stock and the description are not.
 OF_PRODUCT = {"name": range(2, 61), "origin_code": range(6, 7)}
 _LABEL_LENGTHS = range(201)
+_DESCRIPTION_LENGTHS = range(2001)
+# The fact of a change that adds a pack; beside what people read it keeps what was typed.
+PACK = "pack"
 
 _LOCK = text("""
     SELECT p.id, p.slug, p.name, p.origin_code, p.label, p.off_sale_for, u.number AS supplier
@@ -55,12 +58,13 @@ _END = text("""
 # A product stands in the hall of the county that it comes from.
 _WRITE = text("""
     UPDATE products p SET name = n.name, origin_code = n.origin_code, label = n.label,
-        hall_id = coalesce((SELECT h.id FROM halls h WHERE h.region_code = n.origin_code AND h.kind = 'local'
-                              AND p.origin_code <> n.origin_code ORDER BY h.id LIMIT 1), p.hall_id)
+        hall_id = coalesce((SELECT h.id FROM halls h WHERE h.region_code = n.origin_code AND h.is_home
+                              AND p.origin_code <> n.origin_code), p.hall_id)
     FROM (SELECT cast(:name AS text) AS name, cast(:origin_code AS text) AS origin_code,
                  cast(:label AS jsonb) AS label) n
     WHERE p.id = :id
 """)
+_DESCRIBE = text("UPDATE products SET description = :description WHERE id = :id")
 _IS_COUNTY = text("SELECT EXISTS (SELECT FROM regions WHERE code = :code AND level = 'county')")
 _HELD_PRICE = text("""
     SELECT s.number FROM price_reviews v JOIN skus s ON s.id = v.sku_id JOIN products p ON p.id = s.product_id
@@ -102,10 +106,36 @@ def ask(session: Session, *, slug: str, given: Mapping[str, str], number: str, b
     if held.off_sale_for == OffSale.DRAFT:
         _write(session, held, changed, key=number)
         return Asked(change=None, facts=changed)
-    values = {"number": number, "product_id": held.id, "facts": orjson.dumps(changed).decode(), "by": by, "now": now}
-    if session.execute(_ASK, values).first() is None:
-        raise change_errors.ChangeStanding(number=standing(session, slug=slug)["number"])  # type: ignore[index]
-    return Asked(change=number, facts=changed)
+    return _ask(session, held, changed, number=number, by=by, now=now)
+
+
+def ask_pack(
+    session: Session, *, slug: str, typed: Mapping[str, str], sku: str, number: str, by: str, now: datetime
+) -> Asked:
+    """Ask for a new pack (`drafts.PACK` → text) under the number `sku`, once; a draft has it at once.
+
+    Raises what `drafts.add` does, `FactInvalid`, and while another change is under review `ChangeStanding(number=)`.
+    """
+    held = _lock(session, slug)
+    if (known := drafts.entered(session, number=sku)) is not None:
+        if known != slug:
+            raise change_errors.FactInvalid(field="number")
+        return Asked(change=None, facts={})
+    kept = {name: typed.get(name, "") for name in drafts.PACK} | {"sku": sku}
+    said = drafts.check(session, slug=slug, typed=kept, number=sku)
+    changed = {PACK: {"before": "", "after": said, "typed": kept}}
+    if held.off_sale_for == OffSale.DRAFT:
+        drafts.add(session, slug=slug, typed=kept, number=sku, now=now)
+        return Asked(change=None, facts=changed)
+    return _ask(session, held, changed, number=number, by=by, now=now)
+
+
+def describe(session: Session, *, slug: str, description: str) -> None:
+    """Write what a product's page says of it, at once. Raises `ProductUnknown`, and `FactInvalid` above 2,000."""
+    held = _lock(session, slug)
+    if len(description.strip()) not in _DESCRIPTION_LENGTHS:
+        raise change_errors.FactInvalid(field="description")
+    session.execute(_DESCRIBE, {"id": held.id, "description": description.strip()})
 
 
 def decide(session: Session, *, number: str, state: ChangeState, reason: str, by: str, now: datetime) -> None:
@@ -127,6 +157,9 @@ def decide(session: Session, *, number: str, state: ChangeState, reason: str, by
         current = _facts_of(held)
         if any(current.get(key, "") != fact["before"] for key, fact in found["facts"].items()):
             raise change_errors.ChangeMoved(state=found["state"].value)
+        pack = found["facts"].pop(PACK, None)
+        if pack:
+            drafts.add(session, slug=held.slug, typed=pack["typed"], number=pack["typed"]["sku"], now=now)
         _write(session, held, found["facts"], key=number)
     session.execute(_END, {"number": number, "state": state, "by": by, "reason": reason[:500], "now": now})
 
@@ -155,6 +188,15 @@ def offer(session: Session, *, slug: str) -> None:
     if session.execute(_HELD_PRICE, {"slug": slug}).first() is not None:
         raise change_errors.PriceHeld
     products.relist(session, slug=slug)
+
+
+def _ask(
+    session: Session, held: Any, changed: dict[str, dict[str, Any]], *, number: str, by: str, now: datetime
+) -> Asked:
+    values = {"number": number, "product_id": held.id, "facts": orjson.dumps(changed).decode(), "by": by, "now": now}
+    if session.execute(_ASK, values).first() is None:
+        raise change_errors.ChangeStanding(number=standing(session, slug=held.slug)["number"])  # type: ignore[index]
+    return Asked(change=number, facts=changed)
 
 
 def _lock(session: Session, slug: str) -> Any:

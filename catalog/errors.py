@@ -473,3 +473,10 @@ class CountTooLow(errors.Conflict):
 
     code = "catalog.count_too_low"
     message = "盘点数少于已被订单占用的数量"
+
+
+class StockMoved(errors.Conflict):
+    """What is on hand changed since whoever counted looked; `lines` holds each SKU, what they saw and what is there."""
+
+    code = "catalog.stock_moved"
+    message = "在您填写期间库存变了（有订单、退货或入库），没有改动：请看最新在库后再盘"

@@ -50,7 +50,7 @@ _LISTING = text(f"""
 _PLACES = text("""
     SELECT c.code, c.name, c.full_name, d.name AS city, h.id AS hall_id FROM regions c
     JOIN regions d ON d.code = c.parent_code
-    LEFT JOIN halls h ON h.region_code = c.code AND h.kind = 'local' WHERE c.level = 'county'
+    LEFT JOIN halls h ON h.region_code = c.code AND h.is_home WHERE c.level = 'county'
 """)
 _IDS = {
     "suppliers": text("SELECT number, id FROM suppliers"),
@@ -149,11 +149,23 @@ def _said(name: str, value: Any) -> str:
     return str(words.get(value, value) or "")
 
 
-def apply(session: Session, rows: Sequence[Meant], *, key: str, now: datetime) -> None:
-    """Write the goods of rows that `compare` called changed; `key` names the import in the ledger of stock."""
+def cells(session: Session, *, slug: str) -> dict[str, str] | None:
+    """Return what a row of the sheet says of a product, whatever the pack; None when there is no such product."""
+    found = session.execute(_STANDING, {"slugs": [slug], "skus": []}).first()
+    if found is None:
+        return None
+    row = {name: value for name, value in _flat(found._asdict()).items() if name not in {"sku", "spec", "weight_g"}}
+    return {name: str(value) for name, value in row.items() if value}
+
+
+def apply(session: Session, rows: Sequence[Meant], *, key: str, now: datetime, is_heard: bool = True) -> None:
+    """Write the goods of rows that `compare` called changed; `key` names the import in the ledger of stock.
+
+    Unless they are heard, new goods are found by their sound only once `product.edited` had them indexed.
+    """
     known = _known(session, rows)
     first = {row.values["slug"]: row.values for row in reversed(rows)}
-    new = [_product(values, known) for slug, values in first.items() if slug not in known.products]
+    new = [_product(values, known, is_heard=is_heard) for slug, values in first.items() if slug not in known.products]
     top = session.scalar(text("SELECT coalesce(max(position), 0) FROM products")) or 0
     if new:
         session.execute(
@@ -173,21 +185,9 @@ def apply(session: Session, rows: Sequence[Meant], *, key: str, now: datetime) -
 _ONCE = {"slug", "is_on_sale", "off_sale_for", "is_illustrative", "plate"}
 
 
-def _product(values: Mapping[str, Any], known: _Known) -> dict[str, Any]:
-    # Only whoever writes goods pays for the dictionary of sounds.
-    from catalog import seeding
-
+def _product(values: Mapping[str, Any], known: _Known, *, is_heard: bool = True) -> dict[str, Any]:
     place = known.places[values["origin"]]
     label = {field.key: values[f"{_LABEL}{field.key}"] for field in labels.fields() if values[f"{_LABEL}{field.key}"]}
-    entry = seeding.search_entry(
-        name=values["name"],
-        county=place.name,
-        city=place.city,
-        origin=place.full_name,
-        category=values["category"],
-        spec=values["spec"],
-        kind=str(label.get("kind", "")),
-    )
     return {
         "slug": values["slug"],
         "name": values["name"],
@@ -204,10 +204,29 @@ def _product(values: Mapping[str, Any], known: _Known) -> dict[str, Any]:
         "plate": PLATES[values["category"]],
         "is_on_sale": False,
         "off_sale_for": models.OffSale.DRAFT,
-        "is_display_only": values["licence_class"] in seeding.DISPLAY_ONLY,
+        "is_display_only": values["licence_class"] in models.DISPLAY_ONLY,
         "is_illustrative": False,
-        **entry,
+        **(_entry(values, place, str(label.get("kind", ""))) if is_heard else _SILENT),
     }
+
+
+# What is found by nothing yet; new goods are off sale, so nobody looks for them before the worker has indexed them.
+_SILENT = {"name_key": "", "pinyin": "", "initials": "", "search_text": "", "search_vector": ""}
+
+
+def _entry(values: Mapping[str, Any], place: Any, kind: str) -> dict[str, str]:
+    # Only a sheet's worker pays for the dictionary of sounds.
+    from catalog import seeding
+
+    return seeding.search_entry(
+        name=values["name"],
+        county=place.name,
+        city=place.city,
+        origin=place.full_name,
+        category=values["category"],
+        spec=values["spec"],
+        kind=kind,
+    )
 
 
 def _write_packs(session: Session, rows: Sequence[Meant], known: _Known, key: str, now: datetime) -> None:

@@ -1,7 +1,8 @@
 """Stock as a sheet: counts and deliveries, what they would change, the change itself, and the sheet of what stands.
 
-Invariant: stock changes through `stock.count` and `stock.receive` alone. A count that was exported before an order
-took goods is refused; a delivery is taken in once for each SKU, however often its number comes.
+Invariant: stock changes through `stock.count` and `stock.receive` alone. A count that does not say what was exported,
+or was exported before an order took goods, is refused; a delivery is taken in once for each SKU, however often its
+number comes.
 """
 
 from collections import defaultdict
@@ -79,7 +80,9 @@ def _verdict(row: Meant, level: _Level | None, taken_in: set[tuple[str, str]]) -
 
 
 def _counted(level: _Level, seen: int | None, counted: int) -> Verdict:
-    if seen not in (None, level.on_hand):
+    if seen is None:
+        return Verdict(faults=(Fault("导出时在库", "盘点时必填：没有它就不知道期间有没有卖出，请用导出的表"),))
+    if seen != level.on_hand:
         message = f"导出之后在库已变为 {level.on_hand}（期间有订单或入库），请重新导出再盘"
         return Verdict(faults=(Fault("导出时在库", message),))
     if counted < level.reserved:
@@ -89,9 +92,10 @@ def _counted(level: _Level, seen: int | None, counted: int) -> Verdict:
 
 def apply(session: Session, rows: Sequence[Meant], *, key: str, now: datetime) -> None:
     """Write the counts and deliveries of rows that `compare` called changed; `key` names the import in the ledger."""
-    counts = {row.values["sku"]: row.values["counted"] for row in rows if row.values["received"] is None}
-    if counts:
-        stock.count(session, lines=counts, key=key)
+    counted = [row.values for row in rows if row.values["received"] is None]
+    if counted:
+        seen = {values["sku"]: values["seen"] for values in counted}
+        stock.count(session, lines={values["sku"]: values["counted"] for values in counted}, seen=seen, key=key)
     deliveries: dict[str, dict[str, int]] = defaultdict(dict)
     for row in rows:
         if row.values["received"] is not None:

@@ -68,6 +68,10 @@ class LicenceClass(StrEnum):
     NON_FOOD = "non_food"
 
 
+# Nobody buys such goods here before our own licence says so (`liquor`).
+DISPLAY_ONLY = frozenset({LicenceClass.ALCOHOL, LicenceClass.MEDICINAL_FOOD})
+
+
 class ReturnClass(StrEnum):
     """Whether the seven-day return without reason applies."""
 

@@ -31,7 +31,6 @@ OPENING_KEY = "opening"
 OPERATOR = "SUP0001"
 _CHUNK = 22
 _SUFFIXES = {"省": "sheng", "市": "shi", "县": "xian", "区": "qu"}
-DISPLAY_ONLY = frozenset({models.LicenceClass.ALCOHOL, models.LicenceClass.MEDICINAL_FOOD})
 
 # Illustrative: first weight and price, step weight and price, goods that travel free from, fresh goods delivered.
 _RATES = {
@@ -237,7 +236,7 @@ def _product(row: Row, county: Row) -> dict[str, Any]:
         "delivery_class": row["delivery_class"],
         "plate": row["plate"],
         "position": int(row["no"]) * 10,
-        "is_display_only": row["licence_key"] in DISPLAY_ONLY,
+        "is_display_only": row["licence_key"] in models.DISPLAY_ONLY,
         "is_illustrative": True,
         **search_entry(
             name=row["name"],

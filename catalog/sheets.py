@@ -285,7 +285,7 @@ COLUMNS: Mapping[ImportKind, tuple[Column, ...]] = {
             "导出时在库",
             whole(0, MOST_STOCK),
             Unit.COUNT,
-            note="导出时的在库数；之后有变化的行会被退回，不会盖掉",
+            note="导出时的在库数，盘点时必填；之后卖出或入库过的行会被退回，不会盖掉",
         ),
         Column("counted", "盘点后在库", whole(0, MOST_STOCK), Unit.COUNT, note="盘点：填现有的总数，含已被订单占用的"),
         Column("received", "本次入库", whole(1, MOST_STOCK), Unit.COUNT, note="到货：填这次到的数，与盘点二选一"),

@@ -185,19 +185,31 @@ SELECT s.id, 0 FROM {LINES} AS w (number, quantity) JOIN skus s ON s.number = w.
 ON CONFLICT (sku_id) DO NOTHING
 """
 
-# A count that would leave less than is spoken for stops them all.
+# Taken in a statement before the count, whose snapshot then knows every move of the rows that it looks at.
+_LOCK_LEVELS = f"""
+SELECT FROM stock_levels l WHERE l.sku_id = ANY (ARRAY(
+    SELECT s.id FROM {LINES} AS w (number, quantity) JOIN skus s ON s.number = w.number))
+ORDER BY l.sku_id FOR UPDATE OF l
+"""
+
+# A count that would leave less than is spoken for stops them all, and so does one that somebody sold into: what was
+# seen is -1 where nobody looked, and what was counted under the same key before is not judged again.
 _COUNT = f"""
 WITH wanted AS MATERIALIZED (
-    SELECT w.number, w.quantity, s.id AS sku_id
+    SELECT w.number, w.quantity, v.on_hand AS seen, s.id AS sku_id
     FROM {LINES} AS w (number, quantity)
+    JOIN unnest(%(numbers)s::text[], %(seen)s::int[]) AS v (number, on_hand) ON v.number = w.number
     LEFT JOIN skus s ON s.number = w.number
 ), level AS MATERIALIZED (
-    SELECT l.sku_id, l.reserved, w.quantity - l.on_hand AS delta
+    SELECT l.sku_id, l.on_hand, l.reserved, w.quantity - l.on_hand AS delta
     FROM stock_levels l JOIN wanted w ON w.sku_id = l.sku_id
     ORDER BY l.sku_id FOR UPDATE OF l
 ), wrong AS MATERIALIZED (
-    SELECT w.number, l.reserved FROM wanted w LEFT JOIN level l ON l.sku_id = w.sku_id
-    WHERE l.sku_id IS NULL OR w.quantity < l.reserved
+    SELECT w.number, w.seen, l.on_hand, l.reserved, w.seen NOT IN (-1, l.on_hand) AS is_moved
+    FROM wanted w LEFT JOIN level l ON l.sku_id = w.sku_id
+    WHERE l.sku_id IS NULL
+       OR ((w.quantity < l.reserved OR w.seen NOT IN (-1, l.on_hand)) AND NOT EXISTS (
+            SELECT FROM stock_moves m WHERE m.key = %(key)s::text AND m.sku_id = l.sku_id))
 ), noted AS (
     INSERT INTO stock_moves (sku_id, kind, on_hand_delta, reserved_delta, key)
     SELECT sku_id, 'counted', delta, 0, %(key)s::text FROM level
@@ -207,7 +219,7 @@ WITH wanted AS MATERIALIZED (
 ), moved AS (
     UPDATE stock_levels l SET on_hand = l.on_hand + n.on_hand_delta FROM noted n WHERE l.sku_id = n.sku_id
 )
-SELECT number, reserved FROM wrong ORDER BY number
+SELECT number, seen, on_hand, reserved, is_moved FROM wrong ORDER BY number
 """
 
 
@@ -291,21 +303,28 @@ def receive(session: Session, *, lines: Mapping[str, int], key: str) -> None:
         raise errors.SkuUnknown(skus=[number for [number] in rows])
 
 
-def count(session: Session, *, lines: Mapping[str, int], key: str) -> None:
+def count(session: Session, *, lines: Mapping[str, int], key: str, seen: Mapping[str, int] | None = None) -> None:
     """Set what is on hand (SKU number → quantity, what orders have spoken for included), once per `key` and SKU.
 
-    `key` names the stocktaking. With nothing changed, raises `SkuUnknown(skus=[...])` and
-    `CountTooLow(lines=[{"sku", "reserved"}])`, and `ValueError` for a quantity below 0.
+    `key` names the stocktaking; `seen` is what whoever counted had before their eyes as on hand, SKU number → quantity.
+    With nothing changed, raises `SkuUnknown(skus=[...])`, `StockMoved(lines=[{"sku", "seen", "on_hand"}])` when a sale,
+    a return or a delivery came in between, `CountTooLow(lines=[{"sku", "reserved"}])`, and `ValueError` for a quantity
+    below 0.
     """
     database.require_transaction(session)
     if any(quantity < 0 for quantity in lines.values()):
         raise ValueError("there is never less than nothing")
     _execute(session, _BEGIN_LEVELS, lines)
-    rows = _execute(session, _COUNT, lines, key=key)
-    if unknown := [number for number, reserved in rows if reserved is None]:
+    _execute(session, _LOCK_LEVELS, lines)
+    rows = _execute(
+        session, _COUNT, lines, key=key, seen=database.dump_array((seen or {}).get(sku, -1) for sku in lines)
+    )
+    if unknown := [number for number, _, on_hand, _, _ in rows if on_hand is None]:
         raise errors.SkuUnknown(skus=unknown)
+    if moved := [{"sku": sku, "seen": was, "on_hand": now} for sku, was, now, _, is_moved in rows if is_moved]:
+        raise errors.StockMoved(lines=moved)
     if rows:
-        raise errors.CountTooLow(lines=[{"sku": number, "reserved": reserved} for number, reserved in rows])
+        raise errors.CountTooLow(lines=[{"sku": number, "reserved": reserved} for number, _, _, reserved, _ in rows])
 
 
 def _end(session: Session, reference: str, state: str) -> int:

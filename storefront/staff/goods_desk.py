@@ -5,13 +5,14 @@ trail. Prices and stock act at once.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from catalog import editing, products, stock
+from catalog import accreditation_lifecycle, editing, labels, products, stock
 from catalog.change_errors import ChangeReasonMissing, ChangeUnknown
 from catalog.change_models import ChangeState
 from catalog.errors import ProductUnknown, SkuUnknown
@@ -33,7 +34,9 @@ _LISTING = text("""
 """)
 _FIND = text("""
     SELECT p.id, p.slug, p.name, p.origin_code, r.full_name AS origin, p.label, p.description, p.is_on_sale,
-           p.off_sale_for, p.is_display_only, p.licence_class, u.number AS supplier, u.name AS supplier_name
+           p.off_sale_for, p.is_display_only, p.licence_class, u.number AS supplier, u.name AS supplier_name,
+           u.state AS supplier_state, (SELECT a.number FROM accreditations a WHERE a.product_id = p.id
+                                       AND a.state = ANY(:standing)) AS accreditation
     FROM products p JOIN suppliers u ON u.id = p.supplier_id JOIN regions r ON r.code = p.origin_code
     WHERE p.slug = :slug
 """)
@@ -47,6 +50,7 @@ _LAST = text("""
     SELECT state, reason, decided_at FROM product_changes
     WHERE product_id = :id AND state IN ('approved', 'refused') ORDER BY id DESC LIMIT 1
 """)
+_COUNTY_NAMES = text("SELECT code, full_name FROM regions WHERE code = ANY(:codes)")
 
 
 def listing(session: Session, actor: Actor, *, offset: int = 0, limit: int = 50) -> list[dict[str, Any]]:
@@ -62,21 +66,23 @@ def find(session: Session, actor: Actor, *, slug: str) -> dict[str, Any]:
 
     Raises `ProductUnknown`, also for somebody else's.
     """
-    _require(session, actor, slug)
-    row = session.execute(_FIND, {"slug": slug}).mappings().one()
+    require(session, actor, slug)
+    row = session.execute(_FIND, {"slug": slug, "standing": list(accreditation_lifecycle.STANDING)}).mappings().one()
+    change = editing.standing(session, slug=slug)
     label = {f"label.{key}": value for key, value in row["label"].items()}
     known = {"name": row["name"], "origin_code": row["origin_code"]} | label
     return {key: value for key, value in row.items() if key not in {"id", "label"}} | {
         "skus": [dict(sku) for sku in session.execute(_SKUS, {"id": row["id"]}).mappings()],
         "facts": [(key, title, known.get(key, "")) for key, title in editing.accredited_facts()],
-        "change": editing.standing(session, slug=slug),
+        "missing": labels.missing(row["licence_class"], row["label"]),
+        "change": _in_words(session, [change])[0] if change else None,
         "decided": dict(last) if (last := session.execute(_LAST, {"id": row["id"]}).mappings().first()) else None,
     }
 
 
 def ask(session: Session, actor: Actor, *, slug: str, given: Mapping[str, str], now: datetime) -> editing.Asked:
     """Ask for other accredited facts. Raises `ProductUnknown` and what `editing.ask` does."""
-    _require(session, actor, slug)
+    require(session, actor, slug)
     number = tokens.number("E")
     asked = editing.ask(session, slug=slug, given=given, number=number, by=actor.username or "", now=now)
     act = "goods.change_asked" if asked.change else "goods.edited"
@@ -86,7 +92,7 @@ def ask(session: Session, actor: Actor, *, slug: str, given: Mapping[str, str], 
 
 def withdraw(session: Session, actor: Actor, *, slug: str, now: datetime) -> None:
     """Take the change of a product back. Raises `ProductUnknown` and `ChangeUnknown`."""
-    _require(session, actor, slug)
+    require(session, actor, slug)
     found = editing.standing(session, slug=slug)
     if found is None:
         raise ChangeUnknown
@@ -102,24 +108,49 @@ def reprice(session: Session, actor: Actor, *, slug: str, sku: str, price_fen: i
     audit.record(session, actor, "goods.repriced", slug, {"sku": sku, "price_fen": price_fen}, now=now)
 
 
-def count_stock(
-    session: Session, actor: Actor, *, slug: str, sku: str, quantity: int, reason: str, key: str, now: datetime
-) -> None:
-    """Set what is on hand as it was counted, once per `key`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What somebody says of a SKU's stock: how many they counted who saw `seen` on hand, or with None how many came in.
 
-    Raises `ProductUnknown`, `SkuUnknown`, `ChangeReasonMissing`, and `CountTooLow` below what orders have spoken for.
+    `key` names the form, so that one that is sent twice counts once.
     """
-    _require_sku(session, actor, slug, sku)
-    if len(reason.strip()) not in editing.REASON_LENGTHS:
+
+    sku: str
+    quantity: int
+    seen: int | None
+    reason: str
+    key: str
+
+
+def count_stock(session: Session, actor: Actor, *, slug: str, counted: Counted, now: datetime) -> None:
+    """Set what is on hand as it was counted, or add what came in.
+
+    Raises `ProductUnknown`, `SkuUnknown`, `ChangeReasonMissing`, `StockMoved` when there was another number on hand
+    than the one that was seen, and `CountTooLow` below what orders have spoken for.
+    """
+    _require_sku(session, actor, slug, counted.sku)
+    if len(counted.reason.strip()) not in editing.REASON_LENGTHS:
         raise ChangeReasonMissing
-    stock.count(session, lines={sku: quantity}, key=f"{slug}:{key}")
-    values = {"sku": sku, "quantity": quantity, "reason": reason.strip()}
-    audit.record(session, actor, "goods.stock_counted", slug, values, now=now)
+    lines, key = {counted.sku: counted.quantity}, f"{slug}:{counted.key}:{counted.seen}:{counted.quantity}"
+    if counted.seen is None:
+        stock.receive(session, lines=lines, key=key)
+    else:
+        stock.count(session, lines=lines, seen={counted.sku: counted.seen}, key=key)
+    act = "goods.stock_received" if counted.seen is None else "goods.stock_counted"
+    values = {"sku": counted.sku, "quantity": counted.quantity, "reason": counted.reason.strip()}
+    audit.record(session, actor, act, slug, values, now=now)
+
+
+def describe(session: Session, actor: Actor, *, slug: str, description: str, now: datetime) -> None:
+    """Write what a product's page says of it. Raises `ProductUnknown` and `FactInvalid`."""
+    require(session, actor, slug)
+    editing.describe(session, slug=slug, description=description)
+    audit.record(session, actor, "goods.described", slug, {}, now=now)
 
 
 def offer(session: Session, actor: Actor, *, slug: str, is_on_sale: bool, now: datetime) -> None:
     """Put goods on sale or take them off. Raises `ProductUnknown` and what `editing.offer` does."""
-    _require(session, actor, slug)
+    require(session, actor, slug)
     if is_on_sale:
         editing.offer(session, slug=slug)
     else:
@@ -131,7 +162,7 @@ def queue(session: Session, actor: Actor) -> list[dict[str, Any]]:
     """Return the changes that wait for a county in which the actor decides."""
     accounts.require(actor, Permission.DECIDE_ACCREDITATION)
     scopes = roles.scopes(actor.grants, Permission.DECIDE_ACCREDITATION)
-    return editing.queue(session, areas=[scope.area for scope in scopes])
+    return _in_words(session, editing.queue(session, areas=[scope.area for scope in scopes]))
 
 
 def decide(session: Session, actor: Actor, *, number: str, is_approved: bool, reason: str, now: datetime) -> None:
@@ -150,7 +181,20 @@ def decide(session: Session, actor: Actor, *, number: str, is_approved: bool, re
     audit.record(session, actor, act, found["product"], {"change": number, "reason": reason.strip()}, now=now)
 
 
-def _require(session: Session, actor: Actor, slug: str) -> None:
+def _in_words(session: Session, changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return changes with the counties in them by name, as people read them."""
+    for change in changes:
+        moved = change["facts"].get("origin_code")
+        if moved:
+            names: dict[str, str] = dict(
+                session.execute(_COUNTY_NAMES, {"codes": [moved["before"], moved["after"]]}).all()
+            )
+            change["facts"]["origin_code"] = {when: names.get(code, code) for when, code in moved.items()}
+    return changes
+
+
+def require(session: Session, actor: Actor, slug: str) -> None:
+    """Raise `ProductUnknown` unless a product is there and in sight of who keeps it."""
     try:
         seen = sight.of(session, actor, Permission.KEEP_GOODS)
     except NotPermitted:

@@ -192,15 +192,17 @@ def test_stock_is_counted_and_taken_in() -> None:
         {"sku": "AH001A", "seen": "200", "counted": "180"},
         {"sku": "AH001B", "seen": "200", "counted": "200", "received": "40", "delivery": "RK-7"},
         {"sku": "AH002A", "seen": "190", "counted": "180"},
-        {"sku": "AH003A", "counted": "4"},
+        {"sku": "AH003A", "seen": "200", "counted": "4"},
+        {"sku": "AH007A", "counted": "4"},
         {"sku": "AH004A", "received": "3"},
         {"sku": "AH005A", "counted": "9", "received": "3", "delivery": "RK-7"},
         {"sku": "AH006A", "seen": "200", "counted": "200"},
     )
-    assert checked(given_)["counts"] == {"read": 0, "changed": 2, "unchanged": 1, "refused": 4, "applied": 0}
+    assert checked(given_)["counts"] == {"read": 0, "changed": 2, "unchanged": 1, "refused": 5, "applied": 0}
     assert [fault for _, fault in told("I1", RowState.REFUSED)] == [
         "导出之后在库已变为 200（期间有订单或入库），请重新导出再盘",
         "已有 5 件被订单占用，不能少于它",
+        "盘点时必填：没有它就不知道期间有没有卖出，请用导出的表",
         "有本次入库时必填，同一单号只入一次",
         "盘点和入库请分两次填：这一行两样都改了",
     ]
@@ -223,7 +225,7 @@ def test_a_suppliers_sheet_reaches_its_own_goods_only() -> None:
     )
     for kind, ours, theirs in (
         (ImportKind.PRICES, {"sku": "AH001A", "price": "31"}, {"sku": "AH002A", "price": "31"}),
-        (ImportKind.STOCK, {"sku": "AH001A", "counted": "1"}, {"sku": "AH002A", "counted": "1"}),
+        (ImportKind.STOCK, {"sku": "AH001A", "seen": "200", "counted": "1"}, {"sku": "AH002A", "counted": "1"}),
     ):
         found = checked(sheet(kind, ours, theirs), number=f"I{kind}", supplier="SUP7")
         assert (found["counts"]["changed"], found["counts"]["refused"]) == (1, 1)
@@ -241,7 +243,7 @@ def test_whoever_is_killed_is_followed_by_somebody_who_goes_on(monkeypatch: pyte
     monkeypatch.setattr(importing, "CHUNK", 2)
     skus = [f"AH{number:03}A" for number in range(1, 8)]
     now = clock.now()
-    checked(sheet(ImportKind.STOCK, *({"sku": sku, "counted": "7"} for sku in skus)))
+    checked(sheet(ImportKind.STOCK, *({"sku": sku, "seen": "200", "counted": "7"} for sku in skus)))
     with database.transaction() as session:
         importing.confirm(session, number="I1", supplier=None)
     count, calls = stock.count, []

@@ -78,7 +78,7 @@ def race(work: Callable[[int], None], rivals: int = 8) -> list[BaseException | N
         barrier.wait()
         try:
             work(number)
-        except (errors.OutOfStock, psycopg.Error) as refusal:
+        except (errors.OutOfStock, errors.StockMoved, psycopg.Error) as refusal:
             return refusal
         return None
 
@@ -216,6 +216,40 @@ def test_goods_are_counted_once_and_never_below_what_is_spoken_for(seeded: None)
     with pytest.raises(errors.SkuUnknown):
         count({"NOPE": 1, TEA: 7}, "C3")
     assert level(TEA) == (0, 0)
+    assert books_balance()
+
+
+def test_whoever_counted_while_it_was_sold_is_told(seeded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(key: str, quantity: int, seen: int) -> None:
+        with database.transaction() as session:
+            stock.count(session, lines={PEAR: quantity}, seen={PEAR: seen}, key=key)
+
+    def two_at_once(first: str, second: str, seen: int) -> list[str]:
+        """Both read the same number, as two people before one page do, before either writes."""
+        return sorted(
+            type(outcome).__name__
+            for outcome in race(lambda number: count([first, second][number], [seen - 10, seen - 5][number], seen), 2)
+        )
+
+    # Without the comparison what was sold in between is back on the shelf, and of two counts the later one stands.
+    with monkeypatch.context() as off:
+        off.setattr(stock, "_COUNT", stock._COUNT.replace("w.seen NOT IN (-1, l.on_hand)", "false"))
+        hold("O1", {PEAR: 3})
+        commit("O1")
+        count("C1", 200, seen=200)
+        assert level(PEAR) == (200, 0)
+        assert two_at_once("C2", "C3", seen=200) == ["NoneType", "NoneType"]
+    there = level(PEAR)[0]
+    hold("O2", {PEAR: 3})
+    commit("O2")
+    with pytest.raises(errors.StockMoved) as moved:
+        count("C4", there, seen=there)
+    assert moved.value.details == {"lines": [{"sku": PEAR, "seen": there, "on_hand": there - 3}]}
+    assert two_at_once("C5", "C6", seen=there - 3) == ["NoneType", "StockMoved"]
+    left = level(PEAR)[0]
+    count("C7", left - 1, seen=left)
+    count("C7", left - 1, seen=left)
+    assert level(PEAR) == (left - 1, 0)
     assert books_balance()
 
 

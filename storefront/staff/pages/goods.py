@@ -3,23 +3,26 @@
 import re
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
 from catalog import editing
+from catalog.errors import StockMoved
 from config import clock, database
 from config.errors import Conflict, Forbidden, Invalid
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import goods_desk, supplier_words, words
+from storefront.staff import entry_desk, goods_desk, words
 from storefront.staff.pages import frame
 
 blueprint = Blueprint("staff_pages_goods", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 _PATH = "/my/goods"
 _PAGE = 50
-_QUANTITY = re.compile(r"[0-9]{1,6}", re.ASCII)
+_OF_PACK = {editing.PACK: "新规格"}
+_QUANTITY = re.compile(r"[0-9]{1,7}", re.ASCII)
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
 
 
@@ -38,15 +41,26 @@ def listing() -> Response:
 @guard.staff(Permission.KEEP_GOODS)
 def show(slug: str) -> Response:
     """Show one product: its SKUs to price and count, its facts, the change under review."""
+    return page(slug)
+
+
+def page(slug: str, *, status: int = 200, **more: Any) -> Response:
+    """Return the page of one product, with what a form of it was refused for."""
     with database.transaction() as session:
         found = goods_desk.find(session, guard.actor(), slug=slug)
+        counties = entry_desk.choices(session, guard.actor())["counties"]
+    names = {key: title for key, title, _ in found["facts"]}
     return frame.render(
         "staff/good.html",
         here="goods",
+        status=status,
         it=found,
-        names={key: title for key, title, _ in found["facts"]},
-        off_sale=supplier_words.OFF_SALE,
+        names=names | _OF_PACK,
+        missing=[names[f"label.{key}"] for key in found["missing"]],
         key=secrets.token_urlsafe(12),
+        number=entry_desk.new_number(),
+        counties=counties,
+        **more,
     )
 
 
@@ -86,24 +100,39 @@ def reprice(slug: str) -> Response:
 @blueprint.post("/my/goods/<slug>/stock")
 @guard.staff(Permission.KEEP_GOODS)
 def count_stock(slug: str) -> Response:
-    """Write how much of a SKU was counted."""
-    given = request.form
-    sku, typed, key = given.get("sku", ""), given.get("quantity", "").strip(), given.get("key", "")
-    if not _QUANTITY.fullmatch(typed) or not _KEY.fullmatch(key):
-        return frame.back(f"{_PATH}/{slug}", fault="catalog.quantity_invalid")
+    """Write how much of a SKU was counted, or came in; who counted while it was sold is told what is there now."""
+    given, path = request.form, f"{_PATH}/{slug}"
+    typed, seen, key = (given.get(name, "").strip() for name in ("quantity", "seen", "key"))
+    is_delivery = given.get("do") == "receive"
+    is_told = _QUANTITY.fullmatch(typed) and _KEY.fullmatch(key) and (is_delivery or _QUANTITY.fullmatch(seen))
+    if not is_told or (is_delivery and int(typed) < 1):
+        return frame.back(path, fault="form.stock")
+    counted = goods_desk.Counted(
+        sku=given.get("sku", ""),
+        quantity=int(typed),
+        seen=None if is_delivery else int(seen),
+        reason=given.get("reason", "")[:200],
+        key=key,
+    )
+    try:
+        with database.transaction() as session:
+            goods_desk.count_stock(session, guard.actor(), slug=slug, counted=counted, now=clock.now())
+    except StockMoved as error:
+        return page(slug, status=409, moved=error.details["lines"][0] | {"typed": int(typed)})
+    except (Conflict, Invalid, Forbidden) as error:
+        return frame.refused(path, error)
+    return frame.back(path, done="counted")
+
+
+@blueprint.post("/my/goods/<slug>/description")
+@guard.staff(Permission.KEEP_GOODS)
+def describe(slug: str) -> Response:
+    """Write what the product's page says of it."""
+    said = request.form.get("description", "")[:2_100]
     return _try(
         slug,
-        "counted",
-        lambda s: goods_desk.count_stock(
-            s,
-            guard.actor(),
-            slug=slug,
-            sku=sku,
-            quantity=int(typed),
-            reason=given.get("reason", ""),
-            key=key,
-            now=clock.now(),
-        ),
+        "saved",
+        lambda s: goods_desk.describe(s, guard.actor(), slug=slug, description=said, now=clock.now()),
     )
 
 
@@ -125,7 +154,9 @@ def changes() -> Response:
     """Show the changes of accredited facts that wait for the reader's county."""
     with database.transaction() as session:
         rows = goods_desk.queue(session, guard.actor())
-    return frame.render("staff/changes.html", here="changes", rows=rows, names=dict(editing.accredited_facts()))
+    return frame.render(
+        "staff/changes.html", here="changes", rows=rows, names=dict(editing.accredited_facts()) | _OF_PACK
+    )
 
 
 @blueprint.post("/changes/<number:number>")

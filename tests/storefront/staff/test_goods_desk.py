@@ -47,7 +47,8 @@ def test_price_and_stock_act_at_once_on_list_and_page(coop: Clerk) -> None:
     assert '"price_fen" : 6660' in public(coop, f"/products/{PEARS}")
     assert '"price_fen" : 6660' in public(coop, "/products?hall=dangshan-xian")
     key = str(re.search(r'name="key" value="([^"]+)"', page)[1])  # type: ignore[index]
-    counted = {"sku": sku, "quantity": "37", "reason": "月末盘点", "key": key}
+    seen = str(re.search(r'name="seen" value="([^"]+)"', page)[1])  # type: ignore[index]
+    counted = {"sku": sku, "do": "count", "quantity": "37", "seen": seen, "reason": "月末盘点", "key": key}
     for _ in range(2):
         assert "done=counted" in coop.send(f"/my/goods/{PEARS}/stock", **counted).location
     assert stock_of(sku) == (37, 0)
@@ -55,6 +56,27 @@ def test_price_and_stock_act_at_once_on_list_and_page(coop: Clerk) -> None:
     assert database.statement(moves, (sku,)) == [(1,)]
     assert ("goods.repriced", PEARS) in audited()
     assert ("goods.stock_counted", PEARS) in audited()
+    delivery = counted | {"do": "receive", "quantity": "5", "reason": "新到一批"}
+    for _ in range(2):
+        assert "done=counted" in coop.send(f"/my/goods/{PEARS}/stock", **delivery).location
+    assert stock_of(sku) == (42, 0)
+    assert ("goods.stock_received", PEARS) in audited()
+
+
+def test_who_counts_what_was_sold_meanwhile_is_shown_both_numbers(coop: Clerk) -> None:
+    sku = sku_of(PEARS)
+    stale = {"sku": sku, "do": "count", "quantity": "39", "seen": "40", "reason": "盘点", "key": "12345678"}
+    answer = coop.send(f"/my/goods/{PEARS}/stock", **stale)
+    assert answer.status_code == 409
+    assert "您看到时在库 40，现在是 200" in answer.text
+    assert stock_of(sku) == (200, 0)
+    assert ("goods.stock_counted", PEARS) not in audited()
+
+
+def test_the_description_is_the_supplier_s_own(coop: Clerk) -> None:
+    assert "done=saved" in coop.send(f"/my/goods/{PEARS}/description", description="今年的梨特别甜").location
+    assert "今年的梨特别甜" in public(coop, f"/products/{PEARS}")
+    assert "goods.fact_invalid" in coop.send(f"/my/goods/{PEARS}/description", description="长" * 2001).location
 
 
 @pytest.mark.parametrize(
@@ -62,8 +84,10 @@ def test_price_and_stock_act_at_once_on_list_and_page(coop: Clerk) -> None:
     [
         ("prices", {"price": "0"}, "catalog.price_invalid"),
         ("prices", {"price": "a lot"}, "catalog.price_invalid"),
-        ("stock", {"quantity": "-1", "key": "12345678", "reason": "盘点"}, "catalog.quantity_invalid"),
-        ("stock", {"quantity": "1", "key": "12345678", "reason": " "}, "goods.reason_missing"),
+        ("stock", {"quantity": "-1", "seen": "1", "key": "12345678", "reason": "盘点"}, "form.stock"),
+        ("stock", {"quantity": "1", "key": "12345678", "reason": "没说看到多少"}, "form.stock"),
+        ("stock", {"do": "receive", "quantity": "0", "key": "12345678", "reason": "到货"}, "form.stock"),
+        ("stock", {"quantity": "1", "seen": "200", "key": "12345678", "reason": " "}, "goods.reason_missing"),
         ("changes", {"name": "一"}, "goods.fact_invalid"),
         ("changes", {"price_fen": "1"}, "goods.fact_invalid"),
     ],
@@ -80,7 +104,9 @@ def test_nobody_sees_or_changes_another_supplier_s_goods(coop: Clerk) -> None:
     before = database.statement("SELECT price_fen FROM skus WHERE number = %s", (tea,)), stock_of(tea)
     forms = {
         "prices": {"sku": tea, "price": "1"},
-        "stock": {"sku": tea, "quantity": "1", "reason": "盘点", "key": "12345678"},
+        "stock": {"sku": tea, "quantity": "1", "seen": "200", "reason": "盘点", "key": "12345678"},
+        "description": {"description": "别家的茶"},
+        "packs": {"number": "N00000000PACK", "spec": "两罐", "weight_g": "500", "first_price": "9"},
         "changes": {"name": "某某茶"},
         "shelf": {"do": "take_off"},
         "withdrawal": {},
