@@ -112,7 +112,7 @@ class FilterInvalid(errors.Invalid):
 
 
 class NotForSale(errors.Conflict):
-    """A line is display-only or off sale; `lines` says which."""
+    """A line is display-only or off sale; `lines` says which, and `because` why."""
 
     code = "catalog.not_for_sale"
     message = "商品暂不销售"

@@ -34,6 +34,7 @@ class PricedLine:
     price_version: int
     # Alcohol: sold with a licence only, and to whom declares to be of age for that very order.
     is_for_adults: bool = False
+    off_sale_for: str | None = None
 
     @property
     def is_available(self) -> bool:

@@ -12,7 +12,19 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
-from catalog import errors, finding, halls, identifiers, liquor, market_prices, offering, pricing, shelf, stock
+from catalog import (
+    absences,
+    errors,
+    finding,
+    halls,
+    identifiers,
+    liquor,
+    market_prices,
+    offering,
+    pricing,
+    shelf,
+    stock,
+)
 from catalog.cache import COUNTS_TTL_SECONDS, LANDING_TTL_SECONDS, Cache
 from catalog.narrowing import Narrowing
 from catalog.pricing import PricedLine
@@ -23,7 +35,8 @@ _PRICE = f"""
 SELECT json_build_array(
     s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key, u.number, p.is_on_sale, p.is_display_only,
     greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.category, p.return_class, p.delivery_class,
-    '/plates/' || p.plate || '.svg', s.price_version, p.licence_class = 'alcohol')
+    '/plates/' || p.plate || '.svg', s.price_version, p.licence_class = 'alcohol',
+    p.off_sale_for)
 FROM {stock.LINES} WITH ORDINALITY AS w (number, quantity, line)
 JOIN skus s ON s.number = w.number
 JOIN products p ON p.id = s.product_id
@@ -79,15 +92,18 @@ def price(session: Session | None, lines: Mapping[str, int]) -> list[PricedLine]
 def refuse_unsellable(lines: list[PricedLine]) -> None:
     """Check that every line may be sold at all; whether enough is left is `stock.hold`'s to say.
 
-    Raises `NotForSale(lines=[{"sku"}])` when any line is display-only, off sale, or liquor that we may not sell.
+    Raises `NotForSale(lines=[{"sku", "because"}])`, in the words of the first, when any line is display-only, off sale,
+    or liquor that we may not sell.
     """
     refused = [
-        {"sku": line.sku}
+        (line, absences.of_line(line) or "alcohol")
         for line in lines
         if line.is_display_only or not line.is_on_sale or (line.is_for_adults and not liquor.is_licensed())
     ]
     if refused:
-        raise errors.NotForSale(lines=refused)
+        line, because = refused[0]
+        lines_of = [{"sku": each.sku, "because": why} for each, why in refused]
+        raise errors.NotForSale(f"“{line.title}”{absences.WORDS[because]}。", lines=lines_of)
 
 
 def page(

@@ -23,7 +23,7 @@ class Actor:
     """The caller of one request.
 
     Shoppers and guests have `shopper_id`, `number` and `person`, staff `staff_id`, `username` and `grants`; `appid` is
-    the WeChat application that a shopper came through, None for a guest.
+    the WeChat application that a shopper came through, None for a guest. Staff who `has_second_factor` showed it.
     """
 
     kind: ActorKind
@@ -34,6 +34,7 @@ class Actor:
     staff_id: int | None = None
     username: str | None = None
     grants: tuple[Grant, ...] = ()
+    has_second_factor: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,8 @@ _VERIFY = """
 SELECT s.kind, c.id, c.number, c.person, c.appid, a.id, a.username,
        CASE WHEN a.id IS NOT NULL THEN
            (SELECT jsonb_agg(jsonb_build_array(r.role, r.area, r.supplier) ORDER BY r.id)
-              FROM staff_roles r WHERE r.staff_id = a.id) END
+              FROM staff_roles r WHERE r.staff_id = a.id) END,
+       a.totp_sealed IS NOT NULL
   FROM sessions s
   LEFT JOIN shoppers c ON c.id = s.shopper_id
   LEFT JOIN staff_accounts a ON a.id = s.staff_id
@@ -94,7 +95,7 @@ def verify(token: str, *, now: datetime) -> Actor:
     rows = database.statement(_VERIFY, (tokens.digest(token), now))
     if not rows:
         raise SessionRequired
-    kind, shopper_id, number, person, appid, staff_id, username, grants = rows[0]
+    kind, shopper_id, number, person, appid, staff_id, username, grants, has_second_factor = rows[0]
     return Actor(
         kind=ActorKind(kind),
         shopper_id=shopper_id,
@@ -106,6 +107,7 @@ def verify(token: str, *, now: datetime) -> Actor:
         grants=tuple(
             Grant(role=Role(role), scope=Scope(area=area, supplier=supplier)) for role, area, supplier in grants or ()
         ),
+        has_second_factor=has_second_factor,
     )
 
 

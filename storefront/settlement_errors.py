@@ -48,6 +48,13 @@ class InvoiceTaken(Conflict):
     message = "这张发票已用于另一张结算单"
 
 
+class CommissionMoved(Conflict):
+    """Somebody else set the seller's commission since it was read."""
+
+    code = "settlement.commission_moved"
+    message = "佣金比例刚被别人改过，请看最新的比例再改"
+
+
 class TermsTaken(Conflict):
     """There are other terms from that very instant; agreed terms are not changed, newer ones follow them."""
 

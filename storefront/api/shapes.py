@@ -10,7 +10,7 @@ import orjson
 from flask import Response, request
 from marshmallow import fields, validate
 
-from catalog import cache
+from catalog import absences, cache
 from catalog.pricing import PricedLine
 from catalog.stock import MAX_QUANTITY
 from config import http, pictures
@@ -74,7 +74,10 @@ class Destination(Answer):
 
 
 class OfferedLine(Answer):
-    """A line at today's price; `available` pieces are left, and `is_available` says whether this many can be bought."""
+    """A line at today's price; `available` pieces are left, and `is_available` says whether this many can be bought.
+
+    When not, `because` says why and `because_text` the same in Chinese; else both are null.
+    """
 
     sku = fields.String()
     product = fields.String()
@@ -86,6 +89,8 @@ class OfferedLine(Answer):
     amount_fen = fields.Integer()
     available = fields.Integer()
     is_available = fields.Boolean()
+    because = fields.String(allow_none=True, validate=validate.OneOf(sorted(absences.WORDS)))
+    because_text = fields.String(allow_none=True)
 
 
 WANTED_EXAMPLE = {"lines": [{"sku": "AH001A", "quantity": 2}]}
@@ -107,6 +112,8 @@ LINE_EXAMPLE = {
     "amount_fen": 5980,
     "available": 198,
     "is_available": True,
+    "because": None,
+    "because_text": None,
 }
 
 
@@ -120,6 +127,7 @@ def quantities(lines: list[dict[str, Any]]) -> dict[str, int]:
 
 def offered(line: PricedLine) -> dict[str, Any]:
     """Return a priced line as an `OfferedLine`."""
+    because = absences.of_line(line)
     return {
         "sku": line.sku,
         "product": line.product_slug,
@@ -131,6 +139,8 @@ def offered(line: PricedLine) -> dict[str, Any]:
         "amount_fen": line.amount_fen,
         "available": line.available,
         "is_available": line.is_available,
+        "because": because,
+        "because_text": absences.WORDS[because] if because else None,
     }
 
 

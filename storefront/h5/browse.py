@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, request
 from catalog import halls, products, regions
 from catalog import shelves as shelf_verbs
 from config import clock, http
-from storefront import guard
+from storefront import benefit_public, guard
 from storefront.h5 import documents, pages, searching, shelves, signposts, viewmodels
 from subway_campaign import visits
 
@@ -82,6 +82,7 @@ def hall(slug: str) -> Response:
         ),
         neighbours=tuple(shelves.hall_link(each) for each in homes if not _is_city(each)) if found["is_home"] else (),
         next_url=_next(goods["next_cursor"]) if found["is_home"] else None,
+        benefit=shelves.benefit_of_hall(benefit_public.of_hall(slug, now=clock.now())),
     )
     return pages.render("h5/hall.html", page=page)
 

@@ -10,15 +10,15 @@ from urllib.parse import quote
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from catalog import absences, halls, products
 from catalog import errors as catalog_errors
-from catalog import products
 from config import clock, database
 from config.errors import AppError
-from storefront import addresses, checkout, guard, login, sessions
+from storefront import addresses, benefit_public, checkout, guard, login, sessions
 from storefront import errors as shop_errors
 from storefront.actors import Actor
 from storefront.h5 import callers, forms, pages, places, purchase, shelves
-from storefront.h5.viewmodels import OrderForm, Product, ProductPage, Quote, RegionChoices
+from storefront.h5.viewmodels import AbsentPage, OrderForm, Product, ProductPage, Quote, RegionChoices
 
 blueprint = Blueprint("h5_buying", __name__)
 
@@ -36,8 +36,11 @@ _SAID_ON_THE_PAGE = (
 @blueprint.get("/p/<slug>")
 @guard.public
 def product(slug: str) -> Response:
-    """Show a product with the form that buys it; 404 for one that is not on sale."""
-    shown = shelves.product(products.find(slug))
+    """Show a product with the form that buys it; for one that is off sale why, and what else its hall has, with 404."""
+    try:
+        shown = shelves.product(products.find(slug))
+    except catalog_errors.ProductUnknown:
+        return _absent(slug)
     form, region = forms.blank(shown), places.choose(places.HERE)
     known = _default_address(guard.caller()) if shown.is_available else None
     if known is not None:
@@ -57,7 +60,14 @@ def reopened(slug: str) -> AnyResponse:
 @guard.public
 def order(slug: str) -> AnyResponse:
     """Place the order of a filled form and lead to its page, or show the form again with what is wrong."""
-    shown = shelves.product(products.find(slug))
+    try:
+        shown = shelves.product(products.find(slug))
+    except catalog_errors.ProductUnknown:
+        return _absent(slug)
+    return _order(shown)
+
+
+def _order(shown: Product) -> AnyResponse:
     form, region = forms.read(shown, request.form), places.choose(request.form)
     buyer = callers.buyer()
     if request.form.get("do") == "region":
@@ -122,6 +132,18 @@ def _become_guest() -> AnyResponse:
     return response
 
 
+def _absent(slug: str) -> Response:
+    """Say why goods left the shelf. Raises `ProductUnknown` for those that never stood there."""
+    found = absences.find(slug)
+    page = AbsentPage(
+        name=found.name,
+        because=absences.WORDS[found.because],
+        hall=shelves.hall_link(halls.find(found.hall)),
+        others=shelves.others(found.hall, slug),
+    )
+    return pages.render("h5/absent.html", status=404, page=page)
+
+
 def _page(
     shown: Product,
     form: OrderForm,
@@ -138,6 +160,8 @@ def _page(
         quote=_quote(shown, form, region),
         notice=notice,
         is_spent=is_spent,
+        benefit=shelves.benefit_of_product(benefit_public.of_product(shown.slug, now=clock.now())),
+        others=() if shown.is_available else shelves.others(shown.hall.slug, shown.slug),
     )
     return pages.render("h5/product.html", status=status, page=page, consent=purchase.offered_consent())
 

@@ -9,9 +9,13 @@ from datetime import date, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from catalog import labels, plates
+import orjson
+
+from catalog import labels, plates, products
 from storefront import declarations
+from storefront.benefit_public import Benefit
 from storefront.h5 import viewmodels
+from storefront.staff import benefit_words
 
 Json = Mapping[str, Any]
 
@@ -21,6 +25,7 @@ INDICATIONS = {
     "trademark": "地理标志证明商标",
     "agricultural": "农产品地理标志",
 }
+OTHERS = 4
 KINDS = {"local": "地方馆", "enterprise": "企业馆", "zone": "专区"}
 ZONES = {
     "supermarket": "商超专区",
@@ -122,6 +127,36 @@ def card(product: Json) -> viewmodels.ProductCard:
         is_display_only=product["is_display_only"],
         is_illustrative=product["is_illustrative"],
     )
+
+
+def others(hall: str, slug: str) -> tuple[viewmodels.ProductCard, ...]:
+    """Return a few goods of a hall that can be bought, without the one that cannot."""
+    items = orjson.loads(products.page(hall=hall, limit=2 * OTHERS))["items"]
+    cards = [card(each) for each in items if each["slug"] != slug and each["available"] > 0]
+    return tuple(cards[:OTHERS])
+
+
+def benefit_of_product(found: Benefit | None) -> str:
+    """Return in a sentence whom each sale of a product benefits, nothing when nobody in particular."""
+    if found is None or found.share_bp is None:
+        return ""
+    share = f"{found.share_bp / 100:.2f}".rstrip("0").rstrip(".")
+    return f"每笔成交额的 {share}% 计入产地的合作社和农户组{_modes(found)}{_households(found)}；退款时相应冲回。"
+
+
+def benefit_of_hall(found: Benefit | None) -> str:
+    """Return in a sentence whom the sales of a hall benefit, nothing when nobody in particular."""
+    if found is None:
+        return ""
+    return f"本馆 {found.goods} 款商品的销售计入产地的合作社和农户组{_modes(found)}{_households(found)}。"
+
+
+def _modes(found: Benefit) -> str:
+    return "（" + "、".join(benefit_words.MODES[mode] for mode in found.modes) + "）"
+
+
+def _households(found: Benefit) -> str:
+    return f"，涉及农户 {found.households} 户以上" if found.households else ""
 
 
 def product(found: Json) -> viewmodels.Product:

@@ -132,6 +132,7 @@ class HallPage:
     around: tuple[HallCard, ...]
     neighbours: tuple[HallLink, ...]
     next_url: str | None
+    benefit: str = ""
 
 
 @dataclass(frozen=True)
@@ -283,6 +284,18 @@ class ProductPage:
     quote: Quote
     notice: str = ""
     is_spent: bool = False
+    benefit: str = ""
+    others: tuple[ProductCard, ...] = ()
+
+
+@dataclass(frozen=True)
+class AbsentPage:
+    """Goods that left the shelf: why, and what else their hall has."""
+
+    name: str
+    because: str
+    hall: HallLink
+    others: tuple[ProductCard, ...]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from storefront.errors import (
     UsernameTaken,
 )
 from storefront.roles import Grant, Permission, Role, Scope
+from storefront.second_factor_errors import SecondFactorRequired
 from storefront.staff import delays, factors
 from storefront.staff_models import StaffAccount, StaffRole
 
@@ -180,6 +181,15 @@ def require(actor: Actor, permission: Permission, scope: Scope | None = None) ->
     """Raise `NotPermitted` unless `allowed`."""
     if not allowed(actor, permission, scope):
         raise NotPermitted(permission=permission)
+
+
+def require_second_factor(actor: Actor) -> None:
+    """Raise `SecondFactorRequired` unless the actor logged in with a second factor.
+
+    Who gives an account one ends its sessions, so whoever is in one of an account that has it showed it.
+    """
+    if not actor.has_second_factor:
+        raise SecondFactorRequired
 
 
 def _change(session: Session, username: str, values: dict[str, Any], act: str, now: datetime, by: Actor | None) -> int:

@@ -1,7 +1,8 @@
 """Benefit as those who work on it see it: groups, links and totals by area, households by their own county alone.
 
 Invariant: what lies outside the reader's area is not found; names and phones of households are handed to a clerk whose
-role is for exactly their county, and who read which of them is in the audit trail in the same transaction.
+role is for exactly their county and who logged in with a second factor, and who read which of them is in the audit
+trail in the same transaction.
 """
 
 from datetime import date, datetime
@@ -95,7 +96,7 @@ def end(session: Session, actor: Actor, *, number: str, now: datetime) -> str:
 def read_households(session: Session, actor: Actor, *, group: str, now: datetime) -> list[Household]:
     """Return the households of a group with names and phones, and write down who read which.
 
-    Raises `GroupUnknown`, and `NotPermitted` for everybody but the county's own clerks.
+    Raises `GroupUnknown`, `NotPermitted` for everybody but the county's own clerks, and `SecondFactorRequired`.
     """
     _require_own(session, actor, group, now)
     found = households.of_group(session, group=group)
@@ -109,7 +110,7 @@ def add_household(
 ) -> str:
     """Add a household to a group; returns its number.
 
-    Raises `GroupUnknown`, `NotPermitted` and what `households.add` does.
+    Raises `GroupUnknown`, `NotPermitted`, `SecondFactorRequired` and what `households.add` does.
     """
     _require_own(session, actor, group, now)
     number = households.add(
@@ -156,10 +157,12 @@ def _require_own(session: Session, actor: Actor, group: str, now: datetime) -> N
     found = _group(session, actor, Permission.READ_BENEFIT, group, now)
     if not _is_own(actor, found["county_code"]):
         raise NotPermitted(permission=Permission.READ_HOUSEHOLDS)
+    accounts.require_second_factor(actor)
 
 
 def _own_household(session: Session, actor: Actor, number: str) -> str:
     county, group = households.county_of(session, number=number)
     if not _is_own(actor, county):
         raise HouseholdUnknown
+    accounts.require_second_factor(actor)
     return group

@@ -55,6 +55,14 @@ def seal(secret: str) -> str:
     return sealing.seal(secret, purpose=_SEALED_FOR)
 
 
+def unsealed(sealed: str) -> str | None:
+    """Return the secret that was sealed, None for what this shop never sealed."""
+    try:
+        return sealing.unseal(sealed, purpose=_SEALED_FOR)
+    except sealing.Unreadable:
+        return None
+
+
 def matching_step(sealed: str, code: str, *, now: datetime) -> int | None:
     """Return the step whose code is `code`, or None. The caller lets each step pass once.
 

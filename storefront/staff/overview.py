@@ -18,7 +18,16 @@ from storefront.actors import Actor
 from storefront.claim_lifecycle import WAITS_FOR_STAFF
 from storefront.order_lifecycle import OrderState
 from storefront.roles import Permission
-from storefront.staff import accounts, claim_desk, field_desk, order_desk, reports, sight
+from storefront.staff import (
+    accounts,
+    accreditation_desk,
+    claim_desk,
+    field_desk,
+    goods_desk,
+    order_desk,
+    reports,
+    sight,
+)
 from subway_campaign import alerts, earnings, hours, rounds
 from subway_campaign import reports as campaign_reports
 from subway_campaign.lifecycle import Level
@@ -92,4 +101,10 @@ def _tasks(session: Session, actor: Actor, now: datetime) -> list[Task]:
     if roles.branches(actor.grants, Permission.WORK_FIELD) != []:
         due = field_desk.due(session, actor, under=None, now=now)
         found.append(Task("该检查的码", len(due), "/staff/field/round", len(due) >= rounds.MOST))
+    if accounts.allowed(actor, Permission.READ_ACCREDITATIONS):
+        states = accreditation_desk.mine(actor)
+        badges = accreditation_desk.queue(session, actor, states=states, limit=_COUNTED)
+        found.append(Task("待办理的认定", len(badges), "/staff/accreditations", len(badges) == _COUNTED))
+    if accounts.allowed(actor, Permission.DECIDE_ACCREDITATION):
+        found.append(Task("待审核的变更", len(goods_desk.queue(session, actor)), "/staff/changes"))
     return found

@@ -70,6 +70,7 @@ SUPPLIER_AUDIT = {
     "goods.pack_added": "商品：添加规格",
     "goods.offered": "商品：上架",
     "goods.taken_off": "商品：下架",
+    "supplier.commission_set": "推广方：设定佣金比例",
     "supplier.opened": "供应商：建档",
     "supplier.amended": "供应商：修改资料",
     "supplier.agreed": "供应商：同意协议",

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from catalog import cache, errors, pricing, products
+from catalog import absences, cache, errors, pricing, products
 from catalog.cache import Cache
 from config import database
 
@@ -67,7 +67,11 @@ def test_what_cannot_be_sold_is_marked_and_refused(seeded: None) -> None:
     assert [line.is_available for line in lines] == [True, False, False, False]
     with pytest.raises(errors.NotForSale) as refusal:
         products.refuse_unsellable(lines)
-    assert refusal.value.details == {"lines": [{"sku": "AH102A"}, {"sku": "AH034A"}]}
+    assert refusal.value.details == {
+        "lines": [{"sku": "AH102A", "because": "alcohol"}, {"sku": "AH034A", "because": "owner"}]
+    }
+    assert refusal.value.text == f"“{lines[1].title}”酒类经营资质录入之前只作展示，不出售。"
+    assert [absences.of_line(line) for line in lines] == [None, "alcohol", "owner", "short"]
     products.refuse_unsellable(lines[:1])
 
 

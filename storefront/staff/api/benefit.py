@@ -16,6 +16,7 @@ from storefront.api.shapes import Answer, Instant, said
 from storefront.benefit_links import WHOLE_BP, Wanted
 from storefront.benefit_models import GroupKind, Mode
 from storefront.roles import Permission
+from storefront.second_factor_errors import SecondFactorRequired
 from storefront.staff import benefit_desk
 from storefront.staff.api.shapes import Day, Moment
 
@@ -271,7 +272,7 @@ def end(number: str) -> Response:
 @blueprint.get("/benefit/groups/<number:number>/households")
 @guard.staff(Permission.READ_HOUSEHOLDS)
 @blueprint.alt_response(200, schema=Households, example={"items": [_HOUSEHOLD]}, success=True)
-@blueprint.refuses(benefit_errors.GroupUnknown, errors.NotPermitted)
+@blueprint.refuses(benefit_errors.GroupUnknown, errors.NotPermitted, SecondFactorRequired)
 def households(number: str) -> Response:
     """List a group's households by name, for clerks of exactly that county; each reading is in the audit trail."""
     with database.transaction() as session:
@@ -287,6 +288,7 @@ def households(number: str) -> Response:
 @blueprint.refuses(
     benefit_errors.GroupUnknown,
     errors.NotPermitted,
+    SecondFactorRequired,
     benefit_errors.HouseholdInvalid,
     benefit_errors.HouseholdTaken,
     benefit_errors.HouseholdsTooMany,
@@ -301,7 +303,7 @@ def add_household(wanted: dict[str, Any], number: str) -> Response:
 @blueprint.post("/benefit/households/<number:number>/departure")
 @guard.staff(Permission.READ_HOUSEHOLDS)
 @blueprint.alt_response(204, description="It has left.", success=True)
-@blueprint.refuses(benefit_errors.HouseholdUnknown)
+@blueprint.refuses(benefit_errors.HouseholdUnknown, SecondFactorRequired)
 def leave(number: str) -> Response:
     """Let a household leave its group; it is forgotten a year later."""
     with database.transaction() as session:
@@ -312,7 +314,7 @@ def leave(number: str) -> Response:
 @blueprint.post("/benefit/households/<number:number>/erasure")
 @guard.staff(Permission.READ_HOUSEHOLDS)
 @blueprint.alt_response(204, description="Its name and phone are gone.", success=True)
-@blueprint.refuses(benefit_errors.HouseholdUnknown)
+@blueprint.refuses(benefit_errors.HouseholdUnknown, SecondFactorRequired)
 def forget(number: str) -> Response:
     """Delete a household's name and phone at once, as it asks."""
     with database.transaction() as session:

@@ -19,6 +19,7 @@ from storefront import guard
 from storefront.benefit_links import Wanted
 from storefront.benefit_models import GroupKind, Mode
 from storefront.roles import Permission
+from storefront.second_factor_errors import SecondFactorRequired
 from storefront.staff import benefit_desk, benefit_words, tables
 from storefront.staff.pages import exports, frame, period
 from storefront.staff.tables import Column, Kind
@@ -137,11 +138,14 @@ def end(number: str) -> Response:
 @blueprint.get("/benefit/groups/<number:number>/households")
 @guard.staff(Permission.READ_HOUSEHOLDS)
 def households(number: str) -> Response:
-    """Show the households of a group by name; each look is written down."""
+    """Show the households of a group by name, to who showed a second factor; each look is written down."""
     now = clock.now()
-    with database.transaction() as session:
-        found = benefit_desk.find(session, guard.actor(), number=number, now=now)
-        held = benefit_desk.read_households(session, guard.actor(), group=number, now=now)
+    try:
+        with database.transaction() as session:
+            found = benefit_desk.find(session, guard.actor(), number=number, now=now)
+            held = benefit_desk.read_households(session, guard.actor(), group=number, now=now)
+    except SecondFactorRequired:
+        return frame.back("/second-factor")
     today = period.today().isoformat()
     return frame.render("staff/benefit_households.html", here="benefit", it=found, households=held, today=today)
 
@@ -194,6 +198,8 @@ def _try(act: Callable[[Session], str], *, done: str, otherwise: str) -> Respons
     try:
         with database.transaction() as session:
             where = act(session)
+    except SecondFactorRequired:
+        return frame.back("/second-factor")
     except (Conflict, Invalid, NotFound, Forbidden) as error:
         return _refused(otherwise, error)
     return frame.back(f"{_PATH}/groups/{where}", done=done)

@@ -97,6 +97,7 @@ SECTIONS = (
         (
             Item("finance", "/staff/finance", "财务", Permission.READ_MONEY, is_whole=True),
             Item("settlement", "/staff/settlement", "结算", Permission.READ_MONEY, is_whole=True),
+            Item("commissions", "/staff/commissions", "推广佣金", Permission.SETTLE, is_whole=True),
             Item("statements", "/staff/my/statements", "我的结算单", Permission.READ_STATEMENTS),
         ),
     ),

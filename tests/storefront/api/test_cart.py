@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from catalog import products
+from catalog.accreditation_lifecycle import Act, Seat, State
 from config import clock, database
 from subway_campaign.landing import Landing, LandingKind
+from tests.catalog.accrediting import brought, take
 from tests.storefront.api.conftest import Caller, code_of
 from tests.storefront.api.test_scans import hang
 
@@ -73,6 +75,19 @@ def test_what_is_off_sale_is_not_put_in_and_stays_marked_when_it_was(shopper: Ca
         products.delist(session, slug="dangshansuli")
     assert [line["is_available"] for line in shopper.get("/cart").get_json()["lines"]] == [False]
     assert code_of(shopper.put(f"/cart/lines/{SKU}", {"quantity": 1})) == (409, "catalog.not_for_sale")
+
+
+def test_a_badge_that_is_lost_while_goods_are_in_carts_is_told_in_cart_and_order(shopper: Caller) -> None:
+    [line] = shopper.put(f"/cart/lines/{SKU}", {"quantity": 1}).get_json()["lines"]
+    assert (line["because"], line["because_text"]) == (None, None)
+    number = brought(State.PUBLISHED)
+    take(number, Act.REVOKE, Seat.COUNTY, reason="抽检不合格")
+    [line] = shopper.get("/cart").get_json()["lines"]
+    assert (line["is_available"], line["because"]) == (False, "accreditation")
+    assert line["because_text"] == "产品认定已失效，暂停销售"
+    refused = shopper.place({SKU: 1}).get_json()["error"]
+    assert refused["message"] == "“砀山酥梨”产品认定已失效，暂停销售。"
+    assert refused["details"] == {"lines": [{"sku": SKU, "because": "accreditation"}]}
 
 
 def test_a_cart_shows_today_s_price(shopper: Caller) -> None:

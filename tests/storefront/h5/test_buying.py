@@ -1,13 +1,16 @@
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from catalog import products
-from config import database
+from catalog.cache import Cache
+from config import clock, database
 from storefront import consents
 from storefront.h5 import pages
+from tests.storefront.benefiting import NOW, joined, linked, opened
 from tests.storefront.h5.conftest import PAGE, Browser, first_sku, hidden, read
 
 PEAR = "dangshansuli"
@@ -18,8 +21,6 @@ def orders() -> list[tuple[Any, ...]]:
 
 
 def reprice(sku: str, price_fen: int) -> None:
-    from config import clock
-
     with database.transaction() as session:
         products.reprice(session, sku=sku, price_fen=price_fen, now=clock.now())
 
@@ -224,3 +225,48 @@ def test_a_second_sku_has_its_own_price(browser: Browser) -> None:
     browser.buy(PEAR, sku=second)
     [(price_fen,)] = database.statement("SELECT price_fen FROM order_lines")
     assert f'value="{second}" data-fen="{price_fen}"' in shown
+
+
+def test_goods_off_sale_say_why_and_show_what_else_there_is(browser: Browser) -> None:
+    with database.transaction() as session:
+        products.delist(session, slug=PEAR)
+    Cache.forget_all()
+    for answer in (
+        browser.client.get(f"/p/{PEAR}", base_url=browser.base_url, headers=PAGE),
+        browser.post(f"/p/{PEAR}/orders", {"sku": "AH001A"}),
+    ):
+        assert answer.status_code == 404
+        shown = read(answer)
+        for words in ("砀山酥梨", "这款商品现在买不到：卖家已下架。", "砀山县地方馆还有", 'href="/p/', "/orders"):
+            assert words in shown
+        assert f'href="/p/{PEAR}"' not in shown
+    unknown = read(browser.client.get("/p/never-there", base_url=browser.base_url, headers=PAGE))
+    assert "现在买不到" not in unknown
+
+
+def test_what_is_only_shown_says_why_and_leads_on(browser: Browser) -> None:
+    [(slug,)] = database.statement("SELECT slug FROM products WHERE licence_class = 'alcohol' ORDER BY id LIMIT 1")
+    shown = browser.get(f"/p/{slug}")
+    assert "只作展示，不出售" in shown
+    assert 'name="quantity"' not in shown
+    database.statement("UPDATE stock_levels SET on_hand = reserved")
+    Cache.forget_all()
+    assert "暂时缺货，补货后即可购买" in browser.get(f"/p/{PEAR}")
+
+
+def test_whom_a_sale_benefits_is_said_without_a_name(browser: Browser) -> None:
+    group = opened()
+    for at in range(12):
+        joined(group, name="王" + "甲乙丙丁戊己庚辛壬癸子丑"[at])
+    assert "带贫助农" not in browser.get(f"/p/{PEAR}")
+    linked(group, 800)
+    Cache.forget_all()
+    with clock.frozen(NOW + timedelta(hours=1)):
+        product, hall = (
+            read(browser.client.get(path, base_url=browser.base_url, headers=PAGE))
+            for path in (f"/p/{PEAR}", "/halls/dangshan-xian")
+        )
+    assert "每笔成交额的 8% 计入产地的合作社和农户组（供应种苗），涉及农户 10 户以上；退款时相应冲回。" in product
+    assert "本馆 1 款商品的销售计入产地的合作社和农户组（供应种苗），涉及农户 10 户以上。" in hall
+    assert "王甲" not in product + hall
+    assert "周寨镇" not in product + hall

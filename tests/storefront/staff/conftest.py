@@ -60,13 +60,15 @@ class Clerk:
         )
 
 
-def hire(app: Flask, *grants: Grant, username: str = "") -> Clerk:
+def hire(app: Flask, *grants: Grant, username: str = "", has_second_factor: bool = True) -> Clerk:
     """An account with roles, logged in."""
     name = username or f"clerk-{grants[0].role.value}"
     now = clock.now()
     with database.transaction() as session:
         account = session.scalar(
-            insert(StaffAccount).values(username=name, password_hash="x", created_at=now).returning(StaffAccount.id)
+            insert(StaffAccount)
+            .values(username=name, password_hash="x", totp_sealed="x" if has_second_factor else None, created_at=now)
+            .returning(StaffAccount.id)
         )
         for grant in grants:
             session.execute(
@@ -78,7 +80,9 @@ def hire(app: Flask, *grants: Grant, username: str = "") -> Clerk:
     client = app.test_client()
     cookie = sessions.cookie(opened, now=now)
     client.set_cookie(cookie["key"], cookie["value"])
-    actor = Actor(kind=ActorKind.STAFF, staff_id=account, username=name, grants=grants)
+    actor = Actor(
+        kind=ActorKind.STAFF, staff_id=account, username=name, grants=grants, has_second_factor=has_second_factor
+    )
     origin = process_settings.current().public_base_url
     return Clerk(client, actor, opened.token, origin)
 
@@ -87,8 +91,9 @@ def hire(app: Flask, *grants: Grant, username: str = "") -> Clerk:
 def clerk(app: Flask) -> Callable[..., Clerk]:
     """Hire somebody: `clerk(Role.FINANCE)`, `clerk(Role.FULFILMENT, area="3413")`."""
 
-    def make(role: Role, username: str = "", **scope: str) -> Clerk:
-        return hire(app, Grant(role=role, scope=Scope(**scope)), username=username)
+    def make(role: Role, username: str = "", has_second_factor: bool = True, **scope: str) -> Clerk:
+        grant = Grant(role=role, scope=Scope(**scope))
+        return hire(app, grant, username=username, has_second_factor=has_second_factor)
 
     return make
 

@@ -31,6 +31,7 @@ def number_on(page: str) -> str:
 def test_new_goods_are_typed_in_and_lead_on_to_their_accreditation(coop: Clerk) -> None:
     page = coop.open("/my/goods/new").text
     assert OTHER not in page
+    assert 'role="alert"' not in page
     number = number_on(page)
     wrong = coop.send("/my/goods", number=number, **(TYPED | {"weight_g": "两斤"}))
     assert wrong.status_code == 422

@@ -38,3 +38,7 @@ def test_a_role_sees_its_own_part_of_the_day(clerk: Callable[..., Clerk]) -> Non
     assert "净销售额" in analyst
     scoped = clerk(Role.ANALYST, username="scoped", area="3413").open("/").get_data(as_text=True)
     assert "没有可看的数据" in scoped
+    county = clerk(Role.COUNTY, area="341321").open("/").get_data(as_text=True)
+    assert "待办理的认定" in county
+    assert "待审核的变更" in county
+    assert "没有可看的数据" not in county
