@@ -68,7 +68,7 @@ def test_what_is_off_sale_is_not_quoted(client: FlaskClient) -> None:
         products.delist(session, slug="dangshansuli")
     answer = quote(client, [{"sku": "AH001A", "quantity": 1}])
     assert code_of(answer) == (409, "catalog.not_for_sale")
-    assert answer.get_json()["error"]["details"]["lines"] == [{"sku": "AH001A"}]
+    assert answer.get_json()["error"]["details"]["lines"] == [{"sku": "AH001A", "because": "owner"}]
 
 
 def test_more_than_is_left_is_quoted_and_marked(client: FlaskClient) -> None:
