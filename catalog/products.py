@@ -37,7 +37,7 @@ SELECT json_build_array(
     greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.category, p.return_class, p.delivery_class,
     '/plates/' || p.plate || '.svg', s.price_version, p.licence_class = 'alcohol',
     p.off_sale_for)
-FROM {stock.LINES} WITH ORDINALITY AS w (number, quantity, line)
+FROM {stock.LINES} AS w (number, quantity, line)
 JOIN skus s ON s.number = w.number
 JOIN products p ON p.id = s.product_id
 JOIN warehouses h ON h.id = p.warehouse_id
@@ -82,8 +82,7 @@ def price(session: Session | None, lines: Mapping[str, int]) -> list[PricedLine]
     if wrong:
         raise errors.QuantityInvalid(skus=wrong)
     known = {number: quantity for number, quantity in lines.items() if identifiers.is_sku(number)}
-    params = {"numbers": database.dump_array(known), "quantities": database.dump_array(known.values())}
-    priced = [PricedLine(*row) for [row] in database.run(session, _PRICE, params)]
+    priced = [PricedLine(*row) for [row] in database.run(session, _PRICE, stock.line_params(known))]
     if len(priced) < len(lines):
         raise errors.SkuUnknown(skus=sorted(lines.keys() - {line.sku for line in priced}))
     return priced

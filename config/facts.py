@@ -157,15 +157,15 @@ def publishing(fact: Fact, condition: str, values: str = "%(fact_values)s::jsonb
     order; a test holds the schema frozen.
     """
     hurry = f"""procrastinate_defer_jobs_v1(ARRAY[ROW(
-        '{jobs.MONEY}', 'facts.dispatch', 0, NULL, NULL, jsonb_build_object('fact_id', id), NULL
+        '{jobs.MONEY}', 'facts.dispatch', 0, NULL, NULL, jsonb_build_object('fact_id', fact_id), NULL
     )::procrastinate_job_to_defer_v1])"""
     return f"""fact AS (
     INSERT INTO facts (name, key, values) SELECT %(fact)s, %(fact_key)s, {values} WHERE {condition}
     ON CONFLICT (name, key) DO NOTHING RETURNING id
 ), opened AS (
-    INSERT INTO open_facts (fact_id) SELECT id FROM fact
+    INSERT INTO open_facts (fact_id) SELECT id FROM fact RETURNING fact_id
 ), published AS MATERIALIZED (
-    SELECT {hurry if fact.is_hurried else "id"} FROM fact
+    SELECT {hurry if fact.is_hurried else "fact_id"} FROM opened
 )"""
 
 

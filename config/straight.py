@@ -15,10 +15,12 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
+from psycopg.types.numeric import Int4
 
 # Filters and page sizes make many texts of a list; a server forgets all rather than keep the plan of each for ever.
 MAX_PREPARED = 200
 
+_INT4 = 2**31
 _PLACE = re.compile(r"%(?:\((\w+)\)s|(s)|%)")
 
 
@@ -46,7 +48,7 @@ class Connection:
         """
         wire, adapted = self._connection.pgconn, self._adapted
         command, names = _numbered(sql)
-        values = [params[name] for name in names] if isinstance(params, Mapping) else params
+        values = [_typed(params[name]) for name in names] if isinstance(params, Mapping) else list(map(_typed, params))
         written = adapted.dump_sequence(values, [PyFormat.AUTO] * len(values))
         types = tuple(adapted.types or ())
         name = self._prepared.get((sql, types))
@@ -69,6 +71,14 @@ class Connection:
         if self._connection.pgconn.status == ConnStatus.BAD:
             raise psycopg.OperationalError("the connection to the database was lost")
         raise error_from_result(result)
+
+
+def _typed(value: Any) -> Any:
+    """Return a value so that its type does not depend on its size, where psycopg has one for each of three.
+
+    An order has three amounts, and the same text would be planned for each combination of theirs.
+    """
+    return Int4(value) if type(value) is int and -_INT4 <= value < _INT4 else value
 
 
 @lru_cache(1024)

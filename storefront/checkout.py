@@ -114,7 +114,7 @@ WITH {stock.GLANCING}, placed AS (
 ), {declarations.RECORDING}, {carts.CLEARING},
 {facts.publishing(events.ORDER_PLACED, "EXISTS (SELECT FROM placed)")},
 {stock.taking("EXISTS (SELECT FROM placed)", after=_WRITTEN)}
-SELECT (SELECT id FROM placed),
+SELECT (SELECT id FROM placed), (SELECT kinds FROM taken),
        (SELECT json_agg(json_build_object('sku', number, 'available', available) ORDER BY number) FROM short)
 """
 _EXISTING = "SELECT number, fingerprint FROM orders WHERE shopper_id = %s AND idempotency_key = %s"
@@ -180,7 +180,7 @@ def place(
         hold = stock.hold_params(reference=number, lines=lines, now=now)
         try:
             with stock.overtaking(session):
-                [(is_placed, short)] = database.run(session, _PLACE, params | fact | hold)
+                [(is_placed, _, short)] = database.run(session, _PLACE, params | fact | hold)
         except stock.Overtaken:
             continue
         if is_placed:

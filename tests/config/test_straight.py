@@ -47,7 +47,8 @@ def test_places_have_names_or_none_and_a_name_may_stand_twice(connection: straig
 def test_the_same_text_for_other_types_is_prepared_again(connection: straight.Connection) -> None:
     for value in (1, 10**6, 10**12, None, 1):
         assert connection.run("SELECT %s::bigint", (value,)) == [(value,)]
-    assert connection.run("SELECT count(*) FROM pg_prepared_statements", ()) == [(5,)]
+    # One for each type and not for each size of a number, this question included.
+    assert connection.run("SELECT count(*) FROM pg_prepared_statements", ()) == [(4,)]
 
 
 def test_a_server_is_not_left_with_the_plan_of_every_text_for_ever(
