@@ -68,11 +68,15 @@ class ReactionDone(database.Base):
 
 @dataclass(frozen=True)
 class Fact:
-    """The name of a kind of fact and what it means, in one sentence; nobody waits for one that is not hurried."""
+    """The name of a kind of fact and what it means, in one sentence; nobody waits for one that is not hurried.
+
+    `queue` is where it is dispatched, and whose reactions need no job of their own.
+    """
 
     name: str
     meaning: str
     is_hurried: bool = True
+    queue: str = jobs.MONEY
 
 
 @dataclass(frozen=True)
@@ -88,27 +92,32 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Reaction:
-    """A function that follows from a fact; `outside` ones talk to the network and get no session."""
+    """A function that follows from a fact; `outside` ones talk to the network and get no session.
+
+    One of its fact's own queue runs `is_at_once`: with the dispatch, without a job of its own.
+    """
 
     name: str
     function: Callable[..., None]
     queue: str
     outside: bool
+    is_at_once: bool
 
 
 _declared: dict[str, Fact] = {}
 _reactions: dict[str, list[Reaction]] = {}
 
 
-def declare(name: str, meaning: str, *, is_hurried: bool = True) -> Fact:
+def declare(name: str, meaning: str, *, is_hurried: bool = True, queue: str = jobs.MONEY) -> Fact:
     """Register a kind of fact. Raises `ValueError` when the name is taken.
 
+    What money waits for is dispatched in its queue; a fact from which only other things follow goes to theirs.
     One that is not hurried costs no job and no notice when it is published; what follows from it follows within
     seconds, and whatever depends on that must not take it for done.
     """
     if name in _declared:
         raise ValueError(f"fact {name} is declared twice")
-    _declared[name] = Fact(name, meaning, is_hurried)
+    _declared[name] = Fact(name, meaning, is_hurried, queue)
     return _declared[name]
 
 
@@ -142,7 +151,7 @@ def _register(fact: Fact, queue: str, *, outside: bool) -> Callable[[Callable[..
         known = _reactions.setdefault(fact.name, [])
         if any(reaction.name == function.__name__ for reaction in known):
             raise ValueError(f"{function.__name__} already reacts to {fact.name}")
-        known.append(Reaction(function.__name__, function, queue, outside))
+        known.append(Reaction(function.__name__, function, queue, outside, is_at_once=queue == fact.queue))
         return function
 
     return register
@@ -157,7 +166,7 @@ def publishing(fact: Fact, condition: str, values: str = "%(fact_values)s::jsonb
     order; a test holds the schema frozen.
     """
     hurry = f"""procrastinate_defer_jobs_v1(ARRAY[ROW(
-        '{jobs.MONEY}', 'facts.dispatch', 0, NULL, NULL, jsonb_build_object('fact_id', fact_id), NULL
+        '{fact.queue}', 'facts.dispatch', 0, NULL, NULL, jsonb_build_object('fact_id', fact_id), NULL
     )::procrastinate_job_to_defer_v1])"""
     return f"""fact AS (
     INSERT INTO facts (name, key, values) SELECT %(fact)s, %(fact_key)s, {values} WHERE {condition}
@@ -196,17 +205,18 @@ def publish(session: Session, fact: Fact, *, key: str, values: dict[str, Any]) -
 
 @jobs.task("facts.dispatch", queue=jobs.MONEY)
 def dispatch(fact_id: int) -> None:
-    """Run at once the reactions of this job's own queue that a fact still lacks, and defer a job for each other one.
+    """Run at once the reactions of the fact's own queue that it still lacks, then defer a job for each other one.
 
-    Money waits for one job instead of two. The others are deferred first, so that they need not wait for it; a reaction
-    that fails goes to the queue like them.
+    Money waits for one job instead of two, and for nothing that is done for the others. A reaction that fails goes to
+    the queue like them.
     """
-    with database.transaction() as session:
-        lacking = missing(session, fact_ids=[fact_id])
-        at_once = [reaction.name for _, reaction in lacking if reaction.queue == jobs.MONEY]
-        _defer(session, [(fact_id, reaction) for _, reaction in lacking if reaction.name not in at_once])
+    lacking = missing(None, fact_ids=[fact_id])
+    at_once = [reaction.name for _, reaction in lacking if reaction.is_at_once]
     for name in at_once:
         _react_or_defer(fact_id, name)
+    if len(at_once) < len(lacking):
+        with database.transaction() as session:
+            _defer_missing(session, [fact_id])
 
 
 @jobs.task("facts.react", queue=jobs.DEFAULT)
@@ -231,34 +241,30 @@ def react(fact_id: int, reaction: str) -> None:
         _close_if_complete(session, occurrence)
 
 
+_LOAD = """
+    SELECT f.id, f.name, f.key, f.values, f.created_at,
+           EXISTS (SELECT FROM reactions_done d WHERE d.fact_id = f.id AND d.reaction = %(reaction)s)
+    FROM facts f WHERE f.id = %(id)s
+"""
+_CLAIM = """
+    INSERT INTO reactions_done (fact_id, reaction) VALUES (%(id)s, %(reaction)s)
+    ON CONFLICT DO NOTHING RETURNING fact_id
+"""
+_CLOSE = """
+    DELETE FROM open_facts WHERE fact_id = %(id)s AND %(n)s <= (
+        SELECT count(*) FROM reactions_done WHERE fact_id = %(id)s AND reaction = ANY(%(expected)s::text[]))
+"""
+_AWAIT = "SELECT FROM open_facts WHERE fact_id = %(id)s FOR UPDATE"
+
+
 def _load(session: Session, fact_id: int, reaction: str) -> tuple[Occurrence, Reaction | None]:
-    row = session.execute(
-        text("""
-            SELECT f.id, f.name, f.key, f.values, f.created_at,
-                   EXISTS (SELECT FROM reactions_done d WHERE d.fact_id = f.id AND d.reaction = :reaction)
-            FROM facts f WHERE f.id = :id
-        """),
-        {"id": fact_id, "reaction": reaction},
-    ).one()
+    [row] = database.run(session, _LOAD, {"id": fact_id, "reaction": reaction})
     todo = next((known for known in reactions_to(row[1]) if known.name == reaction), None)
     return Occurrence(*row[:5]), None if row[5] else todo
 
 
 def _claim(session: Session, fact_id: int, reaction: str) -> bool:
-    claimed = session.execute(
-        text("""
-            INSERT INTO reactions_done (fact_id, reaction) VALUES (:id, :reaction)
-            ON CONFLICT DO NOTHING RETURNING fact_id
-        """),
-        {"id": fact_id, "reaction": reaction},
-    ).first()
-    return claimed is not None
-
-
-_CLOSE = text("""
-    DELETE FROM open_facts WHERE fact_id = :id AND :n <= (
-        SELECT count(*) FROM reactions_done WHERE fact_id = :id AND reaction = ANY(:expected))
-""")
+    return bool(database.run(session, _CLAIM, {"id": fact_id, "reaction": reaction}))
 
 
 def _close_if_complete(session: Session, occurrence: Occurrence) -> None:
@@ -266,7 +272,8 @@ def _close_if_complete(session: Session, occurrence: Occurrence) -> None:
     expected = [reaction.name for reaction in reactions_to(occurrence.name)]
     if len(expected) > 1:
         _await_turn(session, occurrence.id)
-    session.execute(_CLOSE, {"id": occurrence.id, "n": len(expected), "expected": expected})
+    known = {"id": occurrence.id, "n": len(expected), "expected": database.dump_array(expected)}
+    database.run(session, _CLOSE, known)
 
 
 def _await_turn(session: Session, fact_id: int) -> None:
@@ -274,22 +281,26 @@ def _await_turn(session: Session, fact_id: int) -> None:
 
     Nothing is waited for between this and the commit, so that reactions cannot wait for each other in a circle.
     """
-    session.execute(text("SELECT FROM open_facts WHERE fact_id = :id FOR UPDATE"), {"id": fact_id})
+    database.run(session, _AWAIT, {"id": fact_id})
 
 
-def missing(session: Session, *, fact_ids: list[int]) -> list[tuple[int, Reaction]]:
-    """Return (fact id, reaction) for every reaction that these facts still lack, and close those that lack none."""
-    rows = session.execute(
-        text("""
-            SELECT f.id, f.name, array(SELECT reaction FROM reactions_done d WHERE d.fact_id = f.id)
-            FROM facts f WHERE f.id = ANY(:ids) ORDER BY f.id
-        """),
-        {"ids": fact_ids},
-    ).all()
+_DONE = """
+    SELECT f.id, f.name, array(SELECT reaction FROM reactions_done d WHERE d.fact_id = f.id)
+    FROM facts f WHERE f.id = ANY(%(ids)s::bigint[]) ORDER BY f.id
+"""
+_FINISHED = "DELETE FROM open_facts WHERE fact_id = ANY(%(ids)s::bigint[])"
+
+
+def missing(session: Session | None, *, fact_ids: list[int]) -> list[tuple[int, Reaction]]:
+    """Return (fact id, reaction) for every reaction that these facts still lack, and close those that lack none.
+
+    Without a session each of the two is a transaction of its own.
+    """
+    rows = database.run(session, _DONE, {"ids": database.dump_array(fact_ids)})
     lacking = [(row[0], known) for row in rows for known in reactions_to(row[1]) if known.name not in row[2]]
     complete = {row[0] for row in rows} - {fact_id for fact_id, _ in lacking}
     if complete:
-        session.execute(text("DELETE FROM open_facts WHERE fact_id = ANY(:ids)"), {"ids": list(complete)})
+        database.run(session, _FINISHED, {"ids": database.dump_array(complete)})
     return lacking
 
 

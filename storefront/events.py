@@ -3,11 +3,12 @@
 Keys are order numbers, for `order.refunded` refund numbers, for claims their numbers with the turn.
 """
 
-from config import facts
+from config import facts, jobs
 
 # Nobody waits for what follows, and whoever pays has it follow from the payment.
 ORDER_PLACED = facts.declare("order.placed", "A shopper placed an order, and its stock is held.", is_hurried=False)
-ORDER_PAID = facts.declare("order.paid", "An order's money arrived and its stock is committed.")
+# What follows from it, credit, benefit and deals, is nothing that money waits for.
+ORDER_PAID = facts.declare("order.paid", "An order's money arrived and its stock is committed.", queue=jobs.DEFAULT)
 ORDER_CANCELLED = facts.declare("order.cancelled", "An unpaid order ended: by its shopper, by staff or by expiry.")
 ORDER_SHIPPED = facts.declare("order.shipped", "A consignment of an order left its warehouse.")
 REFUND_REJECTED = facts.declare("order.refund_rejected", "A second person said no to a refund.")

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from config import clock, database, facts, jobs
 
 HAPPENED = facts.declare("tests.happened", "Something happened in a test.")
+LATER = facts.declare("tests.later", "Something happened from which nothing follows for money.", queue=jobs.DEFAULT)
 UNHURRIED = facts.declare("tests.unhurried", "Something happened that nobody waits for.", is_hurried=False)
 
 
@@ -87,6 +88,42 @@ def test_what_money_waits_for_runs_with_the_dispatch_and_goes_to_the_queue_when_
     assert tries == ["A", "B", "A"], "told twice it tries once more, and nothing is left for the job that waits"
     facts.react(bad, "settle")
     assert tries == ["A", "B", "A"]
+
+
+def test_money_waits_for_nothing_that_is_done_for_other_reactions(effects: list[str]) -> None:
+    waiting: list[int] = []
+
+    def settle(session: Session, occurrence: facts.Occurrence) -> None:
+        waiting.extend(database.run(session, "SELECT count(*) FROM procrastinate_jobs WHERE args ? 'reaction'")[0])
+
+    facts.on(HAPPENED, queue=jobs.MONEY)(settle)
+    publish("A")
+    facts.dispatch(database.statement("SELECT id FROM facts")[0][0])
+    assert waiting == [0]
+    assert database.statement("SELECT count(*) FROM procrastinate_jobs WHERE args ? 'reaction'") == [(2,)]
+
+
+def test_a_fact_that_money_does_not_wait_for_has_one_job_in_another_queue(db: None) -> None:
+    seen: list[str] = []
+
+    def note(session: Session, occurrence: facts.Occurrence) -> None:
+        seen.append(f"note {occurrence.key}")
+
+    def write(session: Session, occurrence: facts.Occurrence) -> None:
+        seen.append(f"write {occurrence.key}")
+
+    facts.on(LATER)(note)
+    facts.on(LATER)(write)
+    try:
+        with database.transaction() as session:
+            facts.publish(session, LATER, key="A", values={})
+        assert database.statement("SELECT queue_name FROM procrastinate_jobs") == [("default",)]
+        facts.dispatch(database.statement("SELECT id FROM facts")[0][0])
+    finally:
+        facts._reactions.pop(LATER.name)
+    assert seen == ["note A", "write A"]
+    assert database.statement("SELECT count(*) FROM procrastinate_jobs") == [(1,)], "none but the dispatch"
+    assert database.statement("SELECT count(*) FROM open_facts") == [(0,)]
 
 
 def test_the_sweep_defers_again_what_the_queue_forgot_and_nothing_that_still_waits(effects: list[str]) -> None:
