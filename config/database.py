@@ -166,7 +166,11 @@ def statement(sql: str, params: Mapping[str, Any] | Sequence[Any] = ()) -> list[
         try:
             return connection.run(sql, params)
         except psycopg.OperationalError:
-            if not connection.is_dead or attempt == 2:
+            if not connection.is_dead:
+                raise
+            # Found out by using it: to ask each time before would cost more than one try too many after a restart.
+            _thread.held = None
+            if attempt == 2:
                 raise
     raise AssertionError("unreachable")
 
@@ -182,7 +186,7 @@ def run(session: Session | None, sql: str, params: Mapping[str, Any] | Sequence[
 def _own_connection() -> straight.Connection:
     """Return this thread's connection for hot statements, which is closed when the thread ends: its locals die."""
     held: tuple[int, straight.Connection] | None = getattr(_thread, "held", None)
-    if held is None or held[0] != _generation or held[1].is_dead:
+    if held is None or held[0] != _generation:
         held = _thread.held = (_generation, straight.Connection(plain_url(), options=_HOT_OPTIONS))
     return held[1]
 

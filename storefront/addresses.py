@@ -43,6 +43,10 @@ class Delivery:
     region: str
     detail: str
 
+    def snapshot(self) -> dict[str, str]:
+        """Return what an order keeps of it; it is words alone, and `asdict` would copy each as if it were not."""
+        return dict(vars(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class AddressView:

@@ -4,7 +4,6 @@ Invariant: an order is seen and changed by its own shopper only; anybody else's 
 from the server alone, and the same key and body place one order however often they come.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 import marshmallow as ma
@@ -303,9 +302,9 @@ def _destination(given: dict[str, Any]) -> dict[str, Any]:
     if "address_number" in given:
         with database.transaction() as session:
             found = addresses.find(session, shopper_id=guard.shopper_id(), number=given["address_number"])
-        return asdict(found.delivery)
+        return found.delivery.snapshot()
     written = {field: value for field, value in given["address"].items() if field != "is_default"}
-    return asdict(addresses.check(**written))
+    return addresses.check(**written).snapshot()
 
 
 def _appid(channel: Channel) -> str | None:
