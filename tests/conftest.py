@@ -49,8 +49,9 @@ TOGETHER = {
 # The engine of this process's database, by its URL.
 _engines: dict[str, Engine] = {}
 
-# Tests trade durability for speed; the races and crash tests do not depend on fsync.
-FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# Tests trade durability for speed; the races and crash tests do not depend on fsync. The
+# connections that each test process keeps, and what tests start besides, find room.
+FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
 
 
 class Together(LoadScopeScheduling):

@@ -1,5 +1,6 @@
 """Every act of staff that moves money is in the audit trail, and on its page."""
 
+import itertools
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ ACTS = {
     "finance.take": "case.taken",
     "finance.close": "case.closed",
 }
+# One transfer is evidence of one refund.
+_transfers = itertools.count(17)
 CARD = {"bank_type": "ICBC_DEBIT", "account": "6222020000000000000", "holder": "王小明"}
 
 
@@ -76,7 +79,10 @@ def stranded(counter: Counter, who: Clerk) -> str:
 
 
 def transfer() -> dict[str, str]:
-    return {"bank_reference": "20261121-000017", "paid_at": (clock.now() - timedelta(minutes=1)).isoformat()}
+    return {
+        "bank_reference": f"20261121-{next(_transfers):06}",
+        "paid_at": (clock.now() - timedelta(minutes=1)).isoformat(),
+    }
 
 
 def claim(counter: Counter) -> str:
