@@ -18,6 +18,7 @@ WORDS: Mapping[str, str] = {
     "supplier": "供货方暂停供货",
     "papers": "供货方正在更新证照，暂停销售",
     "owner": "卖家已下架",
+    "pack": "这个规格已停售，请选别的规格",
     "draft": "还没有上架",
     "alcohol": "酒类经营资质录入之前只作展示，不出售",
     "display": "只作展示，不出售",

@@ -62,6 +62,13 @@ class PriceHeld(errors.Conflict):
     message = "价格正在县级核查，核查通过后才能上架"
 
 
+class PackLast(errors.Conflict):
+    """No other pack of these goods is on sale."""
+
+    code = "goods.pack_last"
+    message = "这是最后一个在售的规格：不再卖的话，请下架整个商品"
+
+
 class EntryInvalid(errors.Invalid):
     """New goods, or a new pack, cannot be so; `faults` has for each field its title and what is wrong with it."""
 

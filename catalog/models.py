@@ -338,6 +338,8 @@ class Sku(database.Base):
     price_fen: Mapped[database.Fen]
     price_version: Mapped[int]
     weight_g: Mapped[int]
+    # A pack that is off sale stands behind all that are on sale, so that the first is always one that can be bought.
+    is_on_sale: Mapped[bool] = mapped_column(server_default=text("true"))
     # What a struck-through price may say, by `market_prices` alone; it stands only beside the price of that version.
     market_price_fen: Mapped[int | None] = mapped_column(BigInteger)
     market_price_version: Mapped[int | None]

@@ -2,13 +2,14 @@
 
 Invariant: what is on sale has an admitted supplier. Whoever puts something on sale holds the supplier's row shared,
 whoever ends a supplier's standing holds it alone, so neither overlooks the other. What a supplier's standing took off
-the shelf comes back with it; what left for another reason does not.
+the shelf comes back with it; what left for another reason does not. A product has a pack on sale always, and
+those on sale come first.
 """
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from catalog import errors
+from catalog import change_errors, errors
 from catalog.models import OffSale
 from config import database
 
@@ -33,6 +34,16 @@ _END_ALL = text("""
 _RESUME_ALL = text("""
     UPDATE products SET is_on_sale = true, off_sale_for = NULL
     WHERE supplier_id = :supplier_id AND NOT is_on_sale AND off_sale_for IN ('supplier', 'papers')
+""")
+_LOCK = text("SELECT id FROM products WHERE slug = :slug FOR NO KEY UPDATE")
+_SET_PACK = text("UPDATE skus SET is_on_sale = :is_on_sale WHERE product_id = :id AND number = :sku RETURNING id")
+_HAS_PACK = text("SELECT EXISTS (SELECT FROM skus WHERE product_id = :id AND is_on_sale)")
+# In two steps, because no two packs ever stand at one place; otherwise packs stand in the order in which they came.
+_STEP_ASIDE = text("UPDATE skus SET position = -position WHERE product_id = :id")
+_LINE_UP = text("""
+    UPDATE skus s SET position = n.place
+    FROM (SELECT id, row_number() OVER (ORDER BY NOT is_on_sale, id) AS place FROM skus WHERE product_id = :id) n
+    WHERE n.id = s.id
 """)
 # What a supplier's state takes its goods off the shelf for.
 _BECAUSE = {"lapsed": OffSale.PAPERS}
@@ -59,6 +70,23 @@ def begin(session: Session, *, slug: str) -> None:
 def begin_accredited(session: Session, *, slug: str) -> None:
     """Put a product that has just got its badge on sale, or as soon as its supplier is admitted again."""
     _set(session, slug, because_of(standing(session, slug)))
+
+
+def set_pack(session: Session, *, slug: str, sku: str, is_on_sale: bool) -> None:
+    """Take one pack off sale or put it back; lists show the first that is left.
+
+    Raises `ProductUnknown`, `SkuUnknown(skus=[...])`, and `PackLast` for the only one that is still on sale.
+    """
+    database.require_transaction(session)
+    held = session.scalar(_LOCK, {"slug": slug})
+    if held is None:
+        raise errors.ProductUnknown
+    if session.execute(_SET_PACK, {"id": held, "sku": sku, "is_on_sale": is_on_sale}).first() is None:
+        raise errors.SkuUnknown(skus=[sku[:40]])
+    if not session.scalar(_HAS_PACK, {"id": held}):
+        raise change_errors.PackLast
+    session.execute(_STEP_ASIDE, {"id": held})
+    session.execute(_LINE_UP, {"id": held})
 
 
 def end_all(session: Session, *, supplier_id: int, state: str) -> None:

@@ -33,10 +33,11 @@ from config import database
 # One array a line, not eighteen columns: psycopg picks a loader for each column of each answer.
 _PRICE = f"""
 SELECT json_build_array(
-    s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key, u.number, p.is_on_sale, p.is_display_only,
+    s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key, u.number,
+    p.is_on_sale AND s.is_on_sale, p.is_display_only,
     greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.category, p.return_class, p.delivery_class,
     '/plates/' || p.plate || '.svg', s.price_version, p.licence_class = 'alcohol',
-    p.off_sale_for)
+    CASE WHEN p.is_on_sale THEN 'pack' ELSE p.off_sale_for END)
 FROM {stock.LINES} AS w (number, quantity, line)
 JOIN skus s ON s.number = w.number
 JOIN products p ON p.id = s.product_id

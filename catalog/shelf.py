@@ -59,7 +59,7 @@ _EVIDENCE = """(
 
 _AVAILABLE = """CASE WHEN p.is_display_only THEN 0 ELSE coalesce((
     SELECT sum(l.on_hand - l.reserved) FROM skus k JOIN stock_levels l ON l.sku_id = k.id
-    WHERE k.product_id = p.id
+    WHERE k.product_id = p.id AND k.is_on_sale
 ), 0) END"""
 
 # A market price stands beside the price of its own version only, and where there is none, nothing is said.
@@ -122,7 +122,7 @@ SELECT json_build_object({_SHARED},
             'price_fen', k.price_fen, 'market_price_fen', {_MARKET.format(sku="k")},
             'available', CASE WHEN p.is_display_only THEN 0 ELSE coalesce(l.on_hand - l.reserved, 0) END
         )) ORDER BY k.position)
-        FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id
+        FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id AND k.is_on_sale
     )
 )::text, p.category, p.delivery_class, p.licence_class, p.label, {_MARKET.format(sku="f")}
 FROM products p

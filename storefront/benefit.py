@@ -204,21 +204,22 @@ def totals(session: Session, *, areas: Sequence[str], since: datetime, before: d
 
 
 _PUBLIC = text("""
-    SELECT g.county_code, count(DISTINCT g.id) AS groups, sum(h.households)::bigint AS households,
-           coalesce(sum(e.fen), 0)::bigint AS net_fen
+    SELECT g.county_code, count(*) AS groups,
+           (sum(h.households) - sum(h.households) % :fewest)::bigint AS households, sum(e.fen)::bigint AS net_fen
     FROM benefit_groups g,
     LATERAL (SELECT count(*) AS households FROM benefit_households h
              WHERE h.group_id = g.id AND h.left_at IS NULL) h,
     LATERAL (SELECT coalesce(sum(e.fen), 0) AS fen FROM benefit_links b JOIN benefit_entries e ON e.link_id = b.id
              WHERE b.group_id = g.id) e
-    GROUP BY g.county_code HAVING sum(h.households) >= :fewest ORDER BY g.county_code
+    WHERE h.households >= :fewest GROUP BY g.county_code ORDER BY g.county_code
 """)
 
 
 def shown_to_all(session: Session) -> dict[str, Any]:
-    """Return what everybody may know: counties with five households or more, how many, and what they had in all.
+    """Return what everybody may know of each county: groups of five households or more, and what these had in all.
 
-    The sums beside them are those of the counties that are shown, so that no smaller one is told by a difference.
+    Households are rounded down to five, as on the pages (`benefit_public`); smaller groups are in no figure, and the
+    sums are those of what is shown, so that none is told by a difference.
     """
     rows = session.execute(_PUBLIC, {"fewest": FEWEST_HOUSEHOLDS}).mappings()
     counties = [{**row, "county": benefit_links.county_name(row["county_code"])} for row in rows]

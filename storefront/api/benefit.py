@@ -1,6 +1,7 @@
 """What sales bring co-operatives and household groups, as everybody may know it.
 
-Invariant: counties of five households or more only, and sums of what is shown: nobody can be told from a number.
+Invariant: groups of five households or more only, rounded down to five, and sums of what is shown: as on the pages,
+nobody can be told from a number.
 """
 
 import orjson
@@ -20,7 +21,7 @@ _kept: Cache[bytes] = Cache(600.0)
 
 
 class CountyShown(Answer):
-    """A county: its groups, their households, and what sales brought them, refunds taken off."""
+    """A county: its groups of five households or more, how many these are by fives, and what sales brought them."""
 
     county_code = fields.String()
     county = fields.String()
@@ -30,7 +31,7 @@ class CountyShown(Answer):
 
 
 class BenefitShown(Answer):
-    """The counties with five households or more, and their sums; at most ten minutes old."""
+    """The counties with such groups, and the sums of what is shown; at most ten minutes old."""
 
     counties = fields.List(fields.Nested(CountyShown))
     groups = fields.Integer()
@@ -38,8 +39,8 @@ class BenefitShown(Answer):
     net_fen = fields.Integer()
 
 
-_COUNTY = {"county_code": "341321", "county": "砀山县", "groups": 3, "households": 46, "net_fen": 1138500}
-_EXAMPLE = {"counties": [_COUNTY], "groups": 3, "households": 46, "net_fen": 1138500}
+_COUNTY = {"county_code": "341321", "county": "砀山县", "groups": 3, "households": 45, "net_fen": 1138500}
+_EXAMPLE = {"counties": [_COUNTY], "groups": 3, "households": 45, "net_fen": 1138500}
 
 
 @blueprint.get("/benefit")

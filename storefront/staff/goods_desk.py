@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from catalog import accreditation_lifecycle, editing, labels, products, stock
+from catalog import accreditation_lifecycle, editing, labels, offering, products, stock
 from catalog.change_errors import ChangeReasonMissing, ChangeUnknown
 from catalog.change_models import ChangeState
 from catalog.errors import ProductUnknown, SkuUnknown
@@ -28,7 +28,7 @@ _LISTING = text("""
            (SELECT a.state FROM accreditations a WHERE a.product_id = p.id ORDER BY a.id DESC LIMIT 1) AS accreditation,
            EXISTS (SELECT FROM product_changes c WHERE c.product_id = p.id AND c.state = 'asked') AS is_changing
     FROM products p JOIN suppliers u ON u.id = p.supplier_id JOIN regions r ON r.code = p.origin_code
-    LEFT JOIN skus s ON s.product_id = p.id LEFT JOIN stock_levels l ON l.sku_id = s.id
+    LEFT JOIN skus s ON s.product_id = p.id AND s.is_on_sale LEFT JOIN stock_levels l ON l.sku_id = s.id
     WHERE cast(:slugs AS text[]) IS NULL OR p.slug = ANY(:slugs)
     GROUP BY p.id, u.name, r.full_name ORDER BY p.position, p.slug LIMIT :limit OFFSET :offset
 """)
@@ -41,7 +41,7 @@ _FIND = text("""
     WHERE p.slug = :slug
 """)
 _SKUS = text("""
-    SELECT s.number, s.spec, s.price_fen, s.price_version, coalesce(l.on_hand, 0) AS on_hand,
+    SELECT s.number, s.spec, s.price_fen, s.price_version, s.is_on_sale, coalesce(l.on_hand, 0) AS on_hand,
            coalesce(l.reserved, 0) AS reserved
     FROM skus s LEFT JOIN stock_levels l ON l.sku_id = s.id WHERE s.product_id = :id ORDER BY s.position
 """)
@@ -156,6 +156,14 @@ def offer(session: Session, actor: Actor, *, slug: str, is_on_sale: bool, now: d
     else:
         products.delist(session, slug=slug)
     audit.record(session, actor, "goods.offered" if is_on_sale else "goods.taken_off", slug, {}, now=now)
+
+
+def offer_pack(session: Session, actor: Actor, *, slug: str, sku: str, is_on_sale: bool, now: datetime) -> None:
+    """Put one pack on sale or take it off. Raises `ProductUnknown` and what `offering.set_pack` does."""
+    require(session, actor, slug)
+    offering.set_pack(session, slug=slug, sku=sku, is_on_sale=is_on_sale)
+    act = "goods.pack_offered" if is_on_sale else "goods.pack_taken_off"
+    audit.record(session, actor, act, slug, {"sku": sku}, now=now)
 
 
 def queue(session: Session, actor: Actor) -> list[dict[str, Any]]:

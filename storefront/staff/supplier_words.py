@@ -70,6 +70,8 @@ SUPPLIER_AUDIT = {
     "goods.pack_added": "商品：添加规格",
     "goods.offered": "商品：上架",
     "goods.taken_off": "商品：下架",
+    "goods.pack_offered": "商品：恢复规格",
+    "goods.pack_taken_off": "商品：停售规格",
     "supplier.commission_set": "推广方：设定佣金比例",
     "supplier.opened": "供应商：建档",
     "supplier.amended": "供应商：修改资料",

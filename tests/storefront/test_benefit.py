@@ -239,14 +239,27 @@ def test_everybody_is_told_of_five_households_or_more_only(buyer: Buyer) -> None
     for n in range(4):
         household = benefiting.joined(group, phone=f"1380000111{n}")
     assert told() == {"counties": [], "groups": 0, "households": 0, "net_fen": 0}
-    benefiting.joined(opened("另一组"), "李四")
-    [fen] = benefit.split(amount(order), [Share(1, 1000)])
+    other = opened("另一组")
+    for n in range(4):
+        benefiting.joined(other, "李四", f"1390000111{n}")
+    assert told()["counties"] == []
+    for n in range(4, 7):
+        benefiting.joined(other, "李四", f"1390000111{n}")
+    # As on the pages: seven are told as five, and what the four had is in no figure.
     assert told() == {
-        "counties": [{"county_code": "341321", "county": "砀山县", "groups": 2, "households": 5, "net_fen": fen}],
-        "groups": 2,
+        "counties": [{"county_code": "341321", "county": "砀山县", "groups": 1, "households": 5, "net_fen": 0}],
+        "groups": 1,
         "households": 5,
-        "net_fen": fen,
+        "net_fen": 0,
     }
+    benefiting.joined(group, "王小五")
+    [fen] = benefit.split(amount(order), [Share(1, 1000)])
+    assert told()["counties"] == [
+        {"county_code": "341321", "county": "砀山县", "groups": 2, "households": 10, "net_fen": fen}
+    ]
+    for n in range(3):
+        benefiting.joined(group, "赵六", f"1370000111{n}")
+    assert told()["households"] == 15
     with database.transaction() as session:
         benefiting.households.leave(session, number=household, now=NOW)
-    assert told()["counties"] == []
+    assert told()["households"] == 10

@@ -148,6 +148,18 @@ def offer(slug: str) -> Response:
     )
 
 
+@blueprint.post("/my/goods/<slug>/packs/shelf")
+@guard.staff(Permission.KEEP_GOODS)
+def offer_pack(slug: str) -> Response:
+    """Put one pack on sale again, or take it off."""
+    sku, is_on_sale = request.form.get("sku", ""), request.form.get("do") == "offer"
+    return _try(
+        slug,
+        "saved",
+        lambda s: goods_desk.offer_pack(s, guard.actor(), slug=slug, sku=sku, is_on_sale=is_on_sale, now=clock.now()),
+    )
+
+
 @blueprint.get("/changes")
 @guard.staff(Permission.DECIDE_ACCREDITATION)
 def changes() -> Response:

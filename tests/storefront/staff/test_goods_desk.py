@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
+import orjson
 import pytest
 
+from catalog import absences, feed, products
 from catalog.cache import Cache
+from catalog.errors import NotForSale
 from config import database
 from storefront.roles import Role
 from tests.catalog.supplying import COOP, OTHER, PEARS, admitted, code, on_sale
-from tests.storefront.conftest import stock_of
+from tests.storefront.conftest import NOW, Buyer, stock_of
 from tests.storefront.staff.conftest import Clerk, audited
 
 Hire = Callable[..., Clerk]
@@ -29,6 +33,11 @@ def sku_of(slug: str) -> str:
 def public(clerk: Clerk, path: str) -> str:
     Cache.forget_all()
     return clerk.client.get(f"/api/v1{path}").get_data(as_text=True)
+
+
+def listed(clerk: Clerk, query: str = "?hall=dangshan-xian&limit=100") -> dict[str, Any]:
+    items = orjson.loads(public(clerk, f"/products{query}"))["items"]
+    return next(item for item in items if item["slug"] == PEARS)
 
 
 @pytest.fixture
@@ -71,6 +80,59 @@ def test_who_counts_what_was_sold_meanwhile_is_shown_both_numbers(coop: Clerk) -
     assert "您看到时在库 40，现在是 200" in answer.text
     assert stock_of(sku) == (200, 0)
     assert ("goods.stock_counted", PEARS) not in audited()
+
+
+def pack(clerk: Clerk, sku: str, do: str, slug: str = PEARS) -> str:
+    return str(clerk.send(f"/my/goods/{slug}/packs/shelf", sku=sku, do=do).location)
+
+
+def test_one_pack_leaves_list_page_search_cart_and_order_and_comes_back(coop: Clerk, buyer: Buyer) -> None:
+    first, second = [
+        sku
+        for (sku,) in database.statement(
+            "SELECT s.number FROM skus s JOIN products p ON p.id = s.product_id WHERE p.slug = %s ORDER BY s.position",
+            (PEARS,),
+        )
+    ]
+    feed.publish_due(now=NOW)
+    before, here = listed(coop), feed.here()
+    assert "done=saved" in pack(coop, first, "take_off")
+    after = listed(coop)
+    assert after["price_fen"] > before["price_fen"]
+    assert after["available"] < before["available"]
+    assert listed(coop, "?q=砀山酥梨") == after
+    page = orjson.loads(public(coop, f"/products/{PEARS}"))
+    assert [sku["number"] for sku in page["skus"]] == [second]
+    assert page["price_fen"] == page["skus"][0]["price_fen"] == after["price_fen"]
+    with database.transaction() as session:
+        [line] = products.price(session, {first: 1})
+    assert (line.is_available, absences.of_line(line)) == (False, "pack")
+    with pytest.raises(NotForSale, match="这个规格已停售"):
+        buyer.place({first: 1})
+    buyer.place({second: 1})
+    feed.publish_due(now=NOW)
+    assert [change.slug for change in feed.changes(since=here, limit=10).items] == [PEARS]
+    assert "已停售" in coop.open(f"/my/goods/{PEARS}").text
+    assert "done=saved" in pack(coop, first, "offer")
+    assert listed(coop)["price_fen"] == before["price_fen"]
+    buyer.place({first: 1}, key="key-00000002")
+    assert [act for act in audited() if act[0].startswith("goods.pack")] == [
+        ("goods.pack_taken_off", PEARS),
+        ("goods.pack_offered", PEARS),
+    ]
+
+
+def test_the_last_pack_stays_and_others_packs_are_not_found(coop: Clerk) -> None:
+    packs = database.statement(
+        "SELECT s.number FROM skus s JOIN products p ON p.id = s.product_id WHERE p.slug = %s ORDER BY s.position",
+        (PEARS,),
+    )
+    for (sku,) in packs[1:]:
+        assert "done=saved" in pack(coop, sku, "take_off")
+    assert "goods.pack_last" in pack(coop, sku_of(PEARS), "take_off")
+    assert "catalog.sku_unknown" in pack(coop, sku_of(TEA), "take_off")
+    assert coop.send(f"/my/goods/{TEA}/packs/shelf", sku=sku_of(TEA), do="take_off").status_code == 404
+    assert [each["number"] for each in orjson.loads(public(coop, f"/products/{PEARS}"))["skus"]] == [sku_of(PEARS)]
 
 
 def test_the_description_is_the_supplier_s_own(coop: Clerk) -> None:
