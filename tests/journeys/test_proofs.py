@@ -54,9 +54,9 @@ def test_the_comparison_sees_a_lost_fen(grounds: tuple[Shop, Board]) -> None:
 def test_the_books_are_equal_after_every_fault_at_five_percent(grounds: tuple[Shop, Board]) -> None:
     shop, board = grounds
     board.clear()
-    ended = soak.run(shop, orders=60, seed=7)
+    ended = soak.run(shop, orders=40, seed=7)
     assert (ended.stuck, ended.told) == ([], [])
-    assert ended.ends.total() == 60
+    assert ended.ends.total() == 40
     assert min(ended.ends[end] for end in ("paid", "given back", "walked off", "shared")) > 0, ended.ends
     changed = "UPDATE payment_share_parts SET amount_fen = amount_fen {} 1 WHERE state = 'succeeded'"
     shop.write(changed.format("+"))
