@@ -28,8 +28,10 @@ from config import clock, database, logs
 MONEY, DEFAULT, WIRE, PRESS, SHEETS, HOOKS = "money", "default", "wire", "press", "sheets", "hooks"
 SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3, PRESS: 1, SHEETS: 1, HOOKS: 3}
 ALARM_AFTER_TRIES = 10
-# A worker that has not shown a heartbeat for this long is dead, and its jobs are put back.
-DEAD_AFTER_S = 30
+# A worker shows a heartbeat this often. One that has shown none for so long is dead, and its jobs are put back: a
+# commuter who has paid waits for it. One that was only slow finds its job done by another, as any job may be.
+HEARTBEAT_S = 5.0
+DEAD_AFTER_S = 15
 # What is due later, and what no notice told of, waits this long at most.
 POLL_S = 0.5
 
@@ -90,7 +92,7 @@ def every(cron: str, *, name: str, queue: str = DEFAULT) -> Callable[[Callable[.
     return register
 
 
-@app.periodic(cron="* * * * * */10")
+@app.periodic(cron="* * * * * */5")
 @app.task(name="jobs.revive", queue=MONEY, queueing_lock="jobs.revive")
 async def revive(timestamp: int) -> None:
     """Put back the jobs of workers that died, and forget those workers.
@@ -151,6 +153,8 @@ async def _work(first: Callable[[], object]) -> None:
                         name=f"{queue}-worker",
                         fetch_job_polling_interval=POLL_S,
                         shutdown_graceful_timeout=20.0,
+                        update_heartbeat_interval=HEARTBEAT_S,
+                        stalled_worker_timeout=DEAD_AFTER_S,
                         delete_jobs="successful",
                         install_signal_handlers=False,
                     ).run()  # type: ignore[no-untyped-call]
