@@ -6,11 +6,12 @@ Invariant: nothing here needs a script or tells who is reading; nothing writes b
 from urllib.parse import urlencode
 
 import orjson
+import psycopg
 from flask import Blueprint, Response, abort, request
 
 from catalog import halls, products, regions
 from catalog import shelves as shelf_verbs
-from config import clock, http
+from config import clock, http, logs
 from storefront import benefit_public, guard
 from storefront.h5 import documents, pages, searching, shelves, signposts, viewmodels
 from subway_campaign import visits
@@ -23,10 +24,17 @@ blueprint = Blueprint("h5_browse", __name__, template_folder="templates")
 
 @blueprint.before_request
 def _came_back() -> None:
-    """Confirm the scans of a browser that comes back with its cookie: its page's own word may have been lost (R6)."""
+    """Confirm the scans of a browser that comes back with its cookie: its page's own word may have been lost (R6).
+
+    What was asked for is answered all the same when that fails, for it may be the script or a picture: the database
+    may be slow to commit another request's word on the same scan, or away. The next request confirms it.
+    """
     visitor = guard.visitor()
     if visitor is not None and "tk" not in request.args and request.method == "GET":
-        visits.seen(visitor=visitor, now=clock.now())
+        try:
+            visits.seen(visitor=visitor, now=clock.now())
+        except psycopg.OperationalError as error:
+            logs.get(__name__).warning("campaign.confirmation_missed", reason=type(error).__name__)
 
 
 @blueprint.get("/")

@@ -1,8 +1,11 @@
 import gzip
 import re
+from uuid import UUID
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 
 from catalog import plates
 from config import clock, database, settings
@@ -130,13 +133,33 @@ def test_a_scan_is_confirmed_without_a_script_by_the_picture_that_its_own_visito
     picture = re.search(r'<img src="(/plates/[^"]+)"', page(reader, f"/p/dangshansuli?tk={opened.token}"))
     assert picture
     reader.get(picture[1])
-    assert confirmations() == 0
+    assert confirmations(opened.touch) == 0
     reader.set_cookie("hall_visitor", str(opened.visitor))
     for _ in range(2):
         assert reader.get(picture[1]).mimetype == "image/svg+xml"
-    assert confirmations() == 1
+    assert confirmations(opened.touch) == 1
 
 
-def confirmations() -> int:
-    [(count,)] = database.statement("SELECT count(*) FROM touch_confirmations")
+def test_a_script_or_a_picture_does_not_fail_because_its_scan_could_not_be_confirmed(reader: FlaskClient) -> None:
+    landing = Landing(kind=LandingKind.PRODUCT, slug="dangshansuli")
+    campaign.seed(lambda what, done, total: None, now=clock.now(), landings=[landing])
+    [(code,)] = database.statement("SELECT slug FROM codes LIMIT 1")
+    opened = visits.open(slug=code, visitor=None, now=clock.now())
+    reader.set_cookie("hall_visitor", str(opened.visitor))
+    database.statement("SET lock_timeout = '50ms'")
+    with psycopg.connect(database.plain_url()) as slow:
+        # Another request's word on the same scan, whose commit takes its time.
+        slow.execute("INSERT INTO touch_confirmations (touch_id, confirmed_at) VALUES (%s, now())", [opened.touch])
+        with capture_logs() as logged:
+            assert reader.get("/h5/shop.js").status_code == 200
+        assert [each["reason"] for each in logged if each["event"] == "campaign.confirmation_missed"]
+        slow.rollback()
+    database.statement("RESET lock_timeout")
+    assert confirmations(opened.touch) == 0
+    reader.get("/h5/shop.js")
+    assert confirmations(opened.touch) == 1
+
+
+def confirmations(touch: UUID) -> int:
+    [(count,)] = database.statement("SELECT count(*) FROM touch_confirmations WHERE touch_id = %s", [touch])
     return int(count)
