@@ -14,22 +14,32 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from catalog import change_errors, drafts, errors, labels, products
+from catalog import categories, change_errors, drafts, errors, import_products, labels, products, sheets
 from catalog.change_models import ChangeState
 from catalog.facts import PRODUCT_EDITED
-from catalog.models import OffSale
+from catalog.models import DISPLAY_ONLY, OffSale
 from config import database, facts
 
 REASON_LENGTHS = range(2, 501)
-# What accreditation attests; every field of the label is among it. Prices, stock and the description are not.
+# What accreditation attests; every field of the label is among it. Prices, stock, the description, and how and from
+# where goods are sent are not.
 OF_PRODUCT = {"name": range(2, 61), "origin_code": range(6, 7)}
+# What is chosen, not typed: fact → key → name in Chinese. The law says which goods may not be returned, so a seller
+# alone widens nothing.
+CHOICES: Mapping[str, Mapping[str, str]] = {
+    "category": categories.NAMES,
+    "licence_class": sheets.CLASSES["licence_class"],
+    "return_class": sheets.CLASSES["return_class"],
+}
+_TITLES = {"category": "品类", "licence_class": "经营类别", "return_class": "退货"}
 _LABEL_LENGTHS = range(201)
 _DESCRIPTION_LENGTHS = range(2001)
 # The fact of a change that adds a pack; beside what people read it keeps what was typed.
 PACK = "pack"
 
 _LOCK = text("""
-    SELECT p.id, p.slug, p.name, p.origin_code, p.label, p.off_sale_for, u.number AS supplier
+    SELECT p.id, p.slug, p.name, p.origin_code, p.label, p.off_sale_for, u.number AS supplier, p.category,
+           p.licence_class, p.return_class
     FROM products p JOIN suppliers u ON u.id = p.supplier_id WHERE p.slug = :slug FOR NO KEY UPDATE OF p
 """)
 _ASK = text("""
@@ -58,11 +68,17 @@ _END = text("""
 # A product stands in the hall of the county that it comes from.
 _WRITE = text("""
     UPDATE products p SET name = n.name, origin_code = n.origin_code, label = n.label,
+        category = n.category, licence_class = :licence_class, return_class = :return_class,
+        is_display_only = :is_display_only, plate = CASE WHEN p.category = n.category THEN p.plate ELSE :plate END,
         hall_id = coalesce((SELECT h.id FROM halls h WHERE h.region_code = n.origin_code AND h.is_home
                               AND p.origin_code <> n.origin_code), p.hall_id)
     FROM (SELECT cast(:name AS text) AS name, cast(:origin_code AS text) AS origin_code,
-                 cast(:label AS jsonb) AS label) n
+                 cast(:label AS jsonb) AS label, cast(:category AS text) AS category) n
     WHERE p.id = :id
+""")
+_DISPATCH = text("""
+    UPDATE products SET warehouse_id = w.id, delivery_class = :delivery_class
+    FROM warehouses w WHERE products.id = :id AND w.key = :warehouse RETURNING w.id
 """)
 _DESCRIBE = text("UPDATE products SET description = :description WHERE id = :id")
 _IS_COUNTY = text("SELECT EXISTS (SELECT FROM regions WHERE code = :code AND level = 'county')")
@@ -82,7 +98,8 @@ class Asked:
 
 def accredited_facts() -> list[tuple[str, str]]:
     """Return every fact that goes back to review, as (key, name in Chinese): a label's are `label.<field>`."""
-    return [("name", "名称"), ("origin_code", "产地")] + [(f"label.{one.key}", one.name) for one in labels.fields()]
+    of_label = [(f"label.{one.key}", one.name) for one in labels.fields()]
+    return [("name", "名称"), ("origin_code", "产地"), *_TITLES.items(), *of_label]
 
 
 def ask(session: Session, *, slug: str, given: Mapping[str, str], number: str, by: str, now: datetime) -> Asked:
@@ -136,6 +153,19 @@ def describe(session: Session, *, slug: str, description: str) -> None:
     if len(description.strip()) not in _DESCRIPTION_LENGTHS:
         raise change_errors.FactInvalid(field="description")
     session.execute(_DESCRIBE, {"id": held.id, "description": description.strip()})
+
+
+def dispatch(session: Session, *, slug: str, warehouse: str, delivery_class: str) -> None:
+    """Say from which warehouse (its key) and how goods are sent from the next order on.
+
+    Raises `ProductUnknown`, and `FactInvalid` for a warehouse or a way that there is not.
+    """
+    held = _lock(session, slug)
+    if delivery_class not in sheets.CLASSES["delivery_class"]:
+        raise change_errors.FactInvalid(field="delivery_class")
+    values = {"id": held.id, "warehouse": warehouse, "delivery_class": delivery_class}
+    if session.execute(_DISPATCH, values).first() is None:
+        raise change_errors.FactInvalid(field="warehouse")
 
 
 def decide(session: Session, *, number: str, state: ChangeState, reason: str, by: str, now: datetime) -> None:
@@ -209,11 +239,12 @@ def _lock(session: Session, slug: str) -> Any:
 
 def _facts_of(held: Any) -> dict[str, str]:
     label = {f"label.{key}": str(value) for key, value in held.label.items()}
-    return {"name": held.name, "origin_code": held.origin_code} | label
+    chosen = {name: str(getattr(held, name)) for name in CHOICES}
+    return {"name": held.name, "origin_code": held.origin_code} | chosen | label
 
 
 def _require_possible(session: Session, key: str, after: str) -> None:
-    if len(after) not in OF_PRODUCT.get(key, _LABEL_LENGTHS):
+    if after not in CHOICES[key] if key in CHOICES else len(after) not in OF_PRODUCT.get(key, _LABEL_LENGTHS):
         raise change_errors.FactInvalid(field=key)
     if key == "origin_code" and not session.scalar(_IS_COUNTY, {"code": after}):
         raise change_errors.FactInvalid(field=key)
@@ -222,6 +253,8 @@ def _require_possible(session: Session, key: str, after: str) -> None:
 def _write(session: Session, held: Any, changed: Mapping[str, Mapping[str, str]], *, key: str) -> None:
     after = _facts_of(held) | {name: fact["after"] for name, fact in changed.items()}
     label = {name.removeprefix("label."): value for name, value in after.items() if name.startswith("label.") and value}
-    values = {"id": held.id, "name": after["name"], "origin_code": after["origin_code"]}
+    values = {"id": held.id, "is_display_only": after["licence_class"] in DISPLAY_ONLY}
+    values |= {name: after[name] for name in ("name", "origin_code", *CHOICES)}
+    values |= {"plate": import_products.PLATES[after["category"]]}
     session.execute(_WRITE, values | {"label": orjson.dumps(label).decode()})
     facts.publish(session, PRODUCT_EDITED, key=key, values={"product": held.slug})

@@ -34,11 +34,12 @@ _LISTING = text("""
 """)
 _FIND = text("""
     SELECT p.id, p.slug, p.name, p.origin_code, r.full_name AS origin, p.label, p.description, p.is_on_sale,
-           p.off_sale_for, p.is_display_only, p.licence_class, u.number AS supplier, u.name AS supplier_name,
+           p.off_sale_for, p.is_display_only, p.category, p.licence_class, p.return_class, p.delivery_class,
+           w.key AS warehouse, u.number AS supplier, u.name AS supplier_name,
            u.state AS supplier_state, (SELECT a.number FROM accreditations a WHERE a.product_id = p.id
                                        AND a.state = ANY(:standing)) AS accreditation
     FROM products p JOIN suppliers u ON u.id = p.supplier_id JOIN regions r ON r.code = p.origin_code
-    WHERE p.slug = :slug
+    JOIN warehouses w ON w.id = p.warehouse_id WHERE p.slug = :slug
 """)
 _SKUS = text("""
     SELECT s.number, s.spec, s.price_fen, s.price_version, s.is_on_sale, coalesce(l.on_hand, 0) AS on_hand,
@@ -71,6 +72,7 @@ def find(session: Session, actor: Actor, *, slug: str) -> dict[str, Any]:
     change = editing.standing(session, slug=slug)
     label = {f"label.{key}": value for key, value in row["label"].items()}
     known = {"name": row["name"], "origin_code": row["origin_code"]} | label
+    known |= {name: row[name] for name in editing.CHOICES}
     return {key: value for key, value in row.items() if key not in {"id", "label"}} | {
         "skus": [dict(sku) for sku in session.execute(_SKUS, {"id": row["id"]}).mappings()],
         "facts": [(key, title, known.get(key, "")) for key, title in editing.accredited_facts()],
@@ -148,6 +150,14 @@ def describe(session: Session, actor: Actor, *, slug: str, description: str, now
     audit.record(session, actor, "goods.described", slug, {}, now=now)
 
 
+def dispatch(session: Session, actor: Actor, *, slug: str, warehouse: str, delivery_class: str, now: datetime) -> None:
+    """Say from where and how goods are sent. Raises `ProductUnknown` and `FactInvalid`."""
+    require(session, actor, slug)
+    editing.dispatch(session, slug=slug, warehouse=warehouse, delivery_class=delivery_class)
+    values = {"warehouse": warehouse, "delivery_class": delivery_class}
+    audit.record(session, actor, "goods.dispatch_set", slug, values, now=now)
+
+
 def offer(session: Session, actor: Actor, *, slug: str, is_on_sale: bool, now: datetime) -> None:
     """Put goods on sale or take them off. Raises `ProductUnknown` and what `editing.offer` does."""
     require(session, actor, slug)
@@ -190,8 +200,11 @@ def decide(session: Session, actor: Actor, *, number: str, is_approved: bool, re
 
 
 def _in_words(session: Session, changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return changes with the counties in them by name, as people read them."""
+    """Return changes with the counties in them, and all that is chosen, by name, as people read them."""
     for change in changes:
+        for name in change["facts"].keys() & editing.CHOICES.keys():
+            words = editing.CHOICES[name]
+            change["facts"][name] = {when: words.get(key, key) for when, key in change["facts"][name].items()}
         moved = change["facts"].get("origin_code")
         if moved:
             names: dict[str, str] = dict(

@@ -68,6 +68,7 @@ SUPPLIER_AUDIT = {
     "goods.described": "商品：修改介绍",
     "goods.pack_asked": "商品：申请新规格",
     "goods.pack_added": "商品：添加规格",
+    "goods.dispatch_set": "商品：修改发货",
     "goods.offered": "商品：上架",
     "goods.taken_off": "商品：下架",
     "goods.pack_offered": "商品：恢复规格",

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from sqlalchemy.orm import Session
 
-from catalog import editing
+from catalog import editing, sheets
 from catalog.errors import StockMoved
 from config import clock, database
 from config.errors import Conflict, Forbidden, Invalid
@@ -48,7 +48,7 @@ def page(slug: str, *, status: int = 200, **more: Any) -> Response:
     """Return the page of one product, with what a form of it was refused for."""
     with database.transaction() as session:
         found = goods_desk.find(session, guard.actor(), slug=slug)
-        counties = entry_desk.choices(session, guard.actor())["counties"]
+        places = entry_desk.choices(session, guard.actor())
     names = {key: title for key, title, _ in found["facts"]}
     return frame.render(
         "staff/good.html",
@@ -59,7 +59,10 @@ def page(slug: str, *, status: int = 200, **more: Any) -> Response:
         missing=[names[f"label.{key}"] for key in found["missing"]],
         key=secrets.token_urlsafe(12),
         number=entry_desk.new_number(),
-        counties=counties,
+        counties=places["counties"],
+        warehouses=places["warehouses"],
+        choices=editing.CHOICES,
+        ways=sheets.CLASSES["delivery_class"],
         **more,
     )
 
@@ -133,6 +136,20 @@ def describe(slug: str) -> Response:
         slug,
         "saved",
         lambda s: goods_desk.describe(s, guard.actor(), slug=slug, description=said, now=clock.now()),
+    )
+
+
+@blueprint.post("/my/goods/<slug>/dispatch")
+@guard.staff(Permission.KEEP_GOODS)
+def dispatch(slug: str) -> Response:
+    """Say from where and how a product is sent from the next order on."""
+    warehouse, way = request.form.get("warehouse", ""), request.form.get("delivery_class", "")
+    return _try(
+        slug,
+        "saved",
+        lambda s: goods_desk.dispatch(
+            s, guard.actor(), slug=slug, warehouse=warehouse, delivery_class=way, now=clock.now()
+        ),
     )
 
 

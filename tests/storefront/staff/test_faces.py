@@ -103,6 +103,7 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("POST", f"{PAGES}/my/goods"): Permission.KEEP_GOODS,
     ("POST", f"{PAGES}/my/goods/X1/packs"): Permission.KEEP_GOODS,
     ("POST", f"{PAGES}/my/goods/X1/packs/shelf"): Permission.KEEP_GOODS,
+    ("POST", f"{PAGES}/my/goods/X1/dispatch"): Permission.KEEP_GOODS,
     ("POST", f"{PAGES}/my/goods/X1/description"): Permission.KEEP_GOODS,
     ("GET", f"{PAGES}/my/goods/X1"): Permission.KEEP_GOODS,
     ("POST", f"{PAGES}/my/goods/X1/changes"): Permission.KEEP_GOODS,

@@ -223,3 +223,42 @@ def test_goods_are_taken_off_sale_and_put_back(coop: Clerk) -> None:
 def test_a_supplier_ships_its_own_orders_only(coop: Clerk) -> None:
     assert coop.open("/orders").status_code == 200
     assert coop.get("/orders").get_json() == {"items": [], "next_cursor": None}
+
+
+def test_category_licence_and_return_class_wait_for_the_county_too(coop: Clerk, clerk: Hire) -> None:
+    asked = coop.send(f"/my/goods/{PEARS}/changes", category="preserve", return_class="sealed_only")
+    assert "done=change_asked" in asked.location
+    assert orjson.loads(public(coop, f"/products/{PEARS}"))["return_class"] == "excluded_perishable"
+    county = clerk(Role.COUNTY, area="341321")
+    page = county.open("/changes").text
+    assert "鲜活易腐不退" in page
+    assert "未拆封可退" in page
+    assert "sealed_only" not in page
+    number = str(re.search(r"/staff/changes/(E\w+)", page)[1])  # type: ignore[index]
+    assert "done=step_taken" in county.send(f"/changes/{number}", do="approve").location
+    found = orjson.loads(public(coop, f"/products/{PEARS}"))
+    assert (found["category"], found["return_class"]) == ("preserve", "sealed_only")
+    assert found["image"] == "/plates/jar.svg"
+    assert "goods.fact_invalid" in coop.send(f"/my/goods/{PEARS}/changes", return_class="whenever").location
+    coop.send(f"/my/goods/{PEARS}/changes", licence_class="alcohol")
+    page = county.open("/changes").text
+    number = str(re.search(r"/staff/changes/(E\w+)", page)[1])  # type: ignore[index]
+    assert "done=step_taken" in county.send(f"/changes/{number}", do="approve").location
+    assert orjson.loads(public(coop, f"/products/{PEARS}"))["is_display_only"] is True
+
+
+def test_from_where_and_how_goods_are_sent_acts_at_once(coop: Clerk, clerk: Hire) -> None:
+    def sent(**given: str) -> str:
+        return str(coop.send(f"/my/goods/{PEARS}/dispatch", **given).location)
+
+    assert 'value="suzhou" selected' in coop.open(f"/my/goods/{PEARS}").text
+    assert "done=saved" in sent(warehouse="luan", delivery_class="parcel")
+    found = orjson.loads(public(coop, f"/products/{PEARS}"))
+    assert (found["ship_from"]["key"], found["delivery_class"]) == ("luan", "parcel")
+    [line] = products.price(None, {sku_of(PEARS): 1})
+    assert (line.ship_from, line.delivery_class) == ("luan", "parcel")
+    assert "goods.fact_invalid" in sent(warehouse="moon", delivery_class="parcel")
+    assert "goods.fact_invalid" in sent(warehouse="luan", delivery_class="drone")
+    assert coop.send(f"/my/goods/{TEA}/dispatch", warehouse="luan", delivery_class="cold").status_code == 404
+    assert ("goods.dispatch_set", PEARS) in audited()
+    assert "没有待审核的变更" in clerk(Role.COUNTY, area="341321").open("/changes").text
