@@ -60,6 +60,18 @@ class Shop:
         with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
             connection.execute(sql)
 
+    def insist(self, sql: str) -> None:
+        """Change the shop's database behind its back, once it is there; only by what may be done twice."""
+
+        def is_done() -> bool:
+            try:
+                self.write(sql)
+            except psycopg.OperationalError:
+                return False
+            return True
+
+        wait_until(is_done, what="the shop's database")
+
     def kill(self, name: str) -> None:
         """SIGKILL one process and all that it started."""
         process = self.children[name].process

@@ -10,15 +10,16 @@ from tests.proofs import books, crash, secrecy, soak
 from tests.proofs.points import Board, Point
 from tests.shop import Shop
 
-# The moments of which each loses something if a guard is missing: an order, a prepay whose answer nobody heard, a
-# notification, money whose order was not told, a refund that WeChat has and we do not know of, and a parcel likewise.
+# The moments of which each loses something if a guard is missing: a prepay whose answer nobody heard, a notification,
+# money whose order was not told, a refund that WeChat has and we do not know of, a divided payment likewise, and what a
+# seller gave back.
 DEATHS = (
-    (Point("web", "statement", "storefront.checkout.place", "after"), "process"),
     (Point("web", "wire", "POST /v3/pay/transactions/jsapi", "after"), "process"),
     (Point("web", "commit", "payments.notifications.receive", "after"), "database"),
     (Point("worker", "commit", "config.facts.react", "before", 2), "process"),
     (Point("worker", "wire", "POST /v3/refund/domestic/refunds", "after"), "database"),
-    (Point("worker", "wire", "POST /wxa/sec/order/upload_shipping_info?access_token=…", "after"), "process"),
+    (Point("worker", "wire", "POST /v3/profitsharing/orders", "after"), "process"),
+    (Point("worker", "wire", "POST /v3/profitsharing/return-orders", "after"), "database"),
 )
 
 

@@ -1,24 +1,26 @@
 """Kills the shop before and after every commit and every call to WeChat on one order's way, and compares the books.
 
-The way is place → pay → notify → settle → ship → refund. A first walk notes which points it passes; then each of
-them is armed in turn, once for the process that comes there and once for the database, and the way is walked again by a
-commuter and a clerk who only know to try again. What died is started again at once.
+The way is place → pay → notify → settle → ship → divide → refund → take back. A first walk notes which points it
+passes; then each of them is armed in turn, once for the process that comes there and once for the database, and the way
+is walked again by a commuter and a clerk who only know to try again. What died is started again at once.
 """
 
 import secrets
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from tqdm import tqdm
 
 from emulator.browser import Browser
 from emulator.riders import IN_WECHAT, Ground, Rider
 from emulator.staff import Spot, Staff, read_account
-from tests.proofs import books
+from tests.proofs import books, sellers
 from tests.proofs.points import Board, Point
 from tests.shop import Shop, open_shop, wait_until
 
@@ -28,6 +30,10 @@ APPLICATION = "tests.proofs.points:app"
 _TICKS = ("storefront.purging", "storefront.audit", "subway_campaign.partitions")
 # Long enough for a job whose worker died to be taken up again, several times over on a busy machine.
 _PATIENCE_S = 180
+# WeChat divides no payment that is younger than a minute, and takes seconds for it: so fast these waits pass.
+_DIVIDING_SPEED = 120
+# So often the jobs about sharing are due; in a shop, every half minute.
+_HURRY_EVERY_S = 1.0
 
 
 @dataclass
@@ -46,12 +52,16 @@ class Walk:
         self.shop = shop
         self._staff = Staff(shop.url, read_account(shop.data_dir / "desk-account.json"))
         self._staff.login()
+        sellers.enter(shop)
         self._spot = Spot("", "", shop.train_code())
         self._run = secrets.token_hex(3)
         self._walks = 0
 
-    def go(self) -> None:
-        """Place, pay, ship, refund a part, and wait until all of it stands everywhere. Raises when it never does."""
+    def go(self, *, is_shared: bool = True) -> None:
+        """Place, pay, ship, refund a part, and wait until all of it stands everywhere. Raises when it never does.
+
+        Of an order that `is_shared` a seller gets a part before the refund, and gives some of it back afterwards.
+        """
         self._walks += 1
         orders = self._orders()
         ground = Ground(self.shop.url, self.shop.wechat_url, (self._spot,), seed=self._walks, run=self._run)
@@ -61,9 +71,13 @@ class Walk:
             touched = rider.launch(phone, self._spot)
             rider.login(phone, visitor_token=touched["visitor_token"])
             purchase = rider.order_by_api(phone, product=touched["landing"]["slug"], placement=None)
+            if is_shared:
+                sellers.earns(self.shop, purchase.number)
             rider.tap(phone, rider.sheet(phone, purchase, "miniprogram"), "pay")
             self._wait(lambda: self._order(phone, purchase.number)["state"] == "paid", "the order paid")
             self._staff.ship(purchase.number, carrier="中通快递", tracking_number=f"73{self._walks:011}")
+            if is_shared:
+                self._divide(purchase.number)
             line, amount_fen = next(iter(purchase.lines.items()))
             part = {line: max(1, amount_fen // 3)}
             self._staff.refund(purchase.number, lines=part, freight_fen=0, key=f"walk-{self._run}-{self._walks}")
@@ -73,7 +87,36 @@ class Walk:
         finally:
             rider.go_home()
         self._wait(lambda: not self.shop.rows("SELECT FROM open_facts"), "every fact reacted to")
+        if is_shared:
+            self._take_back(purchase.number)
         assert self._orders() == orders + 1, f"one walk left {self._orders() - orders} orders"
+
+    def _divide(self, order: str) -> None:
+        """Let the payer confirm what came, two weeks pass, and the seller get a part."""
+        [(payment,)] = self.shop.rows("SELECT payment_number FROM orders WHERE number = %s", order)
+        self._wait(lambda: self._is_received(payment), "WeChat told of the parcel")
+        sellers.ripen(self.shop, order)
+        self.shop.control("clock", {"speed": _DIVIDING_SPEED})
+        self._wait(lambda: self._hurried(lambda: sellers.has_ended(self.shop, order)), "the payment divided")
+
+    def _take_back(self, order: str) -> None:
+        self._wait(lambda: self._hurried(lambda: sellers.has_given_back(self.shop, order)), "the part taken back")
+        self.shop.control("clock", {"speed": 1})
+
+    def _is_received(self, payment: str) -> bool:
+        """Try to confirm at WeChat what it may not have been told of yet."""
+        try:
+            self.shop.control("receipts", {"out_trade_no": payment})
+        except requests.HTTPError:
+            return False
+        return True
+
+    def _hurried(self, holds: Callable[[], bool]) -> bool:
+        if holds():
+            return True
+        sellers.hurry(self.shop)
+        time.sleep(_HURRY_EVERY_S)
+        return holds()
 
     def _orders(self) -> int:
         return int(self.shop.rows("SELECT count(*) FROM orders")[0][0])
