@@ -1,8 +1,11 @@
 """Limits count in Redis, and stand open without it."""
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +64,37 @@ def test_one_network_is_stopped_only_in_a_flood(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(TooFast):
         limits.stop_flood("203.0.113.9")
     limits.stop_flood("203.0.113.10")
+
+
+@pytest.mark.parametrize("most", [None, 600])
+def test_a_whole_train_behind_one_address_passes(most: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,500 riders who scan within a minute, six requests each; the usual limit of an address would stop them."""
+    if most is not None:
+        monkeypatch.setattr(limits, "FLOOD_LIMIT", most)
+    passed = 0
+    with suppress(TooFast):
+        for _ in range(1_500 * 6):
+            limits.stop_flood("203.0.113.20")
+            passed += 1
+    assert (passed == 1_500 * 6) is (most is None)
+
+
+def test_what_is_limited_by_address_is_known_and_nothing_that_a_train_does() -> None:
+    """Whoever limits something else by address writes down here why a carrier's whole train never does it."""
+    root = Path(__file__).resolve().parents[2]
+    found = {
+        f"{path.relative_to(root)}: {key}"
+        for path in (root / "storefront").rglob("*.py")
+        for key in re.findall(r"limits\.allow\(f\"(\w+):\{\w+\.remote_addr", path.read_text(encoding="utf-8"))
+    }
+    assert found == {
+        # A code on a parcel at home, 600 a minute.
+        "storefront/api/tracing.py: trace",
+        "storefront/h5/tracing.py: trace",
+        # An objection to a certification, with name and reason.
+        "storefront/api/notices.py: objections",
+        "storefront/h5/notices.py: objections",
+    }
 
 
 def test_without_redis_everybody_passes(settings: Settings) -> None:
