@@ -1,7 +1,8 @@
 """Keeps what only a person can decide: its evidence, who looks into it, and how it ended.
 
 A case is opened once for each number and kind, with an alarm (those of a bill together), and moves no money; only a
-person who closes it may write its difference off, which posts it to the ledger.
+person who closes it may write its difference off, which posts it to the ledger. A difference of more than one person
+may refund alone (`REFUND_SECOND_PERSON_FEN`) is written off by another person than the one who asked for it.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,16 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from config import database, facts, logs
-from payments import books
-from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, NothingToWriteOff, RefundUnderWay
+from config import database, facts, logs, settings
+from payments import books, lifecycle
+from payments.errors import (
+    CaseClosed,
+    CaseCursorInvalid,
+    CaseNotFound,
+    NothingToWriteOff,
+    RefundUnderWay,
+    WriteOffNeedsAnother,
+)
 from payments.facts import PAYMENT_CLOSED, REFUND_FAILED
 from payments.models import CaseKind, Resolution
 
@@ -21,6 +29,8 @@ log = logs.get(__name__)
 
 # Differences that are over once our books know of the money as well.
 _LACKING = frozenset({CaseKind.BILL_STATE, CaseKind.BILL_MISSING_HERE})
+# Closing one of these gives the refund up.
+_OF_UNKNOWN_REFUNDS = frozenset({CaseKind.REFUND_REFUSED, CaseKind.REFUND_VANISHED})
 _HIGHEST_ID = 2**63 - 1
 _LONGEST_CURSOR = 16
 
@@ -47,6 +57,9 @@ class CaseView:
     reason: str | None
     closed_at: datetime | None
     closed_by: str | None
+    write_off_asked_by: str | None
+    write_off_asked_at: datetime | None
+    write_off_reason: str | None
 
 
 def open(  # noqa: A001 - a case is opened
@@ -121,26 +134,48 @@ def take(session: Session, *, slug: str, owner: str, now: datetime) -> CaseView:
 def close(session: Session, *, slug: str, resolution: Resolution, reason: str, by: str, now: datetime) -> CaseView:
     """End a case with a reason; `written_off` posts its difference to the ledger's adjustments.
 
+    Above the limit it stays open, with who asked and why, until somebody else does the same.
     A payment that was kept open by its mismatch ends with the case, and `payment.closed` is published, so that its
-    reference can be paid anew. So does a refund that WeChat refused: it is not sent again, and `refund.failed` is
-    published, so that its money can be asked for anew. Raises `CaseNotFound`, `CaseClosed`, `NothingToWriteOff` for a
-    case without a difference or about money that has reached our books since, and `RefundUnderWay` while WeChat has not
-    said no to the refund as last sent.
+    reference can be paid anew. So does a refund that WeChat refused or has forgotten: it is neither sent nor asked
+    about again, and `refund.failed` is published, so that its money can be asked for anew. A refund about which nobody
+    asked any more, because of its mismatch, is asked about again. Raises `CaseNotFound`, `CaseClosed`,
+    `NothingToWriteOff` for a case without a difference or about money that has reached our books since,
+    `WriteOffNeedsAnother`, and `RefundUnderWay` while WeChat has not said, of the refund as last sent, that it does
+    not know it.
     """
-    if find(session, slug=slug).kind is CaseKind.REFUND_REFUSED:
+    if find(session, slug=slug).kind in _OF_UNKNOWN_REFUNDS:
         # Whoever records news of a refund locks it before its case.
         session.execute(_LOCK_REFUND, {"slug": slug})
     case = _require_open(session, slug)
     if resolution is Resolution.WRITTEN_OFF:
         if not case.difference_fen or (case.kind in _LACKING and books.has_moved(session, number=case.number)):
             raise NothingToWriteOff
+        if _needs_another(case, by):
+            session.execute(_ASK_WRITE_OFF, {"slug": slug, "by": by, "reason": reason, "now": now})
+            return find(session, slug=slug)
         books.written_off(session, case=slug, difference_fen=case.difference_fen, at=now)
     session.execute(_CLOSE, {"slug": slug, "resolution": resolution, "reason": reason, "by": by, "now": now})
     if case.kind is CaseKind.MISMATCH:
         _give_up_payment(session, case.number, now)
-    if case.kind is CaseKind.REFUND_REFUSED:
+    if case.kind in _OF_UNKNOWN_REFUNDS:
         _give_up_refund(session, case.number, now)
+    if case.kind is CaseKind.REFUND_MISMATCH:
+        session.execute(_ASK_REFUND, {"number": case.number, "now": now})
     return find(session, slug=slug)
+
+
+def takes_two(difference_fen: int | None) -> bool:
+    """Tell whether a difference is too big for one person to write off."""
+    return abs(difference_fen or 0) > settings.current().refund_second_person_fen
+
+
+def _needs_another(case: CaseView, by: str) -> bool:
+    """Tell whether the write-off waits for somebody else from now on. Raises `WriteOffNeedsAnother` if it does."""
+    if not takes_two(case.difference_fen):
+        return False
+    if case.write_off_asked_by == by:
+        raise WriteOffNeedsAnother
+    return case.write_off_asked_by is None
 
 
 def repaired(session: Session, *, kind: CaseKind, number: str, reason: str, by: str, now: datetime) -> bool:
@@ -158,8 +193,8 @@ def _give_up_payment(session: Session, number: str, now: datetime) -> None:
 
 
 def _give_up_refund(session: Session, number: str, now: datetime) -> None:
-    """End a refund that WeChat would not take as it was last sent: nothing of it is under way."""
-    row = session.execute(_GIVE_UP_REFUND, {"number": number}).first()
+    """End a refund that WeChat does not know as it was last sent: nothing of it is under way."""
+    row = session.execute(_GIVE_UP_REFUND, {"number": number, "patience": lifecycle.FORGOTTEN_AFTER}).first()
     if row is None:
         raise RefundUnderWay
     books.kept_after_all(session, refund=number, amount_fen=row.amount_fen, at=now)
@@ -203,12 +238,15 @@ def _view(row: Row[Any]) -> CaseView:
         reason=row.reason,
         closed_at=row.closed_at,
         closed_by=row.closed_by,
+        write_off_asked_by=row.write_off_asked_by,
+        write_off_asked_at=row.write_off_asked_at,
+        write_off_reason=row.write_off_reason,
     )
 
 
 _COLUMNS = """
     id, slug, kind, number, evidence, difference_fen, opened_at, owner, owned_at, resolution, reason, closed_at,
-    closed_by
+    closed_by, write_off_asked_by, write_off_asked_at, write_off_reason
 """
 _LISTING = text(f"""
     SELECT {_COLUMNS} FROM payment_cases
@@ -225,9 +263,19 @@ _LOCK_REFUND = text("""
 """)
 _GIVE_UP_REFUND = text("""
     UPDATE payment_refunds SET state = 'refused', next_check_at = NULL
-    WHERE number = :number AND state = 'requested' AND refused_at >= sent_at RETURNING reference, key, amount_fen
+    WHERE number = :number AND (state = 'requested' AND refused_at >= sent_at
+                                OR state IN ('processing', 'abnormal') AND refused_at >= sent_at + :patience)
+    RETURNING reference, key, amount_fen
+""")
+_ASK_REFUND = text("""
+    UPDATE payment_refunds SET next_check_at = :now
+    WHERE number = :number AND state IN ('requested', 'processing', 'abnormal')
 """)
 _TAKE = text("UPDATE payment_cases SET owner = :owner, owned_at = :now WHERE slug = :slug")
+_ASK_WRITE_OFF = text("""
+    UPDATE payment_cases SET write_off_asked_by = :by, write_off_asked_at = :now, write_off_reason = :reason
+    WHERE slug = :slug
+""")
 _CLOSE = text("""
     UPDATE payment_cases SET resolution = :resolution, reason = :reason, closed_by = :by, closed_at = :now,
            owner = coalesce(owner, :by), owned_at = coalesce(owned_at, :now)

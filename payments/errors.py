@@ -76,6 +76,13 @@ class RefundTooLate(errors.Conflict):
     message = "付款已超过一年，不能原路退款"
 
 
+class WriteOffNeedsAnother(errors.Conflict):
+    """A difference above the limit is written off by another person than the one who asked for it."""
+
+    code = "payment.write_off_needs_another"
+    message = "差额超过限额，须由另一位同事确认核销"
+
+
 class RefundNotFound(errors.NotFound):
     """There is no refund under this number."""
 
@@ -84,7 +91,7 @@ class RefundNotFound(errors.NotFound):
 
 
 class RefundUnderWay(errors.Conflict):
-    """A refused refund was sent again, and WeChat Pay has not answered; it must be known what became of it."""
+    """WeChat Pay has not said of this refund, as last sent, that it does not know it: money may be on its way."""
 
     code = "payment.refund_under_way"
     message = "这笔退款刚又发往微信支付，等它答复后再处理"

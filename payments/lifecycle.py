@@ -90,7 +90,7 @@ PAYMENT_MOVES: Mapping[PaymentState, frozenset[PaymentState]] = {
 }
 
 REFUND_MOVES: Mapping[RefundState, frozenset[RefundState]] = {
-    # What WeChat would not take is given up by a person, or paid out by transfer: it never existed there.
+    # What WeChat would not take, or knows nothing of any more, a person gives up or pays out by transfer.
     RefundState.REQUESTED: frozenset(
         {
             RefundState.PROCESSING,
@@ -101,10 +101,24 @@ REFUND_MOVES: Mapping[RefundState, frozenset[RefundState]] = {
             RefundState.TRANSFERRED,
         }
     ),
-    RefundState.PROCESSING: frozenset({RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.ABNORMAL}),
+    RefundState.PROCESSING: frozenset(
+        {
+            RefundState.SUCCEEDED,
+            RefundState.CLOSED,
+            RefundState.ABNORMAL,
+            RefundState.REFUSED,
+            RefundState.TRANSFERRED,
+        }
+    ),
     # An abnormal refund is sent on to a bank card and then goes on, or a person pays it out by transfer.
     RefundState.ABNORMAL: frozenset(
-        {RefundState.PROCESSING, RefundState.SUCCEEDED, RefundState.CLOSED, RefundState.TRANSFERRED}
+        {
+            RefundState.PROCESSING,
+            RefundState.SUCCEEDED,
+            RefundState.CLOSED,
+            RefundState.REFUSED,
+            RefundState.TRANSFERRED,
+        }
     ),
     RefundState.SUCCEEDED: frozenset(),
     RefundState.CLOSED: frozenset(),
@@ -130,6 +144,8 @@ MOST_REFUNDS = 50
 REFUND_WITHIN = timedelta(days=365)
 # The minute counts from when WeChat took the one before, which may be as late as our call can last.
 REFUNDS_APART = timedelta(seconds=90)
+# What WeChat took and then does not know may only be hard to find for it just now; after so long it is gone.
+FORGOTTEN_AFTER = timedelta(days=1)
 
 # WeChat recommends these instants after opening for a payment of which no notification came.
 _CHECKS_AFTER_OPENING = (

@@ -126,7 +126,7 @@ class Refund(Base):
     requested_at: Mapped[Instant]
     # When it last went to WeChat; the payment's next refund goes a while after it.
     sent_at: Mapped[Instant | None]
-    # The sending, by its `sent_at`, of which WeChat said that it neither takes the refund nor knows it.
+    # When WeChat was asked, and said that it does not know the refund; it counts from the last `sent_at` on only.
     refused_at: Mapped[Instant | None]
     # How a person paid it out after WeChat could not: by whom, and under which number at the bank.
     transfer: Mapped[dict[str, Any] | None]
@@ -190,6 +190,10 @@ class Case(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     closed_at: Mapped[Instant | None]
     closed_by: Mapped[str | None] = mapped_column(String(64))
+    # Who asked, and why, for a difference to be written off that takes two.
+    write_off_asked_by: Mapped[str | None] = mapped_column(String(64))
+    write_off_asked_at: Mapped[Instant | None]
+    write_off_reason: Mapped[str | None] = mapped_column(String(500))
 
     __table_args__ = (
         UniqueConstraint("number", "kind"),
@@ -199,5 +203,13 @@ class Case(Base):
             "(closed_at IS NULL) = (resolution IS NULL) AND (closed_at IS NULL) = (reason IS NULL)"
             " AND (closed_at IS NULL) = (closed_by IS NULL)",
             name="end_is_complete",
+        ),
+        CheckConstraint(
+            "(write_off_asked_by IS NULL) = (write_off_asked_at IS NULL)"
+            " AND (write_off_asked_by IS NULL) = (write_off_reason IS NULL)",
+            name="write_off_is_complete",
+        ),
+        CheckConstraint(
+            "resolution <> 'written_off' OR write_off_asked_by <> closed_by", name="another_person_writes_off"
         ),
     )

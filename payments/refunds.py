@@ -115,13 +115,15 @@ def _send(number: str, now: datetime) -> bool:
 
 
 def _hand_over(number: str, kind: CaseKind, evidence: Mapping[str, Any], now: datetime) -> None:
-    """Open a case about a refund that WeChat says it does not know, unless it said more of it meanwhile."""
+    """Open a case about a refund of which WeChat, asked at `now`, says that it does not know it.
+
+    Not if it has said more of it meanwhile.
+    """
     before = {RefundState.REQUESTED} if kind is CaseKind.REFUND_REFUSED else _UNDECIDED
     with database.transaction() as session:
         refund = _lock(session, number)
         if refund is not None and refund.state in before:
-            if kind is CaseKind.REFUND_REFUSED:
-                refund.refused_at = now
+            refund.refused_at = now
             _open_case(session, refund, kind, evidence, now)
 
 
@@ -199,6 +201,7 @@ def record(session: Session, *, report: answers.RefundReport, now: datetime) -> 
     target = _STATES.get(report.status)
     if target is None or _differences(refund, payment, report):
         return Verdict.MISMATCHED
+    refund.refused_at = None
     _end_cases(session, refund.number, _KNOWN_AGAIN, "微信支付已受理该退款", now)
     if target not in lifecycle.REFUND_MOVES[refund.state]:
         # What was given up because WeChat did not know it must never be under way there.

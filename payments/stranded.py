@@ -1,14 +1,14 @@
-"""Refunds that WeChat Pay could not pay out (ABNORMAL) or would not take: the queue of them, and the ways out.
+"""Refunds that WeChat Pay could not pay out (ABNORMAL), would not take or has forgotten: their queue, and the ways out.
 
 Either WeChat sends an abnormal one on to a bank card of the payer's, or a person pays it out by transfer and says so
-here. One that was refused can also be given up, by closing its case.
+here. One that WeChat does not know can also be given up, by closing its case.
 What leaves the queue never comes back by itself, and the money stays promised to the payer throughout. A card's number
 and its holder's name pass through to WeChat, encrypted, and are neither kept nor logged.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import and_, or_, select, text
 from sqlalchemy.orm import Session
@@ -30,15 +30,22 @@ from payments.wechatpay import answers, client
 
 log = logs.get(__name__)
 
+# How long after its last sending WeChat must say that it does not know a refund for it to be unknown.
+_PATIENCE = {RefundState.REQUESTED: timedelta(0), RefundState.PROCESSING: lifecycle.FORGOTTEN_AFTER}
 # WeChat's word for a refund that it cannot pay out.
 _ABNORMAL = "ABNORMAL"
-# WeChat said no to it as it was last sent, so nothing of it is under way.
-_IS_REFUSED = and_(Refund.state == RefundState.REQUESTED, Refund.refused_at >= Refund.sent_at)
+# WeChat said that it does not know it as it was last sent, so nothing of it is under way.
+_IS_UNKNOWN = or_(
+    *(and_(Refund.state == state, Refund.refused_at >= Refund.sent_at + least) for state, least in _PATIENCE.items())
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Stranded:
-    """A refund that waits for a person; `refund_id` is WeChat's own number, which one that it refused has not."""
+    """A refund that waits for a person; `refund_id` is WeChat's own number, which one that it refused has not.
+
+    WeChat would not take one that `is_refused`, and knows nothing any more of one that `is_vanished`: no card helps.
+    """
 
     number: str
     reference: str
@@ -49,6 +56,7 @@ class Stranded:
     reason: str
     requested_at: datetime
     is_refused: bool
+    is_vanished: bool
 
 
 def listing(session: Session) -> Sequence[Stranded]:
@@ -56,7 +64,7 @@ def listing(session: Session) -> Sequence[Stranded]:
     rows = session.execute(
         select(Refund, Payment.number, Payment.transaction_id)
         .join(Payment, Payment.id == Refund.payment_id)
-        .where(or_(Refund.state == RefundState.ABNORMAL, _IS_REFUSED))
+        .where(or_(Refund.state == RefundState.ABNORMAL, _IS_UNKNOWN))
         .order_by(Refund.requested_at, Refund.id)
     )
     return [
@@ -70,6 +78,7 @@ def listing(session: Session) -> Sequence[Stranded]:
             reason=refund.reason,
             requested_at=refund.requested_at,
             is_refused=refund.state is RefundState.REQUESTED,
+            is_vanished=refund.state is RefundState.PROCESSING,
         )
         for refund, payment, transaction_id in rows
     ]
@@ -114,8 +123,8 @@ def mark_transferred(
 
     Its case ends with it. `bank_reference` is the evidence, of this refund alone: the transfer's number at the bank.
     False when the same was written before. Raises `RefundNotFound`, `RefundNotAbnormal`, `BankReferenceTaken`, and
-    `RefundUnderWay` for a refused one that was sent again. Should WeChat pay after all, that is a mismatch and becomes
-    a case.
+    `RefundUnderWay` for one that WeChat did not know and that was sent again. Should WeChat pay after all, that is a
+    mismatch and becomes a case.
     """
     database.require_transaction(session)
     refund = session.scalar(select(Refund).where(Refund.number == number).with_for_update())
@@ -134,7 +143,7 @@ def mark_transferred(
         "marked_at": now.astimezone(UTC).isoformat(),
     }
     books.paid_by_transfer(session, refund=number, amount_fen=refund.amount_fen, at=paid_at)
-    for kind in (CaseKind.REFUND_ABNORMAL, CaseKind.REFUND_REFUSED):
+    for kind in (CaseKind.REFUND_ABNORMAL, CaseKind.REFUND_REFUSED, CaseKind.REFUND_VANISHED):
         reason = f"已转账退款，银行流水 {bank_reference}"
         cases.repaired(session, kind=kind, number=number, reason=reason, by=paid_by, now=now)
     facts.publish(
@@ -157,9 +166,10 @@ def mark_transferred(
 def _require_stranded(refund: Refund) -> None:
     if refund.state is RefundState.ABNORMAL:
         return
-    if refund.state is not RefundState.REQUESTED or refund.refused_at is None or refund.sent_at is None:
+    patience = _PATIENCE.get(refund.state)
+    if patience is None or refund.refused_at is None or refund.sent_at is None:
         raise RefundNotAbnormal(state=refund.state.value)
-    if refund.refused_at < refund.sent_at:
+    if refund.refused_at < refund.sent_at + patience:
         raise RefundUnderWay
 
 
@@ -167,7 +177,7 @@ def _set_out(session: Session, number: str, now: datetime) -> Refund:
     """Note that an abnormal refund is on its way, whatever is heard of it, so that nothing else sets out beside it."""
     session.execute(select(Refund.id).where(Refund.number == number).with_for_update())
     refund = _find(session, number)
-    refund.state = RefundState.PROCESSING
+    refund.state, refund.sent_at = RefundState.PROCESSING, now
     refund.next_check_at = lifecycle.next_refund_check(requested_at=refund.requested_at, now=now)
     return refund
 

@@ -30,6 +30,8 @@ _CHAIN = text("""
     ORDER BY s.position NULLS LAST, a.id
 """)
 
+_LAST = text("SELECT position, digest FROM audit_seals ORDER BY position DESC LIMIT 1")
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -67,6 +69,14 @@ def verify(session: Session, *, head: str | None = None) -> Chain:
     """
     with session.execute(_CHAIN.execution_options(yield_per=_AT_ONCE)) as rows:
         return _walk(rows, head)
+
+
+def tell_head(*, now: datetime) -> None:
+    """Write the chain's length and last digest to the log: a chain that is cut short later no longer has it."""
+    with database.transaction() as session:
+        last = session.execute(_LAST).first()
+    if last is not None:
+        _log.info("audit.head", entries=last.position, head=bytes(last.digest).hex())
 
 
 def verify_daily(*, now: datetime) -> None:

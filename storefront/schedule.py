@@ -58,6 +58,7 @@ jobs.every("23 * * * *", name="ledger.check")(books.check)
 jobs.every("5 * * * *", name="payments.reconcile", queue=jobs.WIRE)(reconcile.reconcile_due)
 # At night in China; a night that is missed is made up for by the next.
 jobs.every("17 19 * * *", name="storefront.purge")(purging.purge)
+jobs.every("11 * * * *", name="audit.head")(audit.tell_head)
 jobs.every("37 19 * * *", name="audit.verify")(audit.verify_daily)
 
 

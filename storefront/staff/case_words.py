@@ -58,7 +58,7 @@ _SAID = {
     "processing": "处理中",
     "abnormal": "异常",
     "transferred": "已转账退回",
-    "refused": "微信拒绝，已放弃",
+    "refused": "微信未办，已放弃",
 }
 
 

@@ -96,7 +96,7 @@ def take(session: Session, actor: Actor, *, slug: str, now: datetime) -> dict[st
 def close(
     session: Session, actor: Actor, *, slug: str, resolution: Resolution, reason: str, now: datetime
 ) -> dict[str, Any]:
-    """End a case. Raises `NotPermitted`, `CaseNotFound`, `CaseClosed`, `NothingToWriteOff`."""
+    """End a case, or ask for its write-off when that takes two. Raises `NotPermitted` and what `cases.close` does."""
     sight.require_whole(actor, Permission.CLOSE_CASES)
     case = cases.close(session, slug=slug, resolution=resolution, reason=reason, by=actor.username or "", now=now)
     told: Mapping[str, Any] = {
@@ -106,7 +106,7 @@ def close(
         "difference_fen": case.difference_fen,
         "reason": reason,
     }
-    audit.record(session, actor, "case.closed", slug, told, now=now)
+    audit.record(session, actor, "case.closed" if case.closed_at else "case.write_off_asked", slug, told, now=now)
     return _shown(case)
 
 
@@ -146,7 +146,11 @@ def lines(session: Session, actor: Actor, *, account: str, day: date) -> dict[st
 
 
 def _shown(case: cases.CaseView) -> dict[str, Any]:
-    return asdict(case) | {"can_write_off": case.closed_at is None and bool(case.difference_fen)}
+    can_write_off = case.closed_at is None and bool(case.difference_fen)
+    return asdict(case) | {
+        "can_write_off": can_write_off,
+        "takes_two": can_write_off and cases.takes_two(case.difference_fen),
+    }
 
 
 def _check(first: date, last: date) -> None:

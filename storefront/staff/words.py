@@ -217,6 +217,7 @@ ACTS = {
     **partner_words.ACTS,
     "case.taken": "接手待办事项",
     "case.closed": "办结待办事项",
+    "case.write_off_asked": "申请核销差额",
     "view.saved": "保存报表视图",
     "view.deleted": "删除报表视图",
     "phone.marked": "标记工作手机",

@@ -6,11 +6,12 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from config import database, logs
-from payments import cases, collect, ledger
-from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, NothingToWriteOff
+from payments import books, cases, collect, ledger
+from payments.errors import CaseClosed, CaseCursorInvalid, CaseNotFound, NothingToWriteOff, WriteOffNeedsAnother
 from payments.lifecycle import Channel
 from payments.models import CaseKind, Resolution
 from tests.payments.conftest import rows
@@ -46,9 +47,9 @@ def opened(number: str = "P1", *, kind: CaseKind = CaseKind.BILL_AMOUNT, differe
     return str(rows("SELECT slug FROM payment_cases WHERE number = :n AND kind = :k", n=number, k=kind)[0]["slug"])
 
 
-def close(slug: str, now: datetime, resolution: Resolution = Resolution.EXPLAINED) -> cases.CaseView:
+def close(slug: str, now: datetime, resolution: Resolution = Resolution.EXPLAINED, *, by: str = "li") -> cases.CaseView:
     with database.transaction() as session:
-        return cases.close(session, slug=slug, resolution=resolution, reason="已核对", by="li", now=now)
+        return cases.close(session, slug=slug, resolution=resolution, reason="已核对", by=by, now=now)
 
 
 def test_a_case_is_taken_and_closed_with_a_reason_once(db: None, now: datetime) -> None:
@@ -88,6 +89,60 @@ def test_what_differs_in_no_money_cannot_be_written_off(db: None, now: datetime,
     with pytest.raises(NothingToWriteOff):
         close(slug, now, Resolution.WRITTEN_OFF)
     close(slug, now, Resolution.REPAIRED)
+
+
+def balances() -> dict[str, int]:
+    with database.transaction() as session:
+        return {each.account: each.balance_fen for each in ledger.trial_balance(session)}
+
+
+class TestAWriteOffAboveTheLimit:
+    """One person alone may write off as much as one person alone may refund."""
+
+    LIMIT_FEN = 50_000
+
+    @pytest.mark.parametrize("difference_fen", [LIMIT_FEN + 1, -LIMIT_FEN - 1])
+    def test_waits_for_a_second_person(self, db: None, now: datetime, difference_fen: int) -> None:
+        slug = opened(difference_fen=difference_fen)
+        asked = close(slug, now, Resolution.WRITTEN_OFF)
+        assert (asked.closed_at, asked.resolution) == (None, None)
+        assert (asked.write_off_asked_by, asked.write_off_asked_at, asked.write_off_reason) == ("li", now, "已核对")
+        with pytest.raises(WriteOffNeedsAnother):
+            close(slug, now, Resolution.WRITTEN_OFF)
+        assert balances() == {}
+        ended = close(slug, now, Resolution.WRITTEN_OFF, by="wang")
+        assert (ended.closed_by, ended.resolution) == ("wang", Resolution.WRITTEN_OFF)
+        assert balances() == {"wechat_receivable": difference_fen, "adjustments": -difference_fen}
+
+    def test_at_the_limit_it_does_not(self, db: None, now: datetime) -> None:
+        assert close(opened(difference_fen=self.LIMIT_FEN), now, Resolution.WRITTEN_OFF).closed_by == "li"
+
+    def test_can_be_ended_in_another_way_by_anybody(self, db: None, now: datetime) -> None:
+        slug = opened(difference_fen=self.LIMIT_FEN + 1)
+        close(slug, now, Resolution.WRITTEN_OFF)
+        assert close(slug, now).resolution is Resolution.EXPLAINED
+        assert balances() == {}
+
+    def test_what_reached_the_books_meanwhile_is_written_off_by_nobody(self, db: None, now: datetime) -> None:
+        slug = opened(kind=CaseKind.BILL_MISSING_HERE, difference_fen=self.LIMIT_FEN + 1)
+        close(slug, now, Resolution.WRITTEN_OFF)
+        with database.transaction() as session:
+            ledger.transfer(session, debit=books.RECEIVABLE, credit=books.CLEARING, amount_fen=self.LIMIT_FEN + 1,
+                            source="payment.succeeded/P1", at=now)  # fmt: skip
+        with pytest.raises(NothingToWriteOff):
+            close(slug, now, Resolution.WRITTEN_OFF, by="wang")
+
+    def test_of_one_person_twice_at_once_nothing_is_written_off(
+        self, db: None, now: datetime, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The database itself keeps whoever asked from being the one who closes."""
+        slug = opened(difference_fen=self.LIMIT_FEN + 1)
+        close(slug, now, Resolution.WRITTEN_OFF)
+        with monkeypatch.context() as patch:
+            patch.setattr(cases, "_needs_another", lambda *_: False)
+            with pytest.raises(IntegrityError, match="another_person_writes_off"):
+                close(slug, now, Resolution.WRITTEN_OFF)
+        assert balances() == {}
 
 
 def test_of_two_people_one_closes(db: None, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import Select
 from config import database
 from payments import books, cases, errors, refunds, stranded
 from payments.lifecycle import RefundState
-from payments.models import Resolution
-from payments.wechatpay import client
+from payments.models import CaseKind, Resolution
+from payments.wechatpay import answers, client
 from tests.payments.conftest import Buyer, Wechat, change, facts_of, rows
 from tests.payments.test_refunds import ask_back, state_of, wechat_says
 
@@ -211,9 +211,9 @@ def refused(buyer: Buyer, now: datetime) -> str:
     return number
 
 
-def give_up(*, now: datetime) -> None:
+def give_up(*, now: datetime, kind: CaseKind = CaseKind.REFUND_REFUSED) -> None:
     with database.transaction() as session:
-        [case], _ = cases.listing(session, kind=cases.CaseKind.REFUND_REFUSED)
+        [case], _ = cases.listing(session, kind=kind)
         cases.close(session, slug=case.slug, resolution=Resolution.EXPLAINED, reason="账户异常", by="lin", now=now)
 
 
@@ -315,3 +315,83 @@ class TestTwoDecideAtOnce:
     def test_only_one_does(self, refused: str, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
         assert self.race(refused, monkeypatch, now, is_locked=True) == {"transferred"}
         assert (state_of(refused), ends()) == ("transferred", [("refund_refused", "repaired")])
+
+
+@pytest.fixture
+def vanished(buyer: Buyer, now: datetime, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A refund of 59.90 yuan that WeChat took, and knows nothing of ever after."""
+    buyer.paid(now=now)
+    number = ask_back(now=now).number
+    refunds.send(number=number, now=now)
+    assert state_of(number) == "processing"
+    monkeypatch.setattr(client.Client, "query_refund", lambda *_: answers.Missing())
+    assert refunds.check_due(now=now + timedelta(hours=1)) == 1
+    assert (queue(), ends()) == ([], [("refund_vanished", None)]), "it may only be hard to find just now"
+    for attempt in (lambda: give_up(now=now, kind=CaseKind.REFUND_VANISHED), lambda: mark(number, now=now)):
+        with pytest.raises(errors.RefundUnderWay):
+            attempt()
+    assert refunds.check_due(now=now + timedelta(days=1)) == 1
+    return number
+
+
+def test_closing_the_case_of_a_vanished_refund_gives_it_up(vanished: str, now: datetime) -> None:
+    assert (queue(), ends()) == ([vanished], [("refund_vanished", None)])
+    give_up(now=now, kind=CaseKind.REFUND_VANISHED)
+    assert (state_of(vanished), queue()) == ("refused", [])
+    assert facts_of("refund.failed") == [{"reference": "O1", "refund": vanished, "key": "K1", "amount_fen": 5990}]
+    assert refunds.check_due(now=now + timedelta(days=2)) == 0, "nobody asks about it any more"
+    with database.transaction() as session:
+        assert books.differences(session) == []
+    assert ask_back(5990, key="K2", now=now).number != vanished
+    assert wechat_says(vanished, status="SUCCESS", refund_id="50001", succeeded_at=now, now=now).value == "mismatched"
+
+
+def test_a_vanished_refund_is_paid_out_by_transfer(vanished: str, now: datetime) -> None:
+    with pytest.raises(errors.RefundNotAbnormal):
+        to_card(vanished, now)
+    assert mark(vanished, now=now)
+    assert (state_of(vanished), queue(), ends()) == ("transferred", [], [("refund_vanished", "repaired")])
+    with database.transaction() as session:
+        assert books.differences(session) == []
+    assert refunds.check_due(now=now + timedelta(days=2)) == 0
+
+
+def test_what_wechat_remembers_is_decided_by_nobody(vanished: str, now: datetime) -> None:
+    """Its word of old is not its last one: the money may be on its way."""
+    assert wechat_says(vanished, status="PROCESSING", now=now).value == "known"
+    assert (queue(), ends()) == ([], [("refund_vanished", "repaired")])
+    with pytest.raises(errors.RefundNotAbnormal):
+        mark(vanished, now=now)
+
+
+def test_what_vanished_before_it_went_to_a_card_is_decided_by_nobody_meanwhile(
+    abnormal: str, wechat: Wechat, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    """A question of before the card, whose answer comes after it, says nothing of the card."""
+    asked_at, later = now + timedelta(days=2), now + timedelta(days=3)
+    wechat.fault("error", on="abnormal_refund")
+    wechat.fault("error", on="refund_query")
+    with pytest.raises(errors.PaymentUnavailable):
+        to_card(abnormal, later)
+    refunds._hand_over(abnormal, CaseKind.REFUND_VANISHED, {}, asked_at)
+    assert queue() == []
+    with pytest.raises(errors.RefundUnderWay):
+        give_up(now=later, kind=CaseKind.REFUND_VANISHED)
+    with pytest.raises(errors.RefundUnderWay):
+        mark(abnormal, now=later)
+    assert (state_of(abnormal), facts_of("refund.failed")) == ("processing", [])
+
+
+def test_a_mismatch_that_a_person_has_looked_into_is_asked_about_again(
+    buyer: Buyer, monkeypatch: pytest.MonkeyPatch, now: datetime
+) -> None:
+    """Or its refund would be under way for ever: nobody asks while the case is open."""
+    buyer.paid(now=now)
+    number = ask_back(now=now).number
+    with monkeypatch.context() as patch:
+        patch.setattr(refunds, "_differences", lambda *_: ["total"])
+        refunds.send(number=number, now=now)
+    assert (ends(), refunds.check_due(now=now + timedelta(days=1))) == ([("refund_mismatch", None)], 0)
+    give_up(now=now, kind=CaseKind.REFUND_MISMATCH)
+    assert refunds.check_due(now=now) == 1
+    assert state_of(number) in ("processing", "succeeded")

@@ -170,3 +170,21 @@ def test_every_night_the_head_goes_to_the_log_or_the_fault_to_a_person(db: None)
     with capture_logs() as lines:
         audit.verify_daily(now=NOW)
     assert [line["alarm"] for line in lines] == ["audit.broken"]
+
+
+def test_every_hour_the_head_goes_to_the_log(db: None) -> None:
+    """Whoever cuts the last entries off cannot cut them off the log as well."""
+    with capture_logs() as lines:
+        audit.tell_head(now=NOW)
+    assert lines == [], "of an empty trail there is nothing to keep"
+    act("L1")
+    act("L2")
+    with capture_logs() as lines:
+        audit.tell_head(now=NOW)
+    kept = chain().head
+    assert [(line["event"], line["entries"], line["head"]) for line in lines] == [("audit.head", 2, kept)]
+    act("L3")
+    assert chain(kept).fault is None, "the chain has grown, and what was kept is still in it"
+    tamper("DELETE FROM audit_seals WHERE position > 1", "DELETE FROM staff_audit WHERE subject <> 'L1'")
+    assert chain().fault is None
+    assert chain(kept).fault == f"no entry has the digest {kept}"

@@ -94,7 +94,10 @@ class ProposalDecision(Answer):
 
 
 class StrandedRefund(Answer):
-    """A refund that WeChat could not pay out, or would not take at all (`is_refused`): then no card helps."""
+    """A refund that WeChat could not pay out, would not take (`is_refused`) or has forgotten (`is_vanished`).
+
+    Of the last two no card helps.
+    """
 
     number = fields.String()
     reference = fields.String()
@@ -105,6 +108,7 @@ class StrandedRefund(Answer):
     reason = fields.String()
     requested_at = Instant()
     is_refused = fields.Boolean()
+    is_vanished = fields.Boolean()
 
 
 class Card(Schema):
@@ -163,6 +167,7 @@ _STRANDED = {
     "reason": "售后退款",
     "requested_at": "2026-11-21T04:00:00+00:00",
     "is_refused": False,
+    "is_vanished": False,
 }
 _DECIDES = (errors.ClaimNotFound, errors.ClaimMoved)
 _PAYS = (

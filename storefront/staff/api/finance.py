@@ -93,10 +93,14 @@ class CaseShown(Answer):
     closed_at = Instant(allow_none=True)
     closed_by = fields.String(allow_none=True)
     can_write_off = fields.Boolean()
+    takes_two = fields.Boolean()
+    write_off_asked_by = fields.String(allow_none=True)
+    write_off_asked_at = Instant(allow_none=True)
+    write_off_reason = fields.String(allow_none=True)
 
 
 class CaseEnd(Schema):
-    """How a case ends; `written_off` posts its difference to the ledger."""
+    """How a case ends; `written_off` posts its difference to the ledger, once two have said so where it `takes_two`."""
 
     resolution = Text(required=True, validate=[validate.OneOf(_RESOLUTIONS)])
     reason = Text(required=True, low=2, high=500)
@@ -219,6 +223,10 @@ _CASE = {
     "closed_at": None,
     "closed_by": None,
     "can_write_off": True,
+    "takes_two": False,
+    "write_off_asked_by": None,
+    "write_off_asked_at": None,
+    "write_off_reason": None,
 }
 _MOVED = {"account": "wechat_receivable", "debits_fen": 15990, "credits_fen": 5066, "balance_fen": 10924}
 _TRIAL = {"day": "2026-11-20", "accounts": [_MOVED], "debits_fen": 21056, "credits_fen": 21056, "balance_fen": 0}
@@ -291,10 +299,11 @@ def take(slug: str) -> Response:
     payment_errors.CaseNotFound,
     payment_errors.CaseClosed,
     payment_errors.NothingToWriteOff,
+    payment_errors.WriteOffNeedsAnother,
     payment_errors.RefundUnderWay,
 )
 def close(given: dict[str, Any], slug: str) -> Response:
-    """End a case with a reason."""
+    """End a case with a reason; a write-off that takes two stays open until another person does the same."""
     resolution = Resolution(given["resolution"])
     with database.transaction() as session:
         ended = finance.close(

@@ -149,19 +149,19 @@ def take(slug: str) -> Response:
 @blueprint.post("/finance/cases/<number:slug>/end")
 @guard.staff(Permission.CLOSE_CASES)
 def close(slug: str) -> Response:
-    """End a case with a reason."""
+    """End a case with a reason, or ask for a write-off that takes two."""
     path, resolution = f"/finance/cases/{slug}", request.form.get("resolution", "")
     reason = " ".join(request.form.get("reason", "").split())
     if resolution not in set(Resolution) or not 2 <= len(reason) <= 500 or not reason.isprintable():
         return frame.back(path, fault="form.resolution")
     try:
         with database.transaction() as session:
-            finance.close(
+            ended = finance.close(
                 session, guard.actor(), slug=slug, resolution=Resolution(resolution), reason=reason, now=clock.now()
             )
     except (Conflict, Invalid) as error:
         return frame.refused(path, error)
-    return frame.back(path, done="closed")
+    return frame.back(path, done="closed" if ended["closed_at"] else "write_off_asked")
 
 
 @blueprint.get("/finance/frozen")

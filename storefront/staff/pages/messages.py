@@ -29,6 +29,7 @@ DONE = {
     "exposure_entered": "曝光估算已登记。",
     "taken": "这件事现在由您负责。",
     "closed": "已办结，写入操作记录。",
+    "write_off_asked": "已申请核销，须由另一位同事确认后入账。",
     "agreed": "已同意协议。",
     "change_asked": "已提交县级审核，通过前商品页不变。",
     "repriced": "新价格已生效。",

@@ -101,6 +101,27 @@ def test_a_case_is_taken_and_ended_once_and_the_trail_says_so(clerk: Callable[..
     assert found == {"wechat_receivable": 90, "adjustments": -90}
 
 
+def test_a_big_write_off_takes_two_and_the_trail_names_both(clerk: Callable[..., Clerk]) -> None:
+    """Else whoever took the money could make it vanish from the books alone."""
+    slug, li, wang = open_case(difference_fen=-50_001), clerk(Role.FINANCE, username="li"), clerk(Role.FINANCE)
+    assert "须两人先后确认" in li.open(f"/finance/cases/{slug}").get_data(as_text=True)
+    end = {"resolution": "written_off", "reason": "银行回单遗失，核销"}
+    asked = li.post(f"/finance/cases/{slug}/end", end).get_json()
+    assert (asked["closed_at"], asked["write_off_asked_by"], asked["takes_two"]) == (None, "li", True)
+    again = li.post(f"/finance/cases/{slug}/end", end)
+    assert (again.status_code, again.get_json()["error"]["code"]) == (409, "payment.write_off_needs_another")
+    own, theirs = (who.open(f"/finance/cases/{slug}").get_data(as_text=True) for who in (li, wang))
+    assert "银行回单遗失" in own
+    assert "等待另一位同事确认" in own
+    assert ('<option value="written_off"' in own, '<option value="written_off"' in theirs) == (False, True)
+    done = wang.send(f"/finance/cases/{slug}/end", **end).headers["Location"]
+    assert done.endswith("?done=closed")
+    assert audited() == [("case.write_off_asked", slug), ("case.closed", slug)]
+    with database.transaction() as session:
+        found = {each.account: each.balance_fen for each in ledger.trial_balance(session)}
+    assert found == {"wechat_receivable": -50_001, "adjustments": 50_001}
+
+
 @pytest.mark.parametrize(
     "body",
     [
