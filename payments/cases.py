@@ -139,16 +139,16 @@ def close(session: Session, *, slug: str, resolution: Resolution, reason: str, b
     reference can be paid anew. So does a refund that WeChat refused or has forgotten: it is neither sent nor asked
     about again, and `refund.failed` is published, so that its money can be asked for anew. A refund about which nobody
     asked any more, because of its mismatch, is asked about again. Raises `CaseNotFound`, `CaseClosed`,
-    `NothingToWriteOff` for a case without a difference or about money that has reached our books since,
-    `WriteOffNeedsAnother`, and `RefundUnderWay` while WeChat has not said, of the refund as last sent, that it does
-    not know it.
+    `NothingToWriteOff` for a case without a difference or about money that has reached our books since or was written
+    off with another case, `WriteOffNeedsAnother`, and `RefundUnderWay` while WeChat has not said, of the refund as last
+    sent, that it does not know it.
     """
     if find(session, slug=slug).kind in _OF_UNKNOWN_REFUNDS:
         # Whoever records news of a refund locks it before its case.
         session.execute(_LOCK_REFUND, {"slug": slug})
     case = _require_open(session, slug)
     if resolution is Resolution.WRITTEN_OFF:
-        if not case.difference_fen or (case.kind in _LACKING and books.has_moved(session, number=case.number)):
+        if not case.difference_fen or (case.kind in _LACKING and _is_there(session, case)):
             raise NothingToWriteOff
         if _needs_another(case, by):
             session.execute(_ASK_WRITE_OFF, {"slug": slug, "by": by, "reason": reason, "now": now})
@@ -162,6 +162,13 @@ def close(session: Session, *, slug: str, resolution: Resolution, reason: str, b
     if case.kind is CaseKind.REFUND_MISMATCH:
         session.execute(_ASK_REFUND, {"number": case.number, "now": now})
     return find(session, slug=slug)
+
+
+def _is_there(session: Session, case: CaseView) -> bool:
+    """Tell whether the ledger has the money that a case lacks, from its payment or from another case's write-off."""
+    kinds = [kind.value for kind in _LACKING]
+    told = {"number": case.number, "kinds": kinds}
+    return books.has_moved(session, number=case.number) or bool(session.scalar(_WRITTEN_OFF, told))
 
 
 def takes_two(difference_fen: int | None) -> bool:
@@ -204,9 +211,9 @@ def _give_up_refund(session: Session, number: str, now: datetime) -> None:
 
 
 def _require_open(session: Session, slug: str) -> CaseView:
-    """Lock a case, so that of two people only one ends it."""
+    """Lock a case, so that of two people only one ends it, and with it those that lack the same money."""
     database.require_transaction(session)
-    session.execute(text("SELECT 1 FROM payment_cases WHERE slug = :slug FOR UPDATE"), {"slug": slug})
+    session.execute(_LOCK, {"slug": slug, "kinds": [kind.value for kind in _LACKING]})
     case = find(session, slug=slug)
     if case.closed_at is not None:
         raise CaseClosed
@@ -270,6 +277,16 @@ _GIVE_UP_REFUND = text("""
 _ASK_REFUND = text("""
     UPDATE payment_refunds SET next_check_at = :now
     WHERE number = :number AND state IN ('requested', 'processing', 'abnormal')
+""")
+_LOCK = text("""
+    SELECT 1 FROM payment_cases c JOIN payment_cases asked ON asked.slug = :slug
+    WHERE c.id = asked.id
+       OR c.number = asked.number AND asked.kind = ANY(cast(:kinds AS text[])) AND c.kind = ANY(cast(:kinds AS text[]))
+    ORDER BY c.id FOR UPDATE OF c
+""")
+_WRITTEN_OFF = text("""
+    SELECT EXISTS (SELECT FROM payment_cases
+        WHERE number = :number AND kind = ANY(cast(:kinds AS text[])) AND resolution = 'written_off')
 """)
 _TAKE = text("UPDATE payment_cases SET owner = :owner, owned_at = :now WHERE slug = :slug")
 _ASK_WRITE_OFF = text("""

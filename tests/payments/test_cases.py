@@ -145,6 +145,19 @@ class TestAWriteOffAboveTheLimit:
         assert balances() == {}
 
 
+def test_money_that_was_missing_is_written_off_once_whatever_it_is_missing_as(db: None, now: datetime) -> None:
+    """A payment that nobody knew and that is closed by the next comparison is the same money in two cases."""
+    kinds = (CaseKind.BILL_MISSING_HERE, CaseKind.BILL_STATE)
+    first, second = (opened(kind=kind, difference_fen=100) for kind in kinds)
+    other = opened("P2", kind=CaseKind.BILL_STATE, difference_fen=100)
+    close(first, now, Resolution.WRITTEN_OFF)
+    with pytest.raises(NothingToWriteOff):
+        close(second, now, Resolution.WRITTEN_OFF)
+    close(second, now)
+    close(other, now, Resolution.WRITTEN_OFF)
+    assert balances() == {"wechat_receivable": 200, "adjustments": -200}
+
+
 def test_of_two_people_one_closes(db: None, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
     def at_once(slug: str) -> int:
         with ThreadPoolExecutor(2) as threads:
