@@ -35,9 +35,9 @@ KINDS = {ClaimKind.REFUND: "仅退款", ClaimKind.RETURN: "退货退款"}
 CARRIERS = ("顺丰速运", "中通快递", "圆通速递", "申通快递", "韵达速递", "邮政 EMS", "京东物流", "极兔速递")
 
 _STORY = {
-    ClaimState.FILED: ("等待商家处理", "商家会在 48 小时内答复，逾期会自动提醒负责人。", "busy"),
+    ClaimState.FILED: ("等待商家处理", "商家会在 48 小时内答复，逾期会自动提醒负责人。", "calm"),
     ClaimState.APPROVED: ("请寄回商品", "商家已同意，请在期限内寄出并填写运单号；逾期未寄，申请会自动关闭。", "warm"),
-    ClaimState.SENT_BACK: ("等待商家收货", "商家收到商品并确认后，款项会立即原路退回。", "busy"),
+    ClaimState.SENT_BACK: ("等待商家收货", "商家收到商品并确认后，款项会立即原路退回。", "calm"),
     ClaimState.REFUNDING: ("退款中", "款项正在原路退回，到账时间以微信支付通知为准。", "busy"),
     ClaimState.REFUNDED: ("已退款", "款项已原路退回。", "calm"),
     ClaimState.REFUSED: ("商家未同意", "您可以再次申请，或联系客服。", "calm"),
@@ -89,6 +89,20 @@ def file(number: str) -> AnyResponse:
     if trouble:
         return _page(number, claim, notice=f"申请已提交。{trouble}", status=422)
     return redirect(f"/orders/{number}/aftersales/{claim}", 303)
+
+
+@blueprint.get("")
+@guard.public
+def reopened(number: str) -> AnyResponse:
+    """Lead whoever reloads the address of a form that came back to the form."""
+    return redirect(f"/orders/{number}/aftersales/new", 302)
+
+
+@blueprint.get("/<number:claim>/<any(withdrawal, parcel, photos):act>")
+@guard.public
+def reopened_claim(number: str, claim: str, act: str) -> AnyResponse:
+    """Lead whoever reloads the address of an act on a claim to the claim."""
+    return redirect(f"/orders/{number}/aftersales/{claim}", 302)
 
 
 @blueprint.get("/<number:claim>")

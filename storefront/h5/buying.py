@@ -31,6 +31,7 @@ _SAID_ON_THE_PAGE = (
     catalog_errors.QuantityInvalid,
     shop_errors.ConsentInvalid,
 )
+_SOLD_OUT = "选好的规格刚刚售罄，请换一个规格，再点一次“微信支付”。"
 
 
 @blueprint.get("/p/<slug>")
@@ -74,7 +75,8 @@ def _order(shown: Product) -> AnyResponse:
         return _page(shown, form, region)
     faults = forms.judge(shown, form, is_region_whole=bool(places.leaf(region)))
     if faults:
-        return _page(shown, replace(form, errors=faults), region, notice="还有几处需要补充，已在下面标出。", status=422)
+        notice = _SOLD_OUT if "sku" in faults else "还有几处需要补充，已在下面标出。"
+        return _page(shown, replace(form, errors=faults), region, notice=notice, status=422)
     if buyer is None:
         return _become_guest()
     try:

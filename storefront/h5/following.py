@@ -74,6 +74,14 @@ def by_link(link: str) -> Response:
     return pages.private(pages.render("h5/order.html", page=_for_strangers(_shown(found))))
 
 
+@blueprint.get("/orders/<number:number>/<any(payments, check, cancellation, link):act>")
+@blueprint.get("/orders/<number:number>/link/<any(revocation):act>")
+@guard.public
+def reopened(number: str, act: str) -> AnyResponse:
+    """Lead whoever reloads the address of an act on an order to the order."""
+    return redirect(f"/orders/{number}", 302)
+
+
 @blueprint.post("/orders/<number:number>/link")
 @guard.shopper
 def issue_link(number: str) -> Response:

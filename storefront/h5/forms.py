@@ -16,6 +16,8 @@ MAX_QUANTITY = 99
 # What the API asks of an Idempotency-Key.
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}")
 _MOBILE = re.compile(r"1[3-9][0-9]{9}")
+# A telephone's own address book writes 138 1234 5678, or +86 before it.
+_FILLING = re.compile(r"^\s*(?:\+|00)?86(?=[\s-]*1[3-9])|[\s-]", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _LENGTHS = {"name": 32, "detail": 120, "remark": 100}
 
@@ -37,7 +39,7 @@ def read(product: Product, fields: Mapping[str, str]) -> OrderForm:
         sku=sku if any(spec.sku == sku for spec in product.specs) else form.sku,
         quantity=int(quantity) if re.fullmatch(r"[0-9]{1,4}", quantity) else 0,
         name=text["name"],
-        phone=re.sub(r"[\s-]", "", fields.get("phone", ""))[:20],
+        phone=_FILLING.sub("", fields.get("phone", ""))[:20],
         detail=text["detail"],
         remark=text["remark"],
         consent=fields.get("consent", "")[:100],

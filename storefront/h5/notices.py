@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
 
 from catalog import accreditation_views, objections
 from catalog.errors import NoticeOver
@@ -72,6 +73,13 @@ def listing() -> Response:
 def show(number: str) -> Response:
     """Show one notice, and the form to object while it runs."""
     return _page(number, content="", contact="", key=secrets.token_urlsafe(16))
+
+
+@blueprint.get("/notices/<number:number>/objections")
+@guard.public
+def reopened(number: str) -> AnyResponse:
+    """Lead whoever reloads the address of a form that came back to the notice."""
+    return redirect(f"/notices/{number}#objections", 302)
 
 
 @blueprint.post("/notices/<number:number>/objections")

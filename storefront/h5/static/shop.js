@@ -68,7 +68,7 @@
     let refused = !one("#refused").hidden;
     let sending = false;
 
-    const spec = () => one("input[name=sku]:checked", form);
+    const spec = () => one("input[name=sku]:checked:enabled", form);
     const leaf = () => selects.reduce((code, select) => select.value || code, "");
     const isComplete = () => selects.every((select) => select.disabled || select.value);
 
@@ -88,6 +88,7 @@
       one("#refused").textContent = message;
       one("#refused").hidden = !message;
       if (message) one("#freight").textContent = "—";
+      if (message) one("#bar-note").textContent = message;
     }
 
     async function quote() {
@@ -151,7 +152,7 @@
       const count = Number(quantity.value);
       if (!Number.isInteger(count) || count < 1 || count > 99) faults.quantity = "数量在 1 到 99 之间";
       if (!form.elements.name.value.trim()) faults.name = "请填写收货人";
-      if (!/^1[3-9][0-9]{9}$/.test(form.phone.value.trim())) faults.phone = "请填写 11 位手机号";
+      if (!/^((\+|00)?86)?1[3-9][0-9]{9}$/.test(form.phone.value.replace(/[\s-]/g, ""))) faults.phone = "请填写 11 位手机号";
       if (!isComplete()) faults.region = "请选到最后一级地区";
       if (form.detail.value.trim().length < 4) faults.detail = "请填写街道与门牌";
       [["returns", "请确认退货说明"], ["adult", "请确认年龄"], ["consent", "同意后才能下单"]].forEach(([name, message]) => {
@@ -318,13 +319,8 @@
     function bind() {
       const payForm = one("#pay-form", live);
       const checkForm = one("#check-form", live);
-      const cancelForm = one("#cancel-form", live);
       if (payForm) payForm.addEventListener("submit", (event) => { event.preventDefault(); pay(); });
       if (checkForm) checkForm.addEventListener("submit", (event) => { event.preventDefault(); ask(one("button", checkForm)); });
-      if (cancelForm) cancelForm.addEventListener("submit", (event) => {
-        if (!window.confirm(cancelForm.dataset.confirm)) return event.preventDefault();
-        busy(one("button", cancelForm), true);
-      });
       tick();
     }
 
@@ -343,6 +339,17 @@
       else pay();
     }
   }
+
+  /* Every other form: asked once more where it says so, sent once however often it is tapped. */
+  document.addEventListener("submit", (event) => {
+    const button = one("[data-busy]", event.target);
+    if (event.defaultPrevented || event.target.id === "order" || !button) return;
+    if (button.classList.contains("busy")) return event.preventDefault();
+    if (event.target.dataset.confirm && !window.confirm(event.target.dataset.confirm)) return event.preventDefault();
+    busy(button, true);
+    setTimeout(() => busy(button, false), GIVE_UP_MS);
+  });
+  window.addEventListener("pageshow", () => all("form:not(#order) .busy").forEach((button) => busy(button, false)));
 
   /* A fetched link is no scan: only a page that stands before somebody says so, and a lost word is said again. */
   function confirmVisit(visit, tries) {

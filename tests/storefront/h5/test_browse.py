@@ -4,6 +4,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
@@ -163,3 +164,41 @@ def test_a_script_or_a_picture_does_not_fail_because_its_scan_could_not_be_confi
 def confirmations(touch: UUID) -> int:
     [(count,)] = database.statement("SELECT count(*) FROM touch_confirmations WHERE touch_id = %s", [touch])
     return int(count)
+
+
+def test_every_address_that_a_form_leads_to_can_be_opened_again(stocked: Flask) -> None:
+    """A telephone that comes back from another app reloads the page that it left, by GET."""
+    methods: dict[str, set[str]] = {}
+    for rule in stocked.url_map.iter_rules():
+        if rule.endpoint.startswith("h5_"):
+            # The redirect that opens such an address again names in one rule what the forms name one by one.
+            for path in _paths(rule.rule):
+                methods.setdefault(path, set()).update(rule.methods or ())
+    sent = {path for path, known in methods.items() if "POST" in known}
+    assert len(sent) >= 10
+    assert sorted(path for path in sent if "GET" not in methods[path]) == []
+
+
+def _paths(rule: str) -> list[str]:
+    """One rule as the addresses it stands for, with all that varies freely left open."""
+    named = re.search(r"<any\(([^)]*)\):\w+>", rule)
+    rules = [rule.replace(named[0], word.strip()) for word in named[1].split(",")] if named else [rule]
+    return [re.sub(r"<[^>]*>", "<>", each) for each in rules]
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/orders/AB12/payments", "/orders/AB12"),
+        ("/orders/AB12/link/revocation", "/orders/AB12"),
+        ("/orders/AB12/aftersales", "/orders/AB12/aftersales/new"),
+        ("/orders/AB12/aftersales/CD34/parcel", "/orders/AB12/aftersales/CD34"),
+        ("/notices/AB12/objections", "/notices/AB12#objections"),
+    ],
+)
+def test_whoever_opens_the_address_of_an_act_is_led_to_where_it_is_done(
+    reader: FlaskClient, path: str, target: str
+) -> None:
+    answer = reader.get(path, headers=PAGE)
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == target

@@ -158,6 +158,19 @@ def test_what_is_sold_out_says_what_is_left(browser: Browser) -> None:
     assert "库存只剩 1 份" in read(answer)
 
 
+def test_a_pack_that_sold_out_meanwhile_is_named_and_no_other_is_put_in_its_place(browser: Browser) -> None:
+    form = browser.form(PEAR)
+    database.statement(
+        "UPDATE stock_levels SET on_hand = reserved WHERE sku_id = (SELECT id FROM skus WHERE number = %s)",
+        (form["sku"],),
+    )
+    Cache.forget_all()
+    shown = read(browser.send(f"/p/{PEAR}/orders", form))
+    assert "选好的规格刚刚售罄" in shown
+    assert re.findall(r'<input type="radio" name="sku"[^>]* checked', shown) == []
+    assert orders() == []
+
+
 def test_a_region_that_is_not_delivered_to_is_said_before_paying(browser: Browser) -> None:
     form = browser.form(PEAR, province="540000", city="540100", county="540102")
     answer = browser.send(f"/p/{PEAR}/orders", form)

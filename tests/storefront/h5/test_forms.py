@@ -44,6 +44,13 @@ def test_what_was_typed_is_kept_and_tidied() -> None:
 
 
 @pytest.mark.parametrize(
+    "phone", ["13812345678", "138 1234 5678", " +86 138-1234-5678", "8613812345678", "0086 13812345678"]
+)
+def test_a_mobile_number_is_read_as_telephones_write_it(phone: str) -> None:
+    assert forms.read(PRODUCT, {**TYPED, "phone": phone}).phone == "13812345678"
+
+
+@pytest.mark.parametrize(
     ("changed", "field"),
     [
         ({"sku": "AH001A"}, "sku"),
