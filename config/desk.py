@@ -9,6 +9,7 @@ import ctypes
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,10 @@ SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 # The worker lets a running job finish; its calls to WeChat take at most 10 s each.
 STOP_TIMEOUT_S = 25
 _PR_SET_PDEATHSIG = 1
+
+
+class PortTaken(Exception):
+    """Something else answers where the shop wants to."""
 
 
 @dataclass
@@ -70,6 +75,21 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def require_free_ports(*ports: int) -> None:
+    """Make sure that nothing else answers at `ports`: people would be shown another shop as this one.
+
+    Raises `PortTaken`.
+    """
+    for port in ports:
+        with socket.socket() as probe:
+            # A port that was just left counts as free, as it does for the servers.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise PortTaken(f"port {port} is taken; choose others: WEB_PORT=8100 WECHAT_PORT=9100") from error
+
+
 def environment_of(data_dir: Path) -> dict[str, str]:
     """Return the environment of a shop on a desk: the engines', the emulator's, and a secret made once."""
     environment = dict(os.environ)
@@ -94,6 +114,7 @@ def environment_of(data_dir: Path) -> dict[str, str]:
 
 def run() -> None:
     """Start everything, say which page to open, keep everything running until Ctrl-C."""
+    require_free_ports(WEB_PORT, WECHAT_PORT)
     data_dir = Path(os.environ.get("HALL_DATA_DIR") or ".data").absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
     say("Starting PostgreSQL and Redis …")
@@ -114,11 +135,11 @@ def run() -> None:
         signal.signal(number, lambda number, _frame: told.append(number))
     try:
         for command in ("migrate", "seed"):
-            subprocess.run([*flask, command], env=environment, check=True)  # noqa: S603
-        for child in children:
+            _command([*flask, command], environment, told)
+        for child in () if told else children:
             child.start(environment)
         _wait_for_web(told)
-        subprocess.run([*flask, "welcome"], env=environment, check=True)  # noqa: S603
+        _command([*flask, "welcome"], environment, told)
         while not told:
             time.sleep(0.5)
             engines.revive()
@@ -128,6 +149,15 @@ def run() -> None:
         say("\nStopping …")
         _stop(children[::-1])
         engines.release()
+
+
+def _command(command: list[str], environment: dict[str, str], told: list[int]) -> None:
+    """Run one step of the start; Ctrl-C, which reaches it too, ends it and is no fault."""
+    if told:
+        return
+    done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - a command of ours
+    if not told:
+        done.check_returncode()
 
 
 def _wait_for_web(told: list[int]) -> None:
@@ -166,5 +196,5 @@ if __name__ == "__main__":
         if sys.argv[1:]:
             sys.exit(command(sys.argv[1:]))
         run()
-    except (embedded.EngineError, subprocess.CalledProcessError) as error:
+    except (embedded.EngineError, subprocess.CalledProcessError, PortTaken) as error:
         sys.exit(f"The shop cannot start: {error}")

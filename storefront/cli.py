@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from typing import Never
 
 import click
 import orjson
@@ -63,16 +62,15 @@ def purge() -> None:
 
 @contextmanager
 def _bars(verb: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that shows how much of what is done, each on a bar of its own."""
-    bars: dict[str, tqdm[Never]] = {}
+    """Give a function that shows how much of what is done, on one bar; nothing where nobody watches."""
+    with tqdm(desc=verb, disable=None) as bar:
 
-    def progress(what: str, done: int, total: int) -> None:
-        bar = bars.setdefault(what, tqdm(total=total, desc=f"{verb} {what}", leave=True))
-        bar.update(done - bar.n)
+        def progress(what: str, done: int, total: int) -> None:
+            bar.set_description(f"{verb} {what}", refresh=False)
+            bar.total, bar.n = total, done
+            bar.refresh()
 
-    yield progress
-    for bar in bars.values():
-        bar.close()
+        yield progress
 
 
 @click.command()
