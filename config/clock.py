@@ -27,8 +27,3 @@ def frozen(at: datetime) -> Generator[None]:
         yield
     finally:
         _frozen = before
-
-
-def shanghai_day_start(at: datetime) -> datetime:
-    """Return the instant at which the Shanghai day of `at` began."""
-    return at.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -14,6 +14,7 @@ import pytest
 from config import database, facts, http
 from config.errors import AppError
 from config.settings import Settings
+from payments.models import CaseKind
 from storefront.app import create_app
 from tests.contracts.test_house import PACKAGES, ROOT
 
@@ -96,6 +97,12 @@ def test_every_alarm_has_its_line_in_the_runbook() -> None:
 
 def columns() -> set[str]:
     return {f"{table.name}.{column.name}" for table in database.Base.metadata.tables.values() for column in table.c}
+
+
+def test_every_kind_of_case_has_its_line_in_the_runbook() -> None:
+    section = (DOCS / "runbook.md").read_text(encoding="utf-8").split("\n## Cases\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(CaseKind)
 
 
 def test_every_personal_column_that_is_named_exists() -> None:

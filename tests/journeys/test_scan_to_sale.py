@@ -39,7 +39,7 @@ def buy(desk: Desk, **more: Any) -> str:
 
 def check_totals(report: dict[str, Any]) -> None:
     """R28: placements + unattributed + excluded = the shop's own sales."""
-    today = clock.shanghai_day_start(clock.now())
+    today = clock.now().astimezone(clock.SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
     with database.transaction() as session:
         sold = sales.of_period(session, since=today, before=clock.now())
     total = report["total"]
