@@ -9,8 +9,8 @@ from catalog import finding
 from catalog.narrowing import Narrowing
 from config import database
 
-# More than are ranked, so that a walk has to go on behind them.
-COPIES = finding.MAX_HITS + 30
+# More than are ranked or guessed among, so that a walk has to go on behind them.
+COPIES = 130
 
 _COPY = """
 WITH copied AS (
