@@ -144,7 +144,7 @@ def _settled(stand: Stand, server: str, application: str, count: int) -> Sample:
 def committed(stand: Stand) -> Job:
     """Return the job of eight writers that commit a fact each, with the job that hurries it; the reference has none.
 
-    The job's NOTIFY makes commits wait for each other: this is what publishing costs, and why scans publish nothing.
+    This is what publishing costs, and why scans publish nothing.
     """
     variants = {"product": partial(_committing, stand, True), "reference": partial(_committing, stand, False)}
     return Job("commit", 8, 4000, variants)

@@ -5,9 +5,9 @@ import importlib
 from datetime import datetime
 
 import procrastinate
+import psycopg
 import pytest
 from procrastinate.jobs import Job
-from procrastinate.worker import Worker
 from structlog.testing import capture_logs
 
 from config import database, facts, jobs
@@ -106,28 +106,15 @@ def test_a_reaction_that_fails_is_said_aloud_and_alarms_at_the_tenth_try() -> No
     assert decision.retry_at is not None
 
 
-class Queue:
-    """A queue in which a job appears, and is told of, while a worker looks and just misses it."""
-
-    worker: Worker
-    looks = 0
-
-    async def fetch_job(self, *, queues: list[str], worker_id: int) -> None:
-        self.looks += 1
-        if self.looks == 1:
-            await self.worker._handle_notification(channel="any", notification={"type": "job_inserted", "job_id": 1})
-
-
-@pytest.mark.parametrize(("kind", "looks"), [(Worker, 1), (jobs.AttentiveWorker, 2)])
-def test_a_job_that_comes_while_the_worker_looks_is_looked_for_again(
-    monkeypatch: pytest.MonkeyPatch, kind: type[Worker], looks: int
-) -> None:
-    async def look() -> tuple[int, bool]:
-        queue.worker = kind(jobs.app, queues=[jobs.MONEY])
-        queue.worker.worker_id = 1
-        await queue.worker._fetch_and_process_jobs()
-        return queue.looks, queue.worker._new_job_event.is_set()
-
-    queue = Queue()
-    monkeypatch.setattr(jobs.app, "job_manager", queue)
-    assert asyncio.run(look()) == (looks, False)
+def test_a_job_makes_no_commit_wait_and_says_only_of_a_bad_end_when_it_was(db: None) -> None:
+    with psycopg.connect(database.plain_url(), autocommit=True) as listener:
+        listener.execute("LISTEN procrastinate_any_queue_v1")
+        with database.transaction() as session:
+            jobs.defer(session, ("facts.react", jobs.MONEY, {}), ("facts.react", jobs.MONEY, {}))
+        well, badly = (row[0] for row in database.statement("SELECT id FROM procrastinate_jobs ORDER BY id"))
+        for job, status in ((well, "doing"), (well, "succeeded"), (badly, "doing"), (badly, "failed")):
+            database.statement(
+                "UPDATE procrastinate_jobs SET status = %s::procrastinate_job_status WHERE id = %s", (status, job)
+            )
+        assert list(listener.notifies(timeout=0.2)) == []
+    assert database.statement("SELECT job_id, type::text FROM procrastinate_events") == [(badly, "failed")]
