@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -16,6 +18,7 @@ def test_one_job_is_measured_from_an_empty_machine() -> None:
     assert min(rates) > 0
 
 
+@pytest.mark.slow
 def test_what_the_books_cost_is_measured_from_an_empty_machine() -> None:
     command = [sys.executable, "-m", "benchmarks.money", "--rows", "300", "--payments", "20"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
