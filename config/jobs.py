@@ -125,8 +125,8 @@ async def _work(first: Callable[[], object]) -> None:
     connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=10)
     with app.replace_connector(connector) as connected:
         async with connected.open_async():
-            await asyncio.gather(
-                *(
+            await _together(
+                [
                     Worker(
                         connected,
                         queues=[queue],
@@ -139,10 +139,28 @@ async def _work(first: Callable[[], object]) -> None:
                         stalled_worker_timeout=DEAD_AFTER_S,
                         delete_jobs="successful",
                         install_signal_handlers=False,
-                    ).run()  # type: ignore[no-untyped-call]
+                    )
                     for queue, slots in SLOTS.items()
-                )
+                ]
             )
+
+
+async def _together(workers: list[Worker]) -> None:
+    """Run workers until one ends, which it does by itself when the database goes away, and then end the others.
+
+    One that happened not to ask the database meanwhile would go on alone, and the queues of those that ended wait for
+    ever. Raises what any of them raised.
+    """
+    running = [asyncio.create_task(worker.run()) for worker in workers]  # type: ignore[no-untyped-call]
+    try:
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for worker in workers:
+            worker.stop()  # type: ignore[no-untyped-call]
+        await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def _work_until_told(first: Callable[[], object]) -> None:
@@ -161,7 +179,7 @@ async def _work_until_told(first: Callable[[], object]) -> None:
             await asyncio.gather(work, return_exceptions=True)
             return
         stop.cancel()
-        logs.get(__name__).warning("worker.restarting", reason=repr(work.exception()))
+        _log.warning("worker.restarting", reason=repr(work.exception()))
         pause_s = 0.5 if (clock.now() - started).total_seconds() > 30 else min(pause_s * 2, 10)
         await asyncio.sleep(pause_s)
 

@@ -118,3 +118,25 @@ def test_a_job_makes_no_commit_wait_and_says_only_of_a_bad_end_when_it_was(db: N
             )
         assert list(listener.notifies(timeout=0.2)) == []
     assert database.statement("SELECT job_id, type::text FROM procrastinate_events") == [(badly, "failed")]
+
+
+class Ending:
+    """A worker that ends by itself, or only when it is told to."""
+
+    def __init__(self, *, by_itself: bool) -> None:
+        self.is_told = asyncio.Event()
+        if by_itself:
+            self.is_told.set()
+
+    async def run(self) -> None:
+        await self.is_told.wait()
+
+    def stop(self) -> None:
+        self.is_told.set()
+
+
+def test_no_queue_goes_on_alone_when_the_worker_of_another_has_ended() -> None:
+    """The library's worker ends in silence when its heartbeat finds no database; its queue would wait for ever."""
+    alone, gone = Ending(by_itself=False), Ending(by_itself=True)
+    asyncio.run(asyncio.wait_for(jobs._together([alone, gone]), timeout=10))  # type: ignore[list-item]
+    assert alone.is_told.is_set()
