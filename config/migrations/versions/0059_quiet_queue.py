@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0058_quiet_queue"
-down_revision = "0057_packs_off_sale"
+revision = "0059_quiet_queue"
+down_revision = "0058_second_look_at_write_offs"
 branch_labels = None
 depends_on = None
 
