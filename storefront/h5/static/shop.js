@@ -202,7 +202,12 @@
       /* The key in the form makes a second attempt the same order, so letting go is safe. */
       setTimeout(() => { sending = false; busy(pay, false); one("#bar-note").textContent = "再点一次即可，不会重复下单"; }, GIVE_UP_MS);
     });
-    window.addEventListener("pageshow", () => { sending = false; busy(pay, false); });
+    /* A browser that goes back fills the form in again by itself, but tells nobody: the sum is asked for anew. */
+    window.addEventListener("pageshow", () => {
+      sending = false;
+      busy(pay, false);
+      if (leaf() && isComplete() && !form.seen.value) later();
+    });
   }
 
   /* ---- the order page ---- */
