@@ -522,8 +522,9 @@ def test_38_an_answer_that_cannot_be_verified_says_nothing(
 def test_39_what_is_sent_again_is_the_same_bytes(
     buyer: Buyer, wechat: Wechat, monkeypatch: Patch, now: datetime, guarded: bool
 ) -> None:
-    """The connection breaks after WeChat has taken the request."""
+    """The connection breaks after WeChat has taken the request; hours later its token is forgotten."""
     seen: list[bytes] = []
+    until = now + timedelta(hours=5)
 
     def built_anew(send: Any, self: Transport, host: str, request: Request, into: Any, *, within_s: float) -> Any:
         if b"out_trade_no" in request.body:
@@ -535,8 +536,13 @@ def test_39_what_is_sent_again_is_the_same_bytes(
 
     around(monkeypatch, Transport, "_send", built_anew)
     wechat.fault("reset", on="prepay", when="after")
-    assert refused_with(lambda: buyer.open(now=now)) is (None if guarded else errors.PaymentRefused)
+    refusal = refused_with(lambda: buyer.open(now=now, pay_until=until))
+    assert refusal is (None if guarded else errors.PaymentRefused)
     assert (len(seen) > 1, len(set(seen)) == 1) == (True, guarded)
+    if guarded:
+        sent = len(seen)
+        buyer.open(now=now + timedelta(hours=3), pay_until=until)
+        assert (len(seen) > sent, len(set(seen))) == (True, 1)
 
 
 def test_the_receipts_are_compared_by_the_same_words_everywhere() -> None:
