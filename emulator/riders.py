@@ -158,8 +158,11 @@ class Rider:
         return self._note(phone, answer.data["live"]["order"], goods_fen, placement, reason), answer
 
     def login(self, phone: Browser, *, visitor_token: str | None) -> None:
-        """Log in to the mini-program; a code whose answer was lost is followed by a fresh one."""
-        for _ in range(3):
+        """Log in to the mini-program; a code whose answer was lost is followed by a fresh one, as a thumb taps again.
+
+        A database that starts again on a busy machine takes as many codes as there are answers without it.
+        """
+        for _ in range(20):
             issued = self._wechat.call("POST", "/_control/js_codes", {"person": self.trip.person}).json()
             body = issued | ({"visitor_token": visitor_token} if visitor_token else {})
             answer = phone.call("POST", f"{API}/sessions/miniprogram", body, accept=(401,))
