@@ -32,9 +32,16 @@ _RANKED = """
     SELECT DISTINCT id, sort_key, slug, is_cut
     FROM (SELECT h.*, {is_cut} AS is_cut FROM ({arms} LIMIT {hits}) h) a
 """
-_HIT = f"""
-    SELECT p.id, {shelf.RANK} AS sort_key, p.slug FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
-    WHERE p.is_on_sale {{filters}}"""
+_HIT = """
+    SELECT p.id, {rank} AS sort_key, p.slug FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
+    WHERE p.is_on_sale {filters}"""
+# Of what was meant comes first what has the most of the words as they were typed, in its name before elsewhere, then
+# whose name ends with the last one: the end of a Chinese name says what the goods are.
+_MEANT = f"""(
+    (SELECT coalesce(sum(CASE WHEN strpos(p.name_key, w) > 0 THEN 0
+                              WHEN strpos(p.search_text, w) > 0 THEN 1000 ELSE 5000 END), 0)
+     FROM unnest(%(words)s::text[]) w)::bigint
+    + CASE WHEN p.name_key ~ %(head)s THEN 0 ELSE 500 END + {shelf.RANK})"""
 _BEGINS = f"""(
     {_HIT} AND p.{{column}} ~>=~ %(text)s AND p.{{column}} ~<~ %(beyond)s
     ORDER BY p.{{column}} USING ~<~ LIMIT {{hits}})"""
@@ -72,7 +79,8 @@ def page(*, q: str | None, chosen: Narrowing, sort: str | None, cursor: str | No
     way = cursors.sort_of(cursor) if cursor is not None else None
     if way not in (None, _CLOSE, *([sort] if sort else ("rank", "meant", "rest"))):
         raise errors.CursorInvalid
-    for name, order, each in (("exact", "rank", wanted.typed), ("meant", "meant", wanted.meant)):
+    ways = ("exact", "rank", wanted.typed), ("meant", "meant", wanted.meant), ("meant", "meant", wanted.mended)
+    for name, order, each in ways:
         if each is None or way not in (None, order, sort, "rest"):
             continue
         wanted_order = sort or ("rest" if way == "rest" else order)
@@ -91,7 +99,7 @@ def counts(*, q: str | None, chosen: Narrowing, month: int) -> bytes:
     if hall.is_empty or (q is not None and q.strip() and wanted is None):
         return orjson.dumps(narrowing.NOTHING)
     filters = hall.filters()
-    for each in (wanted.typed, wanted.meant) if wanted is not None else ():
+    for each in (wanted.typed, wanted.meant, wanted.mended) if wanted is not None else ():
         if each is not None:
             found = narrowing.counts(
                 chosen=chosen, filters=filters + _found(each), params=params | _said(each), month=month
@@ -115,6 +123,8 @@ def _said(wanted: search.Wanted) -> dict[str, object]:
         "beyond": wanted.text + _BEYOND,
         "grams": wanted.grams,
         "phrases": wanted.phrases,
+        "words": wanted.words,
+        "head": wanted.head,
     }
 
 
@@ -129,11 +139,13 @@ def _walk(
     params, found = params | _said(wanted), filters + _found(wanted)
     # One letter begins a syllable of nearly everything: only what begins with it is worth showing.
     is_letter = len(wanted.text.encode()) == 1
+    rank = _MEANT if order == "meant" else shelf.RANK
     arms = [
-        _BEGINS.format(column=column, filters=filters, hits=MAX_HITS) for column in ("name_key", "pinyin", "initials")
+        _BEGINS.format(column=column, filters=filters, rank=rank, hits=MAX_HITS)
+        for column in ("name_key", "pinyin", "initials")
     ]
     if not is_letter:
-        arms.append(_HOLDS.format(filters=found, hits=MAX_HITS))
+        arms.append(_HOLDS.format(filters=found, rank=rank, hits=MAX_HITS))
     is_cut = "false" if is_letter else f"count(*) OVER () = {MAX_HITS}"
     ranked = _RANKED.format(arms=" UNION ALL ".join(arms), hits=MAX_HITS, is_cut=is_cut)
     if order in ("rank", "meant"):

@@ -7,7 +7,7 @@ Chinese characters, and its size is bounded.
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from catalog import sounds, words
@@ -21,6 +21,8 @@ MAX_CLOSE = 6
 MAX_SLIPS = 10
 # Two slips in pinyin shorter than this could mean anything.
 MIN_LOOSE = 8
+# Fewer characters of a name, taken apart, are on too many others.
+MIN_SCATTERED = 3
 # Fewer letters begin a syllable of every third name.
 MIN_HALF = 5
 
@@ -36,6 +38,9 @@ class Wanted:
     grams: str
     phrases: list[str]
     text: str
+    # The words one by one, and what a name ends with that is just what the last of them says.
+    words: list[str]
+    head: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,14 @@ class Query:
     """A search as SQL wants it, in the order in which to try.
 
     `typed` is as it stands, with other names of the same goods beside it; `meant` is cut into places and words, with
-    the empty words left out, and None when that changes nothing. `runs` and `told` are the words of both.
+    the empty words left out, and None when that changes nothing; `mended` puts places right that are written wrong,
+    looks character by character in names for what no list knows, and takes letters as the initials of two words.
+    `runs` and `told` are the words of the first two.
     """
 
     typed: Wanted
     meant: Wanted | None
+    mended: Wanted | None
     runs: list[str]
     told: list[str]
 
@@ -124,15 +132,55 @@ def query(text: str) -> Query | None:
         return None
     cut = [part for run in runs for part in words.parts(run)][: 2 * MAX_TERMS]
     told = [part for part in cut if part not in words.fillers()]
-    return Query(typed=_wanted(runs), meant=_wanted(told) if told and told != runs else None, runs=runs, told=told)
+    return Query(
+        typed=_wanted(runs),
+        meant=_wanted(told) if told and told != runs else None,
+        mended=_mended(runs, told),
+        runs=runs,
+        told=told,
+    )
 
 
 def _wanted(runs: Sequence[str]) -> Wanted:
+    last = () if runs[-1].isascii() else [name for name in _names(runs[-1]) if not name.isascii()]
     return Wanted(
         grams=" & ".join(map(_any, runs)),
         phrases=["|".join(_names(run)) for run in runs if not run.isascii() and max(map(len, _names(run))) > 2],
         text="".join(runs),
+        words=list(runs),
+        head=f"({'|'.join(last)})$" if last else "",
     )
+
+
+def _mended(runs: Sequence[str], told: Sequence[str]) -> Wanted | None:
+    """Return what was wanted as far as it can be mended, and None when it cannot."""
+    if len(runs) == 1 and (pairs := _initials(runs[0])):
+        return Wanted(grams=pairs, phrases=[], text=runs[0], words=[], head="")
+    parts: list[str] = []
+    scattered: list[str] = []
+    for part in told:
+        if part.isascii() or part in words.places() or part in words.same():
+            parts.append(part)
+        elif cut := words.misspelt(part):
+            parts += cut
+        elif len(part) < MIN_SCATTERED:
+            parts.append(part)
+        else:
+            scattered += part
+    if parts == list(told):
+        return None
+    found = _wanted([*parts, *scattered])
+    # Behind the name stands the origin, which begins with the province.
+    return replace(found, phrases=[*found.phrases, *(f"^[^省]*{one}" for one in scattered)])
+
+
+def _initials(run: str) -> str:
+    """Return the tsquery for letters that are the initials of two words of one product; nothing for what is none.
+
+    No syllable begins with i, u or v, and what can be read as syllables is pinyin.
+    """
+    is_so = re.fullmatch("[a-hj-tw-z]{4,8}", run) and sounds.split(run) is None
+    return " | ".join(f"('{run[:at]}':* & '{run[at:]}':*)" for at in range(2, len(run) - 1)) if is_so else ""
 
 
 def _names(run: str) -> tuple[str, ...]:

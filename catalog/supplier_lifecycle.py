@@ -3,6 +3,7 @@
 Invariant: a supplier moves only along `STEPS`; goods are on sale only while their supplier is admitted.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -124,6 +125,13 @@ def missing(papers: Papers) -> list[str]:
     lacks_number = papers.permit_class is not PermitClass.EXEMPT and not papers.permit_number
     lacks_end = papers.permit_class is PermitClass.PERMIT and papers.permit_until is None
     return ["permit_number"] * lacks_number + ["permit_until"] * lacks_end
+
+
+def lacking(filled: Mapping[str, object], papers: Papers, shown: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return which fields an application lacks, of `filled` and `papers`, and photographs of which kinds of paper."""
+    fields = [name for name in ("entity_kind", "county_code", "credit_code") if not filled[name]]
+    wanted = {"licence", "food_permit"} if papers.permit_class is PermitClass.PERMIT else {"licence"}
+    return fields + missing(papers), sorted(wanted - set(shown))
 
 
 def expired(papers: Papers, *, today: date) -> list[str]:

@@ -224,11 +224,9 @@ def _move(session: Session, held: Supplier, act: Act, seat: Seat, by: str, reaso
 def _require_papers(session: Session, held: Supplier, today: date) -> None:
     """Raise what hinders a supplier from selling: fields, photographs, the agreement, dates."""
     papers = papers_of(held)
-    fields = [name for name in ("entity_kind", "county_code", "credit_code") if not getattr(held, name)]
-    fields += lifecycle.missing(papers)
-    wanted = {PaperKind.LICENCE} | ({PaperKind.FOOD_PERMIT} if papers.permit_class is PermitClass.PERMIT else set())
+    filled = {"entity_kind": held.entity_kind, "county_code": held.county_code, "credit_code": held.credit_code}
     shown = session.scalars(text("SELECT kind FROM supplier_papers WHERE supplier_id = :id"), {"id": held.id})
-    lacking = sorted(wanted - {PaperKind(kind) for kind in shown})
+    fields, lacking = lifecycle.lacking(filled, papers, list(shown))
     if fields or lacking:
         raise errors.SupplierIncomplete(fields=fields, papers=lacking)
     if held.agreement_version != AGREEMENT_VERSION:

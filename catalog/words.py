@@ -1,4 +1,4 @@
-"""Words that people use beside those on the label: places, other names for the same goods, words that say nothing.
+"""Words that people use beside those on the label: places, other names for the same goods, kinds, empty words.
 
 Invariant: pure; read once from `data/words.csv` and `data/regions.csv`, of which `data/PROVENANCE.md` tells the source.
 """
@@ -28,7 +28,8 @@ def _groups(kind: str) -> list[list[str]]:
 def same() -> dict[str, tuple[str, ...]]:
     """Return each word, and its pinyin, that has other names → all of them, itself among them.
 
-    A single character is on too many labels to stand for a word, or a word for it.
+    A kind of goods stands for all that are of it, but none of these for another. A single character is on too many
+    labels to stand for a word, or a word for it.
     """
     meant: dict[str, dict[str, None]] = {}
     for group in _groups("same"):
@@ -36,6 +37,11 @@ def same() -> dict[str, tuple[str, ...]]:
         for word in names:
             for key in (word, sounds.heard(word)):
                 meant.setdefault(key, {}).update(dict.fromkeys(names))
+    for kind, *members in _groups("kind"):
+        for key in (kind, sounds.heard(kind)):
+            meant.setdefault(key, {}).update(dict.fromkeys([kind, *members]))
+        for member in members:
+            meant.setdefault(member, {})[member] = None
     return {word: tuple(others) for word, others in meant.items()}
 
 
@@ -56,7 +62,25 @@ def places() -> dict[str, tuple[str, ...]]:
         for key, meant in ((name, name), (short, short), (row["pinyin"], name), (brief, short)):
             if not key.isascii() or len(key) >= MIN_PLACE_LETTERS:
                 found.setdefault(key, {})[meant] = None
+    for area, *within in _groups("area"):
+        for key in (area, sounds.heard(area)):
+            found.setdefault(key, {}).update(dict.fromkeys([area, *within]))
     return {place: tuple(meant) for place, meant in found.items()}
+
+
+@cache
+def tails() -> tuple[str, ...]:
+    """Return the words for a kind of goods that people add behind a name, the longest first."""
+    return tuple(sorted((word for group in _groups("tail") for word in group), key=len, reverse=True))
+
+
+@cache
+def _stems() -> dict[int, tuple[str, ...]]:
+    found: dict[int, list[str]] = {}
+    for place in places():
+        if not place.isascii():
+            found.setdefault(len(place), []).append(place)
+    return {length: tuple(sorted(each)) for length, each in found.items()}
 
 
 @cache
@@ -75,6 +99,20 @@ def _alike() -> frozenset[frozenset[str]]:
 def look_alike(one: str, other: str) -> bool:
     """Tell whether two characters are mistaken for each other by the eye."""
     return frozenset((one, other)) in _alike()
+
+
+def misspelt(run: str) -> list[str] | None:
+    """Return a run that begins with the name of a place written wrong, cut behind it and put right; None of others.
+
+    One character sounds or looks like the right one, and another is right.
+    """
+    for length in range(min(len(run), 4), 1, -1):
+        typed = run[:length]
+        for place in _stems().get(length, ()):
+            slips = [(one, other) for one, other in zip(typed, place, strict=True) if one != other]
+            if len(slips) == 1 and (look_alike(*slips[0]) or sounds.of(slips[0][0]) == sounds.of(slips[0][1])):
+                return [part for part in (place, run[length:]) if part]
+    return None
 
 
 @cache
@@ -96,7 +134,15 @@ def parts(run: str) -> list[str]:
                 break
         else:
             plain, at = plain + run[at], at + 1
-    return [part for part in [*found, plain] if part]
+    return [part for part in [*found, *_cut_tail(plain)] if part]
+
+
+def _cut_tail(plain: str) -> list[str]:
+    """Return what no list knows, without the kind of goods that it ends with; a name has two characters at least."""
+    for tail in tails():
+        if plain.endswith(tail) and len(plain) - len(tail) > 1:
+            return [plain[: -len(tail)], tail]
+    return [plain]
 
 
 def _cut_letters(run: str) -> list[str]:

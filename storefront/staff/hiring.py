@@ -36,10 +36,26 @@ _LISTING = text("""
 """)
 
 
+_PLACES = text("""
+    SELECT number, name FROM suppliers WHERE state <> 'closed'
+    UNION ALL SELECT CASE level WHEN 'province' THEN left(code, 2) WHEN 'prefecture' THEN left(code, 4) ELSE code END,
+                     full_name FROM regions
+    UNION ALL SELECT t.code, c.full_name || t.name FROM townships t JOIN regions c ON c.code = t.county_code
+    ORDER BY 1
+""")
+
+
 def listing(session: Session, actor: Actor) -> list[dict[str, Any]]:
     """Return the accounts with their roles and scopes, a row for each role, the latest first."""
     sight.require_whole(actor, Permission.MANAGE_STAFF)
     return [dict(row) for row in session.execute(_LISTING).mappings()]
+
+
+def places(session: Session, actor: Actor) -> dict[str, str]:
+    """Return what a scope may be, code → name: the regions and townships there are, and the suppliers."""
+    sight.require_whole(actor, Permission.MANAGE_STAFF)
+    rows: list[tuple[str, str]] = session.execute(_PLACES).all()  # type: ignore[assignment]
+    return dict(rows)
 
 
 def add(session: Session, actor: Actor, *, username: str, password: str, role: Role, scope: str, now: datetime) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from catalog.supplier_lifecycle import State
 from config import clock
 from payments import cases
 from storefront import roles, sales
@@ -27,6 +28,7 @@ from storefront.staff import (
     order_desk,
     reports,
     sight,
+    supplier_desk,
 )
 from subway_campaign import alerts, earnings, hours, rounds
 from subway_campaign import reports as campaign_reports
@@ -36,6 +38,8 @@ from subway_campaign.lifecycle import Level
 _WAITING_SHOWN = 6
 # A list longer than this is said to be that long "and more".
 _COUNTED = 100
+# A supplier in one of these has to do something before it may sell.
+_INCOMPLETE = (State.DRAFTED, State.REFUSED, State.LAPSED)
 WEEK = timedelta(days=7)
 
 
@@ -87,7 +91,7 @@ def _funnel(session: Session, report: Mapping[str, Any], day: date) -> dict[str,
 
 
 def _tasks(session: Session, actor: Actor, now: datetime) -> list[Task]:
-    found = []
+    found = _of_suppliers(session, actor)
     if accounts.allowed(actor, Permission.READ_ORDERS):
         found.append(Task("待发货的订单", order_desk.to_ship(session, actor), "/staff/orders?state=paid"))
         claims = claim_desk.queue(session, actor, states=WAITS_FOR_STAFF, limit=_COUNTED)
@@ -108,3 +112,19 @@ def _tasks(session: Session, actor: Actor, now: datetime) -> list[Task]:
     if accounts.allowed(actor, Permission.DECIDE_ACCREDITATION):
         found.append(Task("待审核的变更", len(goods_desk.queue(session, actor)), "/staff/changes"))
     return found
+
+
+def _of_suppliers(session: Session, actor: Actor) -> list[Task]:
+    """Return what waits in files of suppliers: for the shop those that applied, for a supplier its own."""
+    if accounts.allowed(actor, Permission.MANAGE_SUPPLIERS):
+        rows = supplier_desk.listing(session, actor, states={State.APPLIED}, limit=_COUNTED)
+        return [Task("待审核的供应商", len(rows), "/staff/suppliers", len(rows) == _COUNTED)]
+    own = {grant.scope.supplier for grant in actor.grants if grant.scope.supplier}
+    if not own:
+        return []
+    rows = supplier_desk.listing(session, actor, states=_INCOMPLETE, limit=_COUNTED)
+    return [
+        Task("份企业资料待补齐：提交、通过后才能售卖", 1, f"/staff/suppliers/{row['number']}")
+        for row in rows
+        if row["number"] in own
+    ]

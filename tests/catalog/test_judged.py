@@ -8,8 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 import orjson
+import pytest
 
-from catalog import finding
+from catalog import finding, products
 from catalog.narrowing import Narrowing
 from tests.catalog import judging
 
@@ -45,3 +46,20 @@ def test_the_judged_set_is_found(seeded: None) -> None:
 def test_queries_that_nobody_chose_are_found_as_well(seeded: None) -> None:
     """A fortieth of everything the rules make, of which the judged set is no part of the choice."""
     assert share(list(judging.everything())[3::40], among=5) >= LEAST_AMONG_FIVE
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("猴魁茶", "太平猴魁"),
+        ("六安茶", "六安瓜片"),
+        ("泗县红薯", "泗县大路口山芋"),
+        ("毫州白芍", "亳白芍"),
+        ("lqbj", "临泉迎仙板鸡"),
+        ("篱笆梨", "蒙城篱笆黄花梨"),
+        ("糖醋姜", "铜陵白姜(糖醋)"),
+    ],
+)
+def test_what_was_meant_comes_before_what_is_only_of_its_kind(seeded: None, typed: str, first: str) -> None:
+    names = [item["name"] for item in orjson.loads(products.page(q=typed, limit=5))["items"]]
+    assert names[0] == first

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import romanise, search
+from catalog import romanise, search, words
 from config import database
 
 
@@ -104,3 +104,46 @@ def test_no_query_is_syntax_to_the_database(db: None, text: str) -> None:
             near += [each.grams] if each is not None else []
         for tsquery in near:
             database.statement("SELECT %s::tsquery", (tsquery,))
+
+
+def test_a_kind_stands_for_what_is_of_it_and_none_of_these_for_another() -> None:
+    assert set(words.same()["绿茶"]) > {"翠兰", "毛峰", "猴魁"}
+    assert words.same()["猴魁"] == ("猴魁",)
+
+
+@pytest.mark.parametrize(
+    ("typed", "parts"),
+    [
+        ("香芽茶叶", ["香芽", "茶叶"]),
+        ("舒城兰花茶", ["舒城", "兰花", "茶"]),
+        ("大别山茶", ["大别山", "茶"]),
+        ("好茶", ["好茶"]),
+        ("茶", ["茶"]),
+    ],
+)
+def test_the_kind_of_goods_behind_a_name_is_a_word_of_its_own(typed: str, parts: list[str]) -> None:
+    assert words.parts(typed) == parts
+
+
+@pytest.mark.parametrize(
+    ("typed", "right"),
+    [
+        ("毫州白芍", ["亳州", "白芍"]),
+        ("当山酥梨", ["砀山", "酥梨"]),
+        ("毫州", ["亳州"]),
+        ("砀山酥梨", None),
+        ("黄桃", None),
+        ("苹果手机", None),
+    ],
+)
+def test_a_place_written_wrong_is_put_right(typed: str, right: list[str] | None) -> None:
+    assert words.misspelt(typed) == right
+
+
+def test_letters_that_are_no_pinyin_may_be_the_initials_of_two_words() -> None:
+    mended = {
+        typed: found.mended for typed in ("lqbj", "nike", "apple iphone", "suli") if (found := search.query(typed))
+    }
+    assert mended["lqbj"] is not None
+    assert mended["lqbj"].grams == "('lq':* & 'bj':*)"
+    assert [mended[typed] for typed in ("nike", "apple iphone", "suli")] == [None] * 3

@@ -23,8 +23,14 @@ def listing() -> Response:
     """Show the accounts and the form for another one."""
     with database.transaction() as session:
         rows = hiring.listing(session, guard.actor())
+        places = hiring.places(session, guard.actor())
     return frame.render(
-        "staff/people.html", here="people", rows=rows, offered=hiring.ROLES, supplier=request.args.get("supplier", "")
+        "staff/people.html",
+        here="people",
+        rows=rows,
+        places=places,
+        offered=hiring.ROLES,
+        supplier=request.args.get("supplier", ""),
     )
 
 

@@ -87,15 +87,31 @@ def open_file() -> Response:
 @guard.staff(Permission.READ_SUPPLIERS)
 def show(number: str) -> Response:
     """Show the file of a supplier with what may be done about it."""
+    return _file(number)
+
+
+def _file(number: str, *, typed: Mapping[str, str] | None = None, refused: str = "") -> Response:
+    """Return the page of a file; a refused form keeps what was `typed` and says why."""
     now = clock.now()
     with database.transaction() as session:
         found = supplier_desk.find(session, guard.actor(), number=number)
         counties = _counties(session)
-    papers = Papers(licence_until=found["licence_until"], permit_until=found["permit_until"])
+    papers = Papers(
+        licence_until=found["licence_until"],
+        permit_class=found["permit_class"] and PermitClass(found["permit_class"]),
+        permit_number=found["permit_number"],
+        permit_until=found["permit_until"],
+    )
+    fields, photographs = lifecycle.lacking(found, papers, [paper["kind"] for paper in found["papers"]])
     return frame.render(
         "staff/supplier.html",
         here="suppliers",
+        status=422 if refused else 200,
         it=found,
+        typed=typed or found,
+        refused=refused,
+        lacking=fields,
+        lacking_papers=photographs,
         counties=counties,
         is_editable=bool(found["seats"]) and found["state"] in lifecycle.EDITABLE,
         is_operator=Seat.OPERATOR in found["seats"],
@@ -128,11 +144,15 @@ def amend(number: str) -> Response:
         contact_phone=given.get("contact_phone", ""),
         address=given.get("address", ""),
     )
-    return _try(
-        number,
-        "saved",
-        lambda s: supplier_desk.amend(s, guard.actor(), number=number, profile=profile, now=clock.now()),
-    )
+    try:
+        with database.transaction() as session:
+            supplier_desk.amend(session, guard.actor(), number=number, profile=profile, now=clock.now())
+    except (Conflict, Invalid) as error:
+        name = supplier_words.SUPPLIER_FIELDS.get(str(error.details.get("field", "")), "")
+        return _file(number, typed=given, refused=f"{error.text}{'：' if name else ''}{name}")
+    except Forbidden as error:
+        return frame.refused(f"{_PATH}/{number}", error)
+    return frame.back(f"{_PATH}/{number}", done="saved")
 
 
 @blueprint.post("/suppliers/<number:number>/agreement")
