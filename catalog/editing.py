@@ -37,11 +37,13 @@ _DESCRIPTION_LENGTHS = range(2001)
 # The fact of a change that adds a pack; beside what people read it keeps what was typed.
 PACK = "pack"
 
-_LOCK = text("""
+_READ = """
     SELECT p.id, p.slug, p.name, p.origin_code, p.label, p.off_sale_for, u.number AS supplier, p.category,
            p.licence_class, p.return_class
-    FROM products p JOIN suppliers u ON u.id = p.supplier_id WHERE p.slug = :slug FOR NO KEY UPDATE OF p
-""")
+    FROM products p JOIN suppliers u ON u.id = p.supplier_id WHERE p.slug = :slug
+"""
+_LOCK = text(f"{_READ} FOR NO KEY UPDATE OF p")
+_PACKS = text("SELECT spec, price_fen FROM skus WHERE product_id = :id AND is_on_sale ORDER BY position")
 _ASK = text("""
     INSERT INTO product_changes (number, product_id, facts, state, asked_by, asked_at)
     VALUES (:number, :product_id, cast(:facts AS jsonb), 'asked', :by, :now)
@@ -98,8 +100,24 @@ class Asked:
 
 def accredited_facts() -> list[tuple[str, str]]:
     """Return every fact that goes back to review, as (key, name in Chinese): a label's are `label.<field>`."""
-    of_label = [(f"label.{one.key}", one.name) for one in labels.fields()]
+    # These two are said of the goods, too.
+    said = {"kind": "标签上的品类", "spec": "标签上的规格"}
+    of_label = [(f"label.{one.key}", said.get(one.key, one.name)) for one in labels.fields()]
     return [("name", "名称"), ("origin_code", "产地"), *_TITLES.items(), *of_label]
+
+
+def shown(session: Session, *, slug: str) -> list[tuple[str, str]]:
+    """Return (name in Chinese, what it is) of all that accreditation attests and is filled in, then of each pack.
+
+    Where goods come from is not among it. Raises `ProductUnknown`.
+    """
+    held = session.execute(text(_READ), {"slug": slug}).one_or_none()
+    if held is None:
+        raise errors.ProductUnknown
+    current = {key: CHOICES.get(key, {}).get(value, value) for key, value in _facts_of(held).items()}
+    facts_of = [(title, current.get(key, "")) for key, title in accredited_facts() if key not in OF_PRODUCT]
+    packs = [("规格", f"{spec}，¥{sheets.yuan(fen)}") for spec, fen in session.execute(_PACKS, {"id": held.id})]
+    return [(title, value) for title, value in facts_of if value] + packs
 
 
 def ask(session: Session, *, slug: str, given: Mapping[str, str], number: str, by: str, now: datetime) -> Asked:

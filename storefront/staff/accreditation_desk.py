@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from catalog import accreditation_lifecycle as lifecycle
-from catalog import accreditation_views, accreditations, evidence, indications, inspections, objections
+from catalog import accreditation_views, accreditations, editing, evidence, indications, inspections, objections
 from catalog.accreditation_lifecycle import Act, Seat, State
 from catalog.accreditation_models import EvidenceKind, Finding, InspectionLevel
 from catalog.accreditation_views import Reach
@@ -56,6 +56,7 @@ def mine(actor: Actor) -> list[State]:
 def find(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
     """Return one accreditation in sight, with `choices`: what the actor may do now, as (seat, acts) pairs.
 
+    `goods` is what the product's label says.
     Raises `AccreditationUnknown`, also for one that is out of sight.
     """
     found = accreditation_views.find(session, number=number)
@@ -73,6 +74,7 @@ def find(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
         found
         | {"choices": choices, "seats": [seat.value for seat in seats]}
         | {"indication": indications.of(session, product=found["product"])}
+        | {"goods": editing.shown(session, slug=found["product"])}
     )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from catalog import products
+from catalog.cache import Cache
+from config import database
 from storefront import roles
 from storefront.actors import Actor
 from storefront.errors import NotPermitted, OutsideArea
@@ -17,6 +19,11 @@ from storefront.roles import Permission, Scope
 from storefront.staff import accounts
 
 WHOLE = Scope()
+_NAME = """
+SELECT name FROM townships WHERE code = %(scope)s UNION ALL SELECT name FROM suppliers WHERE number = %(scope)s
+"""
+# It stands at the head of every page of who works within a scope.
+_names: Cache[str] = Cache(60.0)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,11 @@ def of(session: Session, actor: Actor, permission: Permission) -> Sight:
         return Sight(None)
     found = [products.within(session, area=scope.area, supplier=scope.supplier) for scope in scopes]
     return Sight(frozenset().union(*found))
+
+
+def name_of(scope: str) -> str:
+    """Return what a township or supplier is called, by its code or number; that itself when there is no such."""
+    return _names.get(scope, lambda: next((name for (name,) in database.statement(_NAME, {"scope": scope})), scope))
 
 
 def require_whole(actor: Actor, permission: Permission) -> None:

@@ -12,7 +12,7 @@ from flask import Flask, Response, abort, g, redirect, render_template, request,
 
 from catalog import regions
 from catalog.errors import RegionInvalid
-from config import clock, http, storage
+from config import clock, http, pictures, storage
 from config.errors import AppError
 from storefront import guard, sessions
 from storefront.actors import Actor
@@ -47,6 +47,7 @@ _POLICY = (
 
 _BY_STATUS = {
     403: ("没有权限", "您的账号不能打开这一页。需要的话请联系管理员。"),
+    413: ("文件太大", "照片不能超过 12 MB，表格请分成几份。请返回上一页，换小一点的再传。"),
     404: ("没有找到", "编号可能不完整，或者不在您的权限范围内。"),
     429: ("请稍等一会儿", "操作太快了，过几秒再试。"),
     500: ("页面出错了", "我们已经记录下来，数据没有受损。"),
@@ -109,7 +110,8 @@ def back(path: str, **query: str) -> Response:
 
 def refused(path: str, error: AppError) -> Response:
     """Send the browser back to `path`, which then says why `error` refused the form."""
-    return back(path, fault=error.code)
+    reason = f".{error.details['reason']}" if isinstance(error, pictures.PictureRefused) else ""
+    return back(path, fault=error.code + reason)
 
 
 def is_here() -> bool:
@@ -164,7 +166,7 @@ def _scope(actor: Actor) -> str:
     if sight.WHOLE in scopes:
         return ""
     areas = [_region(scope.area) for scope in scopes if scope.area]
-    suppliers = [f"供应商 {scope.supplier}" for scope in scopes if scope.supplier]
+    suppliers = [sight.name_of(scope.supplier) for scope in scopes if scope.supplier]
     return "、".join(dict.fromkeys([*areas, *suppliers]))
 
 
@@ -172,7 +174,7 @@ def _region(area: str) -> str:
     try:
         return regions.find(area.ljust(6, "0")).name
     except RegionInvalid:
-        return f"地区 {area}"
+        return sight.name_of(area)
 
 
 def _sorry(status: int, message: str) -> str:

@@ -3,6 +3,8 @@
 Invariant: an address can only choose among these sentences, never bring its own.
 """
 
+from config import pictures
+
 DONE = {
     "shipped": "已记录发货。",
     "shipment_corrected": "快递信息已改正。",
@@ -96,6 +98,7 @@ DONE = {
     "released": "已取消标记：这台手机从现在起照常计入报表。",
 }
 FAULTS = {
+    **{f"picture.refused.{reason}": f"{text}。" for reason, text in pictures.REASONS.items()},
     "form.shipment": "请填写快递公司，以及 5 到 40 位的运单号。",
     "form.amount": "退款金额要写成元，最多两位小数，并且至少退一项。",
     "form.reason": "请填写原因。",
