@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from catalog import supplier_lifecycle as lifecycle
 from catalog import suppliers
 from catalog.accreditation_lifecycle import EntityKind
+from catalog.errors import SupplierProfileInvalid
 from catalog.payees import Account, Receiver
 from catalog.supplier_lifecycle import Act, Kind, Papers, PermitClass, Seat, State
 from catalog.supplier_models import PaperKind, ReceiverKind
@@ -130,7 +131,7 @@ def amend(number: str) -> Response:
     given = request.form
     papers = _papers(given)
     if papers is None or papers.permit_class is None or given.get("entity_kind", "") not in set(EntityKind):
-        return frame.back(f"{_PATH}/{number}", fault="supplier.profile_invalid")
+        return _file(number, typed=given, refused=SupplierProfileInvalid.message)
     profile = suppliers.Profile(
         name=given.get("name", "")[:200],
         entity_kind=EntityKind(given["entity_kind"]),

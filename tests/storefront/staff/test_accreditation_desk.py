@@ -207,7 +207,10 @@ def test_papers_are_pictures_and_seen_by_who_sees_the_application(clerk: Hire) -
     forged = seats["applicant"].send(
         f"{PATH}/{number}/evidence", kind="licence", file=(io.BytesIO(b"%PDF-1.7 forged"), "licence.jpg")
     )
-    assert "fault=picture.refused" in forged.location
+    assert forged.location.endswith("fault=picture.refused.not_a_picture")
+    page = seats["applicant"].open(f"{PATH}/{number}?fault=picture.refused.not_a_picture").text
+    assert "只接受 JPEG、PNG 或 WebP 照片。" in page
+    assert "鲜活易腐不退" in seats["county"].open(f"{PATH}/{number}").text
     assert "fault=form.evidence" in seats["applicant"].send(f"{PATH}/{number}/evidence", kind="nothing").location
     seats["applicant"].send(f"{paper}/removal")
     assert seats["county"].open(paper).status_code == 404

@@ -1,9 +1,15 @@
 """What sellers earn: set by finance alone, over what they saw, and written down."""
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from catalog import suppliers
+from catalog.models import Supplier
 from catalog.supplier_lifecycle import Kind
 from config import database
 from storefront.roles import Role
@@ -53,12 +59,31 @@ def test_a_supplier_earns_no_commission(finance: Clerk) -> None:
     assert finance.send("/commissions/S-NOBODY", percent="5", seen="").status_code == 404
 
 
-def test_of_two_who_saw_the_same_one_is_told(finance: Clerk) -> None:
-    # Whoever comes second finds the row changed, in whatever order they come: the row's lock is held while comparing.
-    outcomes: list[str] = []
+def test_of_two_who_saw_the_same_one_is_told(finance: Clerk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def race(lock: Callable[[Session, str], Supplier | None], patience_s: float) -> list[str]:
+        """Let each racer compare only once the other has read the rate too, or patience is at its end."""
+        gate, outcomes, mine = threading.Barrier(2, timeout=patience_s), [], threading.local()
 
-    def send(percent: str) -> None:
-        outcomes.append(finance.send(PATH, percent=percent, seen="").location.split("?")[1])
+        def gated(session: Session, number: str) -> Supplier | None:
+            held = lock(session, number)
+            if not hasattr(mine, "has_read"):
+                mine.has_read = True
+                with suppress(threading.BrokenBarrierError):
+                    gate.wait()
+            return held
 
-    at_once(lambda: send("5"), lambda: send("6"))
-    assert sorted(outcomes) == ["done=commission_set", "fault=settlement.commission_moved"]
+        def send(percent: str) -> None:
+            outcomes.append(finance.send(PATH, percent=percent, seen="").location.split("?")[1])
+
+        with monkeypatch.context() as gates:
+            gates.setattr(suppliers, "lock", gated)
+            at_once(lambda: send("5"), lambda: send("6"))
+        return sorted(outcomes)
+
+    def unlocked(session: Session, number: str) -> Supplier | None:
+        return session.scalar(select(Supplier).where(Supplier.number == number))
+
+    both = ["done=commission_set"] * 2
+    assert race(unlocked, 20) == both, "without the row's lock the second overwrites what nobody has seen"
+    database.statement("UPDATE suppliers SET commission_bp = NULL")
+    assert race(suppliers.lock, 0.2) == ["done=commission_set", "fault=settlement.commission_moved"]

@@ -33,7 +33,10 @@ def test_an_administrator_makes_and_shuts_an_account(clerk: Hire) -> None:
     assert roles_of("pear-coop") == [("supplier", None, COOP)]
     again = admin.send("/accounts", role="supplier", scope=COOP, username="pear-coop", password=PASSWORD)
     assert "staff.username_taken" in again.location
-    assert "pear-coop" in admin.open("/accounts").text
+    page = admin.open("/accounts").text
+    assert "pear-coop" in page
+    assert '<option value="341321">安徽省宿州市砀山县</option>' in page
+    assert f'<option value="{COOP}">' in page
     assert "done=saved" in admin.send("/accounts/pear-coop/end").location
     assert "staff.not_permitted" in admin.send("/accounts/clerk-admin/end").location
     assert [act for act, subject in audited() if subject == "pear-coop"] == ["staff.added", "staff.disabled"]

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from catalog import suppliers
+from catalog.errors import SupplierProfileInvalid
 from config import clock, database
 from storefront.roles import Role
 from tests.catalog.supplying import COOP, OTHER, PEARS, PROFILE, admitted, code, on_sale, own, state
@@ -129,14 +130,18 @@ def test_a_county_reads_its_suppliers_without_papers_telephones_and_accounts(cle
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"credit_code": "91350100M000100Y44"}, "supplier.credit_code_invalid"),
-        ({"permit_until": "31.3.2027"}, "supplier.profile_invalid"),
-        ({"entity_kind": "king"}, "supplier.profile_invalid"),
-        ({"county_code": "110101"}, "supplier.profile_invalid"),
+        ({"credit_code": "91350100M000100Y44"}, "统一社会信用代码不正确"),
+        ({"permit_until": "31.3.2027"}, SupplierProfileInvalid.message),
+        ({"entity_kind": "king"}, SupplierProfileInvalid.message),
+        ({"county_code": "110101"}, f"{SupplierProfileInvalid.message}：所在县区"),
     ],
 )
-def test_what_was_typed_wrong_is_said(clerk: Hire, changes: dict[str, str], fault: str) -> None:
+def test_what_was_typed_wrong_is_said_and_the_rest_kept(clerk: Hire, changes: dict[str, str], fault: str) -> None:
     with database.transaction() as session:
         suppliers.open(session, number=COOP, name="良梨合作社")
     coop = clerk(Role.SUPPLIER, supplier=COOP)
-    assert fault in coop.send(f"{PATH}/{COOP}/profile", **FORM | {"permit_until": until()} | changes).location
+    answer = coop.send(f"{PATH}/{COOP}/profile", **FORM | {"permit_until": until(), "address": "良梨村 8 号"} | changes)
+    assert answer.status_code == 422
+    assert f"没有保存：{fault}" in answer.text
+    assert "良梨村 8 号" in answer.text
+    assert "还没有同意协议" in answer.text
