@@ -119,7 +119,7 @@ def _of_suppliers(session: Session, actor: Actor) -> list[Task]:
     if accounts.allowed(actor, Permission.MANAGE_SUPPLIERS):
         rows = supplier_desk.listing(session, actor, states={State.APPLIED}, limit=_COUNTED)
         return [Task("待审核的供应商", len(rows), "/staff/suppliers", len(rows) == _COUNTED)]
-    own = {grant.scope.supplier for grant in actor.grants if grant.scope.supplier}
+    own = {scope.supplier for scope in roles.scopes(actor.grants, Permission.READ_SUPPLIERS) if scope.supplier}
     if not own:
         return []
     rows = supplier_desk.listing(session, actor, states=_INCOMPLETE, limit=_COUNTED)
