@@ -140,7 +140,7 @@ class NotPermitted(Forbidden):
 
 
 class OutsideArea(Forbidden):
-    """The placement lies in no branch that this member of the crew works in; `details.placement` says which."""
+    """The placement lies in no branch that this member of staff is limited to; `details.placement` says which."""
 
     code = "staff.outside_area"
     message = "这个点位不在您负责的范围"

@@ -199,12 +199,16 @@ def scopes(grants: tuple[Grant, ...], permission: Permission) -> list[Scope]:
 
 
 def branches(grants: tuple[Grant, ...], permission: Permission) -> list[str] | None:
-    """Return the branches of placements in which `grants` hold `permission`: None everywhere, empty nowhere."""
+    """Return the branches of placements in which `grants` hold `permission`: None everywhere, empty nowhere.
+
+    None of them lies in another.
+    """
     held = scopes(grants, permission)
     if Scope() in held:
         return None
     areas = {scope.area for scope in held if scope.area is not None and scope.supplier is None}
-    return sorted(area for area in areas if BRANCH.fullmatch(area))
+    found = {area for area in areas if BRANCH.fullmatch(area)}
+    return sorted(area for area in found if not lies_in(area, [other for other in found if other != area]))
 
 
 def lies_in(placement: str, within: Sequence[str]) -> bool:

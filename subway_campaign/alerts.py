@@ -4,7 +4,7 @@ Invariant: of one kind and subject at most one alert is open, by the database; a
 new one is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database
-from subway_campaign import errors
+from subway_campaign import errors, narrowing
 from subway_campaign.field_models import AlertKind, AlertResolution
 
 _VIEW = """
@@ -95,22 +95,33 @@ def find(session: Session, *, number: str) -> dict[str, Any]:
 
 
 def listing(
-    session: Session, *, is_open: bool, kind: AlertKind | None = None, offset: int = 0, limit: int = 100
+    session: Session,
+    *,
+    is_open: bool,
+    kind: AlertKind | None = None,
+    within: Sequence[str] | None = None,
+    offset: int = 0,
+    limit: int = 100,
 ) -> list[dict[str, Any]]:
-    """Return open or closed alerts, the latest first."""
+    """Return open or closed alerts, the latest first; `within` some branches those that are about a placement there."""
     rows = session.execute(
         text(f"""
             {_VIEW} WHERE (a.closed_at IS NULL) = :is_open AND (cast(:kind AS text) IS NULL OR a.kind = :kind)
+              AND {narrowing.lies_within()}
             ORDER BY coalesce(a.closed_at, a.opened_at) DESC, a.id DESC OFFSET :offset LIMIT :limit
         """),
-        {"is_open": is_open, "kind": kind, "offset": offset, "limit": limit},
+        {"is_open": is_open, "kind": kind, "within": within, "offset": offset, "limit": limit},
     )
     return [row._asdict() for row in rows]
 
 
-def open_count(session: Session) -> int:
-    """Return how many alerts wait for somebody."""
-    return int(session.execute(text("SELECT count(*) FROM alerts WHERE closed_at IS NULL")).scalar_one())
+def open_count(session: Session, *, within: Sequence[str] | None = None) -> int:
+    """Return how many alerts wait for somebody, within some branches those that are about a placement there."""
+    counted = text(f"""
+        SELECT count(*) FROM alerts a LEFT JOIN placements p ON p.id = a.placement_id
+        WHERE a.closed_at IS NULL AND {narrowing.lies_within()}
+    """)
+    return int(session.execute(counted, {"within": within}).scalar_one())
 
 
 def _require_open(session: Session, number: str) -> None:

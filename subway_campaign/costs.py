@@ -18,7 +18,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from config import database
-from subway_campaign import errors
+from subway_campaign import errors, narrowing
 from subway_campaign.cost_models import CostKind
 
 # A thousand million yuan, above any contract of a city's metro; more is a slip of the keyboard.
@@ -120,17 +120,17 @@ def find(session: Session, *, number: str) -> Entry:
 
 
 def listing(
-    session: Session, *, under: str | None = None, after: str | None = None, limit: int | None = None
+    session: Session, *, within: Sequence[str] | None = None, after: str | None = None, limit: int | None = None
 ) -> list[Entry]:
-    """Return the entries at or below a placement, newest first; `after` is the number of the last one seen."""
+    """Return the entries at or below some placements, newest first; `after` is the number of the last one seen."""
     rows = session.execute(
         text(f"""
             {_ENTRIES}
-            WHERE (cast(:under AS text) IS NULL OR p.number = :under OR starts_with(p.number, :under || '.'))
+            WHERE {narrowing.lies_within()}
               AND (cast(:after AS text) IS NULL OR e.id < (SELECT id FROM cost_entries WHERE number = :after))
             ORDER BY e.id DESC LIMIT :limit
         """),
-        {"under": under, "after": after, "limit": limit},
+        {"within": within, "after": after, "limit": limit},
     )
     return [_entry(row) for row in rows]
 

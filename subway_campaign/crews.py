@@ -137,15 +137,17 @@ def find(session: Session, *, number: str) -> dict[str, Any]:
     return row._asdict()
 
 
-def latest(session: Session, *, crew: str | None = None, code: str | None = None) -> list[dict[str, Any]]:
-    """Return the latest confirming scans, at most twenty: of one member of the crew, or of one code."""
+def latest(
+    session: Session, *, crew: str | None = None, code: str | None = None, most: int = _SHOWN
+) -> list[dict[str, Any]]:
+    """Return the latest confirming scans, at most so many: of one member of the crew, or of one code."""
     rows = session.execute(
         text(f"""
             {_VIEW} WHERE (cast(:crew AS text) IS NULL OR s.crew = :crew)
                       AND (cast(:code AS text) IS NULL OR c.slug = :code)
             ORDER BY s.scanned_at DESC, s.id DESC LIMIT :limit
         """),
-        {"crew": crew, "code": codes.normalize(code) if code else None, "limit": _SHOWN},
+        {"crew": crew, "code": codes.normalize(code) if code else None, "limit": most},
     )
     return [row._asdict() for row in rows]
 

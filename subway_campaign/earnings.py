@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from subway_campaign import narrowing
 from subway_campaign.candidates import HORIZON
 from subway_campaign.lifecycle import Model
 
@@ -189,7 +190,10 @@ _GIVEN_BACK = text(
     _DAYS
     + """
     SELECT count(*) FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
-    WHERE c.placement_id IS NOT NULL AND EXISTS (
+    JOIN placements p ON p.id = c.placement_id
+    WHERE """
+    + narrowing.lies_within()
+    + """ AND EXISTS (
         SELECT FROM conversion_refunds r
         WHERE r.order_number = c.order_number AND r.line_no > 0 AND r.state = 'applied')
     """
@@ -215,6 +219,10 @@ def of(session: Session, *, days: Iterable[date], models: Iterable[Model]) -> Ea
     )
 
 
-def given_back(session: Session, *, day: date) -> int:
-    """Return how many orders that a placement earned and that were paid on `day` had money of a line given back."""
-    return int(session.execute(_GIVEN_BACK, {"days": [day]}).scalar_one())
+def given_back(session: Session, *, day: date, within: Iterable[str] | None = None) -> int:
+    """Return how many orders that a placement earned and that were paid on `day` had money of a line given back.
+
+    Of placements `within` some branches (None: everywhere).
+    """
+    asked = {"days": [day], "within": None if within is None else list(within)}
+    return int(session.execute(_GIVEN_BACK, asked).scalar_one())

@@ -64,13 +64,15 @@ class Figures:
 class Gathered:
     """A report under way: figures by row, by outcome and reason, and of no row at all.
 
-    `nodes_of` is placement → row, `levels` row → its level where visitors are wanted at each row's own level only.
+    `nodes_of` is placement → row, `levels` row → its level where visitors are wanted at each row's own level only;
+    `is_part` that only some branches' are wanted.
     """
 
     nodes_of: dict[int, int]
     view: View
     model: Model
     bindings: frozenset[int] | None
+    is_part: bool = False
     levels: dict[int, str] | None = None
     nodes: dict[int, Figures] = field(default_factory=lambda: defaultdict(Figures))
     others: dict[tuple[str, str], Figures] = field(default_factory=lambda: defaultdict(Figures))
@@ -87,7 +89,12 @@ class Gathered:
         model: str = "",
         is_inside: bool = True,
     ) -> None:
-        """Add the figures of a rollup's row, or of several, to the report's row that they belong to."""
+        """Add the figures of a rollup's row, or of several, to the report's row that they belong to.
+
+        Of a report within branches, what is no placement's of theirs is nowhere.
+        """
+        if self.is_part and placement_id not in self.nodes_of:
+            return
         figures = dict(zip(rollups.FIGURES[table], values, strict=False))
         if table == rollups.TOTALS:
             self.totals.add(**figures)
@@ -208,12 +215,15 @@ def gather(session: Session, asked: Asked, level: Level | None) -> tuple[Sequenc
     if level is None:
         names = session.execute(_TREE).all()
     else:
+        level = narrowing.level(session, asked.narrowed, level)
         names = session.execute(_PLACEMENTS, {"levels": [level.value], "all_levels": counting.LEVELS}).all()
+    names = [placement for placement in names if asked.narrowed.reaches(placement.number)]
     found = Gathered(
         {placement.id: placement.node for placement in names},
         asked.view,
         asked.model,
         bindings,
+        asked.narrowed.within is not None,
         None if level else {placement.id: placement.level for placement in names},
     )
     statement = _stored(

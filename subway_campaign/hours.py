@@ -61,7 +61,8 @@ _STORED = text(f"""
 """)
 _SCANS = text("""
     SELECT hour, sum(scans)::bigint FROM scan_hours
-    WHERE day = :from_day AND day <> ALL(cast(:but_scans AS date[])) GROUP BY hour
+    WHERE day = :from_day AND day <> ALL(cast(:but_scans AS date[]))
+      AND (cast(:below AS bigint[]) IS NULL OR placement_id = ANY(cast(:below AS bigint[]))) GROUP BY hour
 """)
 # Visitors, which are the dear part of counting, are not asked for here; the lowest level is the cheapest.
 _LEVELS = (Level.MEDIUM.value,)
@@ -85,7 +86,7 @@ def of_period(
         raise errors.ImpossiblePeriod
     rollups.one_snapshot(session)
     known = rollups.unrolled(session)
-    below = {row.id: row for row in session.execute(_BELOW, {"under": under})}
+    below = {row.id: row for row in session.execute(_BELOW, {"under": under}) if narrowed.reaches(row.number)}
     if under is not None and not below:
         raise errors.UnknownPlacement(placement=under)
     bindings = narrowing.bindings(session, narrowed)
@@ -105,20 +106,24 @@ def of_period(
     ]
 
 
-def scans(session: Session, *, day: date) -> list[int]:
-    """Return the scans of all placements in each of a Shanghai day's 24 hours.
+def scans(session: Session, *, day: date, narrowed: Narrowing = narrowing.ALL) -> list[int]:
+    """Return the scans of all placements, or of those within the branches, in each of a Shanghai day's 24 hours.
 
     Must be the first thing in its transaction, or follow a report.
     """
     rollups.one_snapshot(session)
     known = rollups.unrolled(session)
     period: dict[str, Any] = {"from_day": day, "to_day": day + timedelta(days=1)}
+    below = None
+    if narrowed.within is not None:
+        below = [row.id for row in session.execute(_BELOW, {"under": None}) if narrowed.reaches(row.number)]
     found = [0] * len(HOURS)
-    for hour, count in session.execute(_SCANS, {"from_day": day, "but_scans": list(known.scan_days)}):
+    for hour, count in session.execute(_SCANS, {"from_day": day, "but_scans": list(known.scan_days), "below": below}):
         found[hour] += count
     for counted in _fresh_scans(session, known, period):
-        for (_day, hour, _placement, _binding), (count, _journeys) in counted.hours.items():
-            found[hour] += count
+        for (_day, hour, placement, _binding), (count, _journeys) in counted.hours.items():
+            if below is None or placement in below:
+                found[hour] += count
     return found
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from subway_campaign import codes, errors
+from subway_campaign.lifecycle import Level
 
 # Sorts behind every placement number, which has letters, digits and dots only: codes that hang nowhere come last.
 NOWHERE = "~"
@@ -155,6 +156,20 @@ def below(session: Session, *, number: str) -> list[dict[str, Any]]:
             ORDER BY number COLLATE "C"
         """),
         {"number": number},
+    )
+    return [row._asdict() for row in rows]
+
+
+def at(session: Session, *, level: Level, under: str | None = None, limit: int) -> list[dict[str, Any]]:
+    """Return the nodes of a level at or below `under` (None: everywhere), each with number and name, by number."""
+    rows = session.execute(
+        text("""
+            SELECT number, name FROM placements
+            WHERE level = :level AND (cast(:under AS text) IS NULL OR number = :under
+                                      OR starts_with(number, :under || '.'))
+            ORDER BY number COLLATE "C" LIMIT :limit
+        """),
+        {"level": level, "under": under, "limit": limit},
     )
     return [row._asdict() for row in rows]
 

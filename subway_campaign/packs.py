@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from config import database, logs
-from subway_campaign import codes, errors, listings, media, posters, press
+from subway_campaign import codes, errors, listings, media, narrowing, posters, press
 from subway_campaign.pack_models import PackState
 
 # About two minutes of work, and 10 MB. More is another pack.
@@ -29,8 +29,11 @@ _TELL_EVERY_S = 1.0
 TRIES = 3
 
 _VIEW = """number, title, state, pieces, done, refused, asked_at, ready_at, failures,
-    (SELECT sha256 FROM print_archives a WHERE a.pack_id = p.id) AS sha256,
-    (SELECT length(body) FROM print_archives a WHERE a.pack_id = p.id) AS size"""
+    (SELECT sha256 FROM print_archives a WHERE a.pack_id = k.id) AS sha256,
+    (SELECT length(body) FROM print_archives a WHERE a.pack_id = k.id) AS size"""
+_INSIDE = f"""NOT EXISTS (
+    SELECT FROM jsonb_array_elements(k.items) AS piece
+    WHERE NOT {narrowing.lies_within("piece ->> 'placement'")})"""
 
 
 def ask(session: Session, *, title: str, pieces: Sequence[media.Piece], now: datetime) -> tuple[str, bool]:
@@ -67,15 +70,24 @@ def pieces_at(session: Session, *, under: str | None, code: str | None, now: dat
     ]
 
 
-def listing(session: Session, *, limit: int) -> list[dict[str, Any]]:
-    """Return the packs, newest first."""
-    rows = session.execute(text(f"SELECT {_VIEW} FROM print_packs p ORDER BY id DESC LIMIT :limit"), {"limit": limit})
+def listing(session: Session, *, limit: int, within: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return the packs, newest first; `within` some branches those of which every piece hangs there."""
+    rows = session.execute(
+        text(f"SELECT {_VIEW} FROM print_packs k WHERE {_INSIDE} ORDER BY id DESC LIMIT :limit"),
+        {"limit": limit, "within": within},
+    )
     return [row._asdict() for row in rows]
 
 
-def find(session: Session, *, number: str) -> dict[str, Any]:
-    """Return how far a pack is and what it refused, each with the step. Raises `UnknownPack`."""
-    row = session.execute(text(f"SELECT {_VIEW} FROM print_packs p WHERE number = :number"), {"number": number}).first()
+def find(session: Session, *, number: str, within: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return how far a pack is and what it refused, each with the step.
+
+    Raises `UnknownPack`, also for one that has a piece outside of the branches.
+    """
+    row = session.execute(
+        text(f"SELECT {_VIEW} FROM print_packs k WHERE number = :number AND {_INSIDE}"),
+        {"number": number, "within": within},
+    ).first()
     if row is None:
         raise errors.UnknownPack
     return row._asdict()

@@ -40,8 +40,9 @@ def placements(
     view on its own (R24). A rate is journeys begun in the period with a paid order to date / journeys begun in it, with
     Jeffreys' 95 % interval. `cost_fen` is what was booked for the row's placements, `allocated_cost_fen` has what was
     booked above them as well, in even shares; both sum to all costs of the period. `narrowed` leaves out what is not
-    meant: sales of other campaigns are then `outside`, figures that cannot be told apart are None. Must be the first
-    thing in its transaction, or follow another report. Raises `ImpossiblePeriod`, `UnknownCampaign`.
+    meant: sales of other campaigns are then `outside`, figures that cannot be told apart are None. Within branches the
+    total is theirs, and what is no placement's is not told. Must be the first thing in its transaction, or follow
+    another report. Raises `ImpossiblePeriod`, `UnknownCampaign`.
     """
     asked = Asked(from_day, to_day, model, (model,), view, narrowed)
     names, found = gather(session, asked, level)
@@ -125,7 +126,7 @@ def _told(found: Gathered, asked: Asked) -> dict[str, Any]:
             "orders": found.totals.counts["undecided_orders"],
             "gross_fen": found.totals.counts["undecided_fen"],
         },
-        "freight_fen": None if asked.narrowed.products is not None else freight_fen,
+        "freight_fen": None if asked.narrowed.products is not None or found.is_part else freight_fen,
         "total": total.pick(ADDITIVE) | _untold(asked),
     }
 

@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from config import clock, database
-from subway_campaign import designs, errors, listings
+from subway_campaign import designs, errors, listings, narrowing
 from subway_campaign.designs import Difference, Pair
 from subway_campaign.lifecycle import Model
 
@@ -147,9 +147,16 @@ def find(session: Session, *, number: str) -> Trial:
     return _trial(session, row)
 
 
-def listing(session: Session, *, limit: int = 100) -> list[Trial]:
-    """Return the plans, newest first."""
-    rows = session.execute(text("SELECT * FROM switch_trials ORDER BY id DESC LIMIT :limit"), {"limit": limit})
+def listing(session: Session, *, within: Sequence[str] | None = None, limit: int = 100) -> list[Trial]:
+    """Return the plans, newest first; `within` some branches those of which every unit hangs there."""
+    rows = session.execute(
+        text(f"""
+            SELECT * FROM switch_trials t WHERE NOT EXISTS (
+                SELECT FROM jsonb_object_keys(t.baseline) AS p (number) WHERE NOT {narrowing.lies_within()})
+            ORDER BY id DESC LIMIT :limit
+        """),
+        {"within": within, "limit": limit},
+    )
     return [_trial(session, row) for row in rows.all()]
 
 

@@ -13,10 +13,13 @@ from itertools import groupby
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from subway_campaign import counting, earnings, errors, rollups
+from subway_campaign import counting, earnings, errors, narrowing, rollups
 from subway_campaign.lifecycle import Level, Model
+from subway_campaign.narrowing import Narrowing
 
 LEAST = 5
+# A step at a placement outside of the branches that somebody asked for: no placement has this number.
+ELSEWHERE = "~"
 Counts = tuple[int, int, int]
 
 
@@ -57,11 +60,19 @@ _STORED = text("""
 _NODES = text(counting.TREE + "SELECT tree.id, n.number, n.name FROM tree JOIN placements n ON n.id = tree.node")
 
 
-def of_period(session: Session, *, from_day: date, to_day: date, level: Level = Level.LINE) -> Ways:
+def of_period(
+    session: Session,
+    *,
+    from_day: date,
+    to_day: date,
+    level: Level = Level.LINE,
+    narrowed: Narrowing = narrowing.ALL,
+) -> Ways:
     """Return the ways of the orders paid in the Shanghai days from `from_day` up to, not including, `to_day`.
 
-    Nodes are those of `level`, or what hangs above it; neighbours at one node are one step. Must be the first thing in
-    its transaction, or follow a report. Raises `ImpossiblePeriod`.
+    Nodes are those of `level`, or what hangs above it; neighbours at one node are one step. Within branches only the
+    ways that touch one count, a step elsewhere is `ELSEWHERE`, and what hangs in a branch is never told by a node above
+    it. Must be the first thing in its transaction, or follow a report. Raises `ImpossiblePeriod`.
     """
     if to_day <= from_day:
         raise errors.ImpossiblePeriod
@@ -72,8 +83,11 @@ def of_period(session: Session, *, from_day: date, to_day: date, level: Level = 
     fresh = [day for day in sorted(known.order_days) if from_day <= day < to_day]
     earned = earnings.of(session, days=fresh, models=[Model.LAST])
     counted += [(row.path, (row.orders, row.journeys, row.paid_fen)) for row in earned.paths]
+    level = narrowing.level(session, narrowed, level)
     nodes = session.execute(_NODES, {"levels": [level.value], "all_levels": counting.LEVELS}).all()
-    numbers = {str(row.id): row.number for row in nodes}
+    numbers = {str(row.id): row.number if narrowed.reaches(row.number) else ELSEWHERE for row in nodes}
+    if narrowed.within is not None:
+        counted = [(path, counts) for path, counts in counted if any(_inside(numbers, path))]
     single = [counts for path, counts in counted if len(set(path.split("."))) == 1]
     taken: dict[tuple[str, ...], list[int]] = defaultdict(lambda: [0, 0, 0])
     for path, counts in counted:
@@ -83,13 +97,18 @@ def of_period(session: Session, *, from_day: date, to_day: date, level: Level = 
     named = {node for way in ways for node in way.nodes}
     return Ways(
         ways=ways,
-        names={row.number: row.name for row in nodes if row.number in named},
+        names={row.number: row.name for row in nodes if row.number in named}
+        | ({ELSEWHERE: "其他点位"} if ELSEWHERE in named else {}),
         folded=folded,
         orders=sum(counts[0] for _, counts in counted),
         paid_fen=sum(counts[2] for _, counts in counted),
         single_orders=sum(counts[0] for counts in single),
         single_fen=sum(counts[2] for counts in single),
     )
+
+
+def _inside(numbers: Mapping[str, str], path: str) -> Iterable[bool]:
+    return (numbers[placement] != ELSEWHERE for placement in path.split("."))
 
 
 def fold(taken: Mapping[tuple[str, ...], Counts], *, least: int = LEAST) -> tuple[list[Way], int]:

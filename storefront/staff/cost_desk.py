@@ -1,6 +1,8 @@
 """Costs, impressions and returns as campaign staff enter and read them.
 
 Invariant: one form is one entry; every entry and reversal stands in the audit trail with its amount and its doer.
+Whose role is narrowed to branches enters and reads what is booked there; their share of what was booked above them is
+in the figures of the report alone.
 """
 
 from dataclasses import asdict
@@ -26,7 +28,7 @@ def enter(session: Session, actor: Actor, *, cost: Cost, key: str, now: datetime
 
     Raises `IdempotencyMismatch` when the key was used for another, and what `costs.enter` does.
     """
-    sight.require_whole(actor, Permission.WRITE_COSTS)
+    sight.require_places(actor, Permission.WRITE_COSTS, cost.placement)
     entry, is_new = costs.enter(session, cost=cost, by=actor.username or "", key=key, now=now)
     if entry.cost != cost:
         raise IdempotencyMismatch
@@ -37,7 +39,7 @@ def enter(session: Session, actor: Actor, *, cost: Cost, key: str, now: datetime
 
 def reverse(session: Session, actor: Actor, *, number: str, note: str, now: datetime) -> tuple[dict[str, Any], bool]:
     """Take a cost back, once; return the reversal and whether it is new. Raises `UnknownCost`, `CostIsReversal`."""
-    sight.require_whole(actor, Permission.WRITE_COSTS)
+    sight.require_places(actor, Permission.WRITE_COSTS, costs.find(session, number=number).cost.placement)
     entry, is_new = costs.reverse(session, number=number, note=note, by=actor.username or "", now=now)
     if is_new:
         audit.record(session, actor, "cost.reversed", number, _told(entry) | {"reason": note}, now=now)
@@ -48,13 +50,13 @@ def listing(
     session: Session, actor: Actor, *, under: str | None = None, cursor: str | None = None, limit: int = 20
 ) -> dict[str, Any]:
     """Return a page of the entries at or below a placement, newest first. Raises `ListCursorInvalid`."""
-    sight.require_whole(actor, Permission.READ_REPORTS)
+    within = sight.part(actor, Permission.READ_REPORTS, under)
     if cursor is not None:
         try:
             costs.find(session, number=cursor)
         except UnknownCost:
             raise ListCursorInvalid from None
-    found = costs.listing(session, under=under, after=cursor, limit=limit + 1)
+    found = costs.listing(session, within=within, after=cursor, limit=limit + 1)
     items = [view(entry) for entry in found[:limit]]
     return {"items": items, "next_cursor": items[-1]["number"] if len(found) > limit else None}
 
@@ -62,13 +64,16 @@ def listing(
 def shelf(session: Session, actor: Actor, *, under: str | None, cursor: str | None, limit: int) -> dict[str, Any]:
     """Return a `page` of costs, with the `branches` and `campaigns` that a new one can be entered for."""
     page = listing(session, actor, under=under, cursor=cursor, limit=limit)
-    return {"page": page, "branches": listings.printable(session), "campaigns": listings.campaigns(session)}
+    within = sight.branches(actor, Permission.READ_REPORTS)
+    branches = sight.offered(session, within, listings.printable(session))
+    return {"page": page, "branches": branches, "campaigns": listings.campaigns(session)}
 
 
 def find(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
     """Return one cost. Raises `UnknownCost`."""
-    sight.require_whole(actor, Permission.READ_REPORTS)
-    return view(costs.find(session, number=number))
+    found = view(costs.find(session, number=number))
+    sight.require_places(actor, Permission.READ_REPORTS, found["placement"])
+    return found
 
 
 def estimate(
@@ -78,7 +83,7 @@ def estimate(
 
     Raises `IdempotencyMismatch` when the key was used for another, and what `exposures.enter` does.
     """
-    sight.require_whole(actor, Permission.WRITE_COSTS)
+    sight.require_places(actor, Permission.WRITE_COSTS, wanted.placement)
     entered, is_new = exposures.enter(session, estimate=wanted, by=actor.username or "", key=key, now=now)
     if entered.estimate != wanted:
         raise IdempotencyMismatch
@@ -90,7 +95,7 @@ def estimate(
 
 def estimates(session: Session, actor: Actor, *, placement: str) -> list[dict[str, Any]]:
     """Return the estimates at and below a placement, newest first. Raises `UnknownPlacement`."""
-    sight.require_whole(actor, Permission.READ_REPORTS)
+    sight.require_places(actor, Permission.READ_REPORTS, placement)
     listings.way(session, number=placement)
     return [estimate_view(entered) for entered in exposures.listing(session, under=placement)]
 
@@ -102,7 +107,7 @@ def yielded(
 
     Must be the first thing in its transaction. Raises `PeriodTooLong`, `UnknownPlacement`, `ImpossiblePeriod`.
     """
-    sight.require_whole(actor, Permission.READ_REPORTS)
+    within = reports.reach(actor, placement)
     if to_day - from_day > reports.LONGEST:
         raise PeriodTooLong(days=reports.LONGEST.days)
     answer, impressions = yields.of_placement(
@@ -111,7 +116,7 @@ def yielded(
     return {
         "answer": asdict(answer),
         "impressions": impressions and asdict(impressions),
-        "above": listings.way(session, number=placement),
+        "above": sight.inside(within, listings.way(session, number=placement)),
     }
 
 

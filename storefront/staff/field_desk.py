@@ -1,8 +1,8 @@
 """Work at the placements as staff do it: scans of the crew, its round, plans, artworks, alerts.
 
 Invariant: every change stands in the audit trail with its doer; a photo is proved and kept before the transaction, and
-a code is read from it by us, so that what was photographed is what is bound. A member of the crew with an area acts and
-looks within its branches only.
+a code is read from it by us, so that what was photographed is what is bound. Who has branches for an area acts and
+looks within these only; artworks, which may hang anywhere, are everybody's to see and the whole campaign's to change.
 """
 
 import re
@@ -20,7 +20,7 @@ from storefront import audit, roles
 from storefront.actors import Actor
 from storefront.errors import CodeUnreadable, LandingUnknown, ProductsUnknown, SeveralCodes
 from storefront.roles import Permission
-from storefront.staff import sight
+from storefront.staff import inventory, sight
 from subway_campaign import alerts, codes, creatives, crews, listings, plans, posters, rounds, signals, watch
 from subway_campaign.field_models import Act, AlertKind, AlertResolution, Finding
 from subway_campaign.landing import Landing, LandingKind
@@ -77,13 +77,30 @@ def home(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     """Return what a member of the crew has before them: plans, emptied placements, their latest scans, what is due."""
     within = sight.branches(actor, Permission.WORK_FIELD)
     crew = actor.username or ""
-    parts = sight.narrowed(within, None)
     return {
-        "plans": [plan for part in parts for plan in plans.open_list(session, under=part, limit=50)],
+        "plans": planned(session, actor),
         "areas": list(listings.names(session, numbers=within or ()).values()),
         "emptied": crews.emptied(session, crew=crew, now=now),
         "scans": crews.latest(session, crew=crew),
     }
+
+
+def planned(session: Session, actor: Actor, *, most: int = 50) -> list[plans.Plan]:
+    """Return what is to be put up in the actor's branches, up to so many in each."""
+    parts = sight.narrowed(sight.branches(actor, Permission.WORK_FIELD), None)
+    return [plan for part in parts for plan in plans.open_list(session, under=part, limit=most)]
+
+
+def own_scans(session: Session, actor: Actor, *, most: int) -> list[dict[str, Any]]:
+    """Return the actor's own scans, the latest first."""
+    sight.branches(actor, Permission.WORK_FIELD)
+    return crews.latest(session, crew=actor.username or "", most=most)
+
+
+def scans_of(session: Session, actor: Actor, *, code: str, most: int) -> list[dict[str, Any]]:
+    """Return the scans of a code by the crew, the latest first. Raises `UnknownCode`, `OutsideArea`."""
+    inventory.require_code(session, actor, code=code, permission=Permission.READ_PLACEMENTS)
+    return crews.latest(session, code=code, most=most)
 
 
 def scan(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
@@ -149,7 +166,8 @@ def plan(
     now: datetime,
 ) -> None:
     """Plan that a code is put up somewhere. Raises `LandingUnknown`, and what `plans.make` does."""
-    sight.require_whole(actor, Permission.WRITE_CODES)
+    sight.require_places(actor, Permission.WRITE_CODES, placement)
+    inventory.require_code(session, actor, code=code, permission=Permission.WRITE_CODES)
     shelf = products if landing.kind is LandingKind.PRODUCT else halls
     if not shelf.exists(session, slug=landing.slug):
         raise LandingUnknown(kind=landing.kind.value, slug=landing.slug)
@@ -169,14 +187,15 @@ def plan(
 
 def withdraw(session: Session, actor: Actor, *, code: str, now: datetime) -> None:
     """Take a plan back, if there is one."""
-    sight.require_whole(actor, Permission.WRITE_CODES)
+    planned = plans.of(session, code=code)
+    sight.require_places(actor, Permission.WRITE_CODES, planned.placement if planned else None)
     if plans.withdraw(session, code=code, now=now):
         audit.record(session, actor, "code.plan_withdrawn", codes.normalize(code), {}, now=now)
 
 
 def planning(session: Session, actor: Actor, *, code: str) -> dict[str, Any]:
     """Return the open plan of a code, where it was seen, and what it could be planned with."""
-    sight.require_whole(actor, Permission.WRITE_CODES)
+    inventory.require_code(session, actor, code=code, permission=Permission.WRITE_CODES)
     return {
         "plan": plans.of(session, code=code),
         "scans": crews.latest(session, code=code),
@@ -187,7 +206,7 @@ def planning(session: Session, actor: Actor, *, code: str) -> dict[str, Any]:
 
 def artworks(session: Session, actor: Actor) -> list[dict[str, Any]]:
     """Return the artworks with the names of their products."""
-    sight.require_whole(actor, Permission.READ_PLACEMENTS)
+    sight.branches(actor, Permission.READ_PLACEMENTS)
     found = creatives.listing(session)
     called = names.products(session, [slug for one in found for slug in one["products"]])
     return [one | {"product_names": [called.get(slug, slug) for slug in one["products"]]} for one in found]
@@ -195,13 +214,13 @@ def artworks(session: Session, actor: Actor) -> list[dict[str, Any]]:
 
 def campaigns(session: Session, actor: Actor) -> list[dict[str, Any]]:
     """Return the campaigns that an artwork can belong to."""
-    sight.require_whole(actor, Permission.READ_PLACEMENTS)
+    sight.branches(actor, Permission.READ_PLACEMENTS)
     return listings.campaigns(session)
 
 
 def artwork(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
     """Return one artwork. Raises `UnknownCreative`."""
-    sight.require_whole(actor, Permission.READ_PLACEMENTS)
+    sight.branches(actor, Permission.READ_PLACEMENTS)
     return creatives.find(session, number=number)
 
 
@@ -277,20 +296,24 @@ def alarms(
     session: Session, actor: Actor, *, is_open: bool, kind: AlertKind | None = None, offset: int = 0, limit: int = 50
 ) -> list[dict[str, Any]]:
     """Return open or closed alerts, the latest first."""
-    sight.require_whole(actor, Permission.READ_ALERTS)
-    return alerts.listing(session, is_open=is_open, kind=kind, offset=offset, limit=limit)
+    within = sight.branches(actor, Permission.READ_ALERTS)
+    return alerts.listing(session, is_open=is_open, kind=kind, within=within, offset=offset, limit=limit)
+
+
+def open_alarms(session: Session, actor: Actor) -> int:
+    """Return how many alerts wait for somebody who may end them."""
+    return alerts.open_count(session, within=sight.branches(actor, Permission.CLOSE_ALERTS))
 
 
 def alarm(session: Session, actor: Actor, *, number: str) -> dict[str, Any]:
     """Return one alert, and the latest scans of its code. Raises `UnknownAlert`."""
-    sight.require_whole(actor, Permission.READ_ALERTS)
-    found = alerts.find(session, number=number)
+    found = _alarm(session, actor, number, Permission.READ_ALERTS)
     return found | {"scans": crews.latest(session, code=found["subject"])}
 
 
 def take(session: Session, actor: Actor, *, number: str, now: datetime) -> dict[str, Any]:
     """Make an alert one's own. Raises `UnknownAlert`, `AlertClosed`."""
-    sight.require_whole(actor, Permission.CLOSE_ALERTS)
+    _alarm(session, actor, number, Permission.CLOSE_ALERTS)
     taken = alerts.take(session, number=number, owner=actor.username or "", now=now)
     audit.record(session, actor, "alert.taken", number, {"code": taken["subject"]}, now=now)
     return taken
@@ -303,8 +326,7 @@ def close(
 
     Raises `UnknownAlert`, `AlertClosed`, `SignalClosed`.
     """
-    sight.require_whole(actor, Permission.CLOSE_ALERTS)
-    found = alerts.find(session, number=number)
+    found = _alarm(session, actor, number, Permission.CLOSE_ALERTS)
     if found["kind"] == AlertKind.SIGNAL and found["closed_at"] is None:
         harmless = resolution is AlertResolution.HARMLESS
         signals.close(
@@ -322,8 +344,15 @@ def close(
 
 def watched(session: Session, actor: Actor, *, now: datetime) -> list[watch.Watched]:
     """Return what the silence of every code says, and how long it takes to notice when it goes."""
-    sight.require_whole(actor, Permission.READ_ALERTS)
-    return watch.look(session, now=now)
+    within = sight.branches(actor, Permission.READ_ALERTS)
+    return [one for one in watch.look(session, now=now) if within is None or roles.lies_in(one.placement, within)]
+
+
+def _alarm(session: Session, actor: Actor, number: str, permission: Permission) -> dict[str, Any]:
+    """Return an alert in sight; one that is about no placement (a phone that swept through many) is the whole's."""
+    found = alerts.find(session, number=number)
+    sight.require_places(actor, permission, found["placement"] or "")
+    return found
 
 
 def _stop(placement: str) -> str:

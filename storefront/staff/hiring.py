@@ -20,12 +20,14 @@ from storefront.staff import accounts, sight
 from subway_campaign import listings
 
 # What the scope of a role looks like: a township's code, a county's, a city's or the province's; a supplier's number;
-# for the crew the branch of placements at which they work.
+# for the crew, and for those who look after a part of the campaign, the branch of placements that is theirs.
 AREAS = {
     Role.TOWNSHIP: re.compile(r"34\d{7}", re.ASCII),
     Role.COUNTY: re.compile(r"34\d{4}", re.ASCII),
     Role.SUPERVISOR: re.compile(r"34(\d{2})?", re.ASCII),
     Role.CREW: roles.BRANCH,
+    Role.ANALYST: roles.BRANCH,
+    Role.CAMPAIGN: roles.BRANCH,
 }
 ROLES = (Role.SUPPLIER, *AREAS)
 
@@ -71,7 +73,7 @@ def add(session: Session, actor: Actor, *, username: str, password: str, role: R
         supplier_views.find(session, number=scope)
         granted = Scope(supplier=scope)
     elif AREAS[role].fullmatch(scope):
-        if role is Role.CREW:
+        if AREAS[role] is roles.BRANCH:
             listings.way(session, number=scope)
         granted = Scope(area=scope)
     else:

@@ -1,6 +1,8 @@
 """Placements and codes as staff change them.
 
-Invariant: a code leads to a product or hall that exists; every change stands in the audit trail with its doer.
+Invariant: a code leads to a product or hall that exists; every change stands in the audit trail with its doer. Whose
+role is narrowed to branches sees and changes what hangs there: a code is where it hung last, and one that never hung is
+everybody's.
 """
 
 from collections.abc import Sequence
@@ -37,8 +39,10 @@ def tree(
     session: Session, actor: Actor, *, under: str | None, cursor: str | None, limit: int, now: datetime
 ) -> dict[str, Any]:
     """Return a page of the inventory tree in the order of its numbers; the cursor is the last number."""
-    sight.require_whole(actor, Permission.READ_PLACEMENTS)
-    rows = placements.listing(session, now=now, under=under, after=cursor, limit=limit + 1)
+    rows: list[placements.PlacementView] = []
+    for part in sight.narrowed(sight.branches(actor, Permission.READ_PLACEMENTS), under):
+        # The branches stand in the order of their numbers and none lies in another, so one walk goes through them all.
+        rows += placements.listing(session, now=now, under=part, after=cursor, limit=limit + 1 - len(rows))
     return {
         "items": [_node(row) for row in rows[:limit]],
         "next_cursor": rows[limit - 1].number if len(rows) > limit else None,
@@ -57,7 +61,7 @@ def create(
     now: datetime,
 ) -> dict[str, Any]:
     """Add a placement and return it. Raises `UnknownPlacement`, `PlacementTaken`."""
-    sight.require_whole(actor, Permission.WRITE_PLACEMENTS)
+    sight.require_places(actor, Permission.WRITE_PLACEMENTS, parent or "")
     number = placements.create(session, parent=parent, level=level, label=label, name=name, meta=meta)
     audit.record(session, actor, "placement.created", number, {"name": name, "level": level.value}, now=now)
     return _placement(session, number, now)
@@ -65,7 +69,7 @@ def create(
 
 def rename(session: Session, actor: Actor, *, number: str, name: str, now: datetime) -> dict[str, Any]:
     """Give a placement another name and return it. Raises `UnknownPlacement`."""
-    sight.require_whole(actor, Permission.WRITE_PLACEMENTS)
+    sight.require_places(actor, Permission.WRITE_PLACEMENTS, number)
     placements.rename(session, number=number, name=name)
     audit.record(session, actor, "placement.renamed", number, {"name": name}, now=now)
     return _placement(session, number, now)
@@ -82,8 +86,10 @@ def codes(
     now: datetime,
 ) -> dict[str, Any]:
     """Return a page of the codes in use, by placement, with the link that each carries."""
-    sight.require_whole(actor, Permission.READ_PLACEMENTS)
-    rows = listings.hanging(session, now=now, under=under, q=q, after=_position(cursor), limit=limit + 1)
+    rows: list[listings.CodeRow] = []
+    for part in sight.narrowed(sight.branches(actor, Permission.READ_PLACEMENTS), under):
+        left = limit + 1 - len(rows)
+        rows += listings.hanging(session, now=now, under=part, q=q, after=_position(cursor), limit=left)
     items = [_code(row) for row in rows[:limit]]
     _name_landings(session, items)
     return {
@@ -93,9 +99,8 @@ def codes(
 
 
 def find(session: Session, actor: Actor, *, code: str) -> dict[str, Any]:
-    """Return one code with its link and everywhere it hung, newest first. Raises `UnknownCode`."""
-    sight.require_whole(actor, Permission.READ_PLACEMENTS)
-    view = bindings.find(session, code=code)
+    """Return one code with its link and everywhere it hung, newest first. Raises `UnknownCode`, `OutsideArea`."""
+    view = _in_sight(session, actor, code, Permission.READ_PLACEMENTS)
     _name_landings(session, view.bindings)
     return {
         "code": view.slug,
@@ -111,7 +116,7 @@ def shelf(
 ) -> dict[str, Any]:
     """Return a `page` of codes with the `branches` that it can be narrowed to."""
     page = codes(session, actor, under=under, q=q, cursor=cursor, limit=limit, now=now)
-    return {"page": page, "branches": listings.branches(session)}
+    return {"page": page, "branches": _branches(session, actor)}
 
 
 def card(session: Session, actor: Actor, *, code: str, now: datetime) -> dict[str, Any]:
@@ -134,8 +139,7 @@ def card(session: Session, actor: Actor, *, code: str, now: datetime) -> dict[st
 
 def poster(session: Session, actor: Actor, *, code: str, kind: str) -> bytes:
     """Return the printable code, `kind` being svg or png, with the name of where it hangs. Raises `UnknownCode`."""
-    sight.require_whole(actor, Permission.READ_PLACEMENTS)
-    view = bindings.find(session, code=code)
+    view = _in_sight(session, actor, code, Permission.READ_PLACEMENTS)
     name = view.bindings[0]["placement_name"] if view.bindings else ""
     draw = posters.svg if kind == "svg" else posters.png
     return draw(code=view.slug, name=name)
@@ -155,7 +159,7 @@ def mint(
     Codes for placements hang there at once when `hanging` is given, else when they are bound (after the crew put them
     up). Raises `UnknownPlacement`, and what `bind` does.
     """
-    sight.require_whole(actor, Permission.WRITE_CODES)
+    sight.require_places(actor, Permission.WRITE_CODES, *at)
     unknown = sorted(set(at) - listings.names(session, numbers=at).keys())
     if unknown:
         raise UnknownPlacement(placement=unknown[0])
@@ -181,11 +185,28 @@ def bind(
     Raises `LandingUnknown`, `UnknownCode`, `UnknownPlacement`, `UnknownCampaign`, `ImpossiblePeriod`, and
     `BindingOverlaps` when it hangs elsewhere during part of that time.
     """
-    sight.require_whole(actor, Permission.WRITE_CODES)
+    sight.require_places(actor, Permission.WRITE_CODES, placement)
+    _in_sight(session, actor, code, Permission.WRITE_CODES)
     _bind(session, code, placement, hanging)
     landing = {"kind": hanging.landing.kind.value, "slug": hanging.landing.slug}
     audit.record(session, actor, "code.bound", code, {"placement": placement, "landing": landing}, now=now)
     return find(session, actor, code=code)
+
+
+def require_code(session: Session, actor: Actor, *, code: str, permission: Permission) -> None:
+    """Raise `OutsideArea` for a code that last hung in no branch of `actor`'s, `UnknownCode` for none."""
+    _in_sight(session, actor, code, permission)
+
+
+def _in_sight(session: Session, actor: Actor, code: str, permission: Permission) -> bindings.CodeView:
+    """Return a code that never hung, or hung last in one of `actor`'s branches."""
+    view = bindings.find(session, code=code)
+    sight.require_places(actor, permission, view.bindings[0]["placement"] if view.bindings else None)
+    return view
+
+
+def _branches(session: Session, actor: Actor) -> list[dict[str, Any]]:
+    return sight.offered(session, sight.branches(actor, Permission.READ_PLACEMENTS), listings.branches(session))
 
 
 def _bind(session: Session, code: str, placement: str, hanging: Hanging) -> None:

@@ -12,9 +12,13 @@ from urllib.parse import urlencode
 from sqlalchemy.orm import Session
 
 from storefront.actors import Actor
-from storefront.staff import charts, reports, words
+from storefront.roles import Permission
+from storefront.staff import charts, reports, sight, words
 from subway_campaign import listings, metro
 from subway_campaign.lifecycle import Level
+
+# The root of what the map shows.
+MEDIUM = "METRO"
 
 
 class Measure(StrEnum):
@@ -36,15 +40,17 @@ class Network:
     trains: dict[str, list[tuple[str, str]]]
 
 
-def find(session: Session, actor: Actor, wanted: reports.Wanted, *, measure: Measure) -> Network:
-    """Return what hangs in the metro, the largest by `measure` first; what has no figures is left out.
+def find(
+    session: Session, actor: Actor, wanted: reports.Wanted, *, measure: Measure, under: str | None = None
+) -> Network:
+    """Return what hangs in the metro at or below `under`, the largest by `measure` first.
 
-    Must be the first thing in its transaction. Raises as `reports.tree` does.
+    What has no figures is left out. Must be the first thing in its transaction. Raises as `reports.tree` does.
     """
-    found = reports.tree(session, actor, wanted).at(Level.ASSET, None)
-    under_metro = [row for row in found if row["placement"].startswith("METRO.")]
+    found = reports.tree(session, actor, wanted).at(Level.ASSET, under)
+    under_metro = [row for row in found if row["placement"].startswith(f"{MEDIUM}.")]
     trains: dict[str, list[tuple[str, str]]] = {}
-    for train in listings.trains(session):
+    for train in sight.inside(sight.part(actor, Permission.READ_REPORTS, under), listings.trains(session)):
         trains.setdefault(train["number"].rpartition(".")[0], []).append((train["number"], train["name"]))
     figure = FIGURES[measure]
     return Network(sorted(under_metro, key=lambda row: (-row[figure], row["placement"])), trains)

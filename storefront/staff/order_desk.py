@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from catalog import batches as production
 from catalog import names
-from storefront import aftersales, audit, frozen_money, order_marks, order_views, proposals, shipping
+from storefront import aftersales, audit, frozen_money, order_marks, order_views, proposals, roles, shipping
 from storefront.actors import Actor
 from storefront.errors import NotPermitted, OrderNotFound, OrderNotShipped
 from storefront.order_lifecycle import OrderState
@@ -66,13 +66,14 @@ def explain(session: Session, actor: Actor, *, number: str, now: datetime) -> di
     """Return why an order was credited to whom (`explained`), with the `names` of placements and `titles` of lines.
 
     `explained` has the `merges` that joined its buyer to other phones, browsers or logins. It says where somebody
-    scanned, so that it was read is written down. Raises `OrderNotFound` when the order is out of sight,
-    `UnknownConversion` before the campaign has heard of it.
+    scanned, so that it was read is written down. Raises `OrderNotFound` when the order is out of sight (for whom is
+    narrowed to branches of the placements: when nothing of it happened there), `UnknownConversion` before the campaign
+    has heard of it.
     """
-    order, _ = _seen(session, actor, number, Permission.READ_ATTRIBUTION)
-    explained = decisions.explain(session, order=number) | {"merges": visitors.merges(session, order=number)}
+    order, explained = _explained(session, actor, number)
+    explained |= {"merges": visitors.merges(session, order=number)}
     audit.record(session, actor, "order.attribution_seen", number, {}, now=now)
-    placed = [entry["placement"] for kind in ("touches", "ledger") for entry in explained.get(kind, ())]
+    placed = _places(explained)
     return {
         "explained": explained,
         "names": listings.names(session, numbers=[*placed, explained.get("earned_via")]),
@@ -85,7 +86,7 @@ def decide_again(session: Session, actor: Actor, *, number: str, reason: str, no
 
     Raises as `explain` does, and `NotDecided` and `BuyerForgotten`.
     """
-    _seen(session, actor, number, Permission.READ_ATTRIBUTION)
+    _explained(session, actor, number)
     changed = conversions.override(session, order=number, reason=reason, now=now)
     audit.record(
         session, actor, "order.attribution_overridden", number, {"reason": reason, "changed": changed}, now=now
@@ -99,7 +100,7 @@ def part(session: Session, actor: Actor, *, number: str, merge: str, reason: str
     Orders of the last 72 hours are decided again within seconds. Raises as `explain` does, and `UnknownMerge` for one
     that has nothing to do with this order or was undone before.
     """
-    _seen(session, actor, number, Permission.READ_ATTRIBUTION)
+    _explained(session, actor, number)
     if merge not in {each["number"] for each in visitors.merges(session, order=number)}:
         raise UnknownMerge(merge=merge)
     visitors.undo(session, merge=merge, now=now)
@@ -252,6 +253,25 @@ def _seen(session: Session, actor: Actor, number: str, permission: Permission) -
     if not any(seen.sees(line["product"]) for line in order["lines"]):
         raise OrderNotFound
     return order, seen
+
+
+def _explained(session: Session, actor: Actor, number: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an order in sight and its explanation, which is whole or not at all: no part of it says why.
+
+    Who is narrowed to branches sees the orders that were touched or credited there.
+    """
+    within = roles.branches(actor.grants, Permission.READ_ATTRIBUTION)
+    if not within:
+        order, _ = _seen(session, actor, number, Permission.READ_ATTRIBUTION)
+        return order, decisions.explain(session, order=number)
+    order, explained = order_views.staff_find(session, number=number), decisions.explain(session, order=number)
+    if not any(place and roles.lies_in(place, within) for place in _places(explained)):
+        raise OrderNotFound
+    return order, explained
+
+
+def _places(explained: dict[str, Any]) -> list[str | None]:
+    return [entry["placement"] for kind in ("touches", "ledger") for entry in explained.get(kind, ())]
 
 
 def _in_sight(session: Session, actor: Actor, number: str, permission: Permission, now: datetime) -> dict[str, Any]:

@@ -30,9 +30,10 @@ from storefront.staff import (
     sight,
     supplier_desk,
 )
-from subway_campaign import alerts, earnings, hours, rounds
+from subway_campaign import earnings, hours, listings, rounds
 from subway_campaign import reports as campaign_reports
 from subway_campaign.lifecycle import Level
+from subway_campaign.narrowing import Narrowing
 
 # What fits on a phone without scrolling past the figures.
 _WAITING_SHOWN = 6
@@ -57,20 +58,24 @@ def today(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     """Return `report` (the Shanghai day so far by medium) and `waiting` (paid orders to ship), None where not allowed.
 
     With a report also `funnel` and `funnel_before`, the steps of today and of the whole same weekday of last week,
-    `hours`, the scans of their hours, and `sales_before`, the shop's sales of that day up to the same minute; `tasks`
-    is everything that waits. Must be the first thing in its transaction.
+    `hours`, the scans of their hours, and `sales_before`, the shop's sales of that day up to the same minute, for whom
+    the whole shop is in sight; `limits` names the branches of who sees a part; `tasks` is everything that waits. Must
+    be the first thing in its transaction.
     """
     seen: dict[str, Any] = {"report": None, "waiting": None}
-    if accounts.allowed(actor, Permission.READ_REPORTS, sight.WHOLE):
+    if roles.branches(actor.grants, Permission.READ_REPORTS) != []:
+        narrowed = Narrowing(within=reports.reach(actor))
         day = now.astimezone(clock.SHANGHAI).date()
         days = {"from_day": day, "to_day": day + timedelta(days=1)}
         seen["report"] = reports.placements(session, actor, reports.Wanted(**days), level=Level.MEDIUM)  # type: ignore[arg-type]
         last = {name: each - WEEK for name, each in days.items()}
-        before = campaign_reports.placements(session, level=Level.MEDIUM, **last)  # type: ignore[arg-type]
-        seen["funnel"] = _funnel(session, seen["report"], day)
-        seen["funnel_before"] = _funnel(session, before, day - WEEK)
-        seen["hours"] = [hours.scans(session, day=each) for each in (day, day - WEEK)]
-        seen["sales_before"] = sales.of_period(session, since=reports.midnight(day - WEEK), before=now - WEEK)
+        before = campaign_reports.placements(session, level=Level.MEDIUM, narrowed=narrowed, **last)  # type: ignore[arg-type]
+        seen["limits"] = list(listings.names(session, numbers=narrowed.within or ()).values())
+        seen["funnel"] = _funnel(session, seen["report"], day, narrowed)
+        seen["funnel_before"] = _funnel(session, before, day - WEEK, narrowed)
+        seen["hours"] = [hours.scans(session, day=each, narrowed=narrowed) for each in (day, day - WEEK)]
+        if narrowed.within is None:
+            seen["sales_before"] = sales.of_period(session, since=reports.midnight(day - WEEK), before=now - WEEK)
     if accounts.allowed(actor, Permission.READ_ORDERS):
         seen["waiting"] = order_desk.listing(session, actor, state=OrderState.PAID, limit=_WAITING_SHOWN)
     return seen | {"tasks": _tasks(session, actor, now)}
@@ -78,16 +83,15 @@ def today(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
 
 def scans_by_hour(session: Session, actor: Actor, *, day: date) -> list[int]:
     """Return the scans of a Shanghai day's 24 hours. Raises `NotPermitted`."""
-    sight.require_whole(actor, Permission.READ_REPORTS)
-    return hours.scans(session, day=day)
+    return hours.scans(session, day=day, narrowed=Narrowing(within=reports.reach(actor)))
 
 
-def _funnel(session: Session, report: Mapping[str, Any], day: date) -> dict[str, int]:
+def _funnel(session: Session, report: Mapping[str, Any], day: date, narrowed: Narrowing) -> dict[str, int]:
     """Return the steps from a scan to a refund; only what placements brought, so each is a part of the one before."""
     rows = report["rows"]
     steps = {name: sum(row[name] for row in rows) for name in ("scans", "carts", "orders", "paid_orders")}
     visits = sum(row["conversion"]["journeys"] for row in rows)
-    return steps | {"visits": visits, "refunded": earnings.given_back(session, day=day)}
+    return steps | {"visits": visits, "refunded": earnings.given_back(session, day=day, within=narrowed.within)}
 
 
 def _tasks(session: Session, actor: Actor, now: datetime) -> list[Task]:
@@ -100,8 +104,8 @@ def _tasks(session: Session, actor: Actor, now: datetime) -> list[Task]:
         found.append(Task("待批准的退款", len(claim_desk.waiting(session, actor)), "/staff/approvals"))
     if accounts.allowed(actor, Permission.READ_MONEY, sight.WHOLE):
         found.append(Task("待办的财务事项", cases.open_count(session), "/staff/finance/cases"))
-    if accounts.allowed(actor, Permission.CLOSE_ALERTS, sight.WHOLE):
-        found.append(Task("待处理的告警", alerts.open_count(session), "/staff/alerts"))
+    if roles.branches(actor.grants, Permission.CLOSE_ALERTS) != []:
+        found.append(Task("待处理的告警", field_desk.open_alarms(session, actor), "/staff/alerts"))
     if roles.branches(actor.grants, Permission.WORK_FIELD) != []:
         due = field_desk.due(session, actor, under=None, now=now)
         found.append(Task("该检查的码", len(due), "/staff/field/round", len(due) >= rounds.MOST))

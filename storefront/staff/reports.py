@@ -1,7 +1,9 @@
 """The placement report as staff read it: what the campaign credited, beside what the shop itself sold.
 
 Invariant: both sides are read from one snapshot, and orders whose credit is still on its way stand apart as
-undecided, so that any other difference, of a single fen, is a fault and shows.
+undecided, so that any other difference, of a single fen, is a fault and shows. Whose role is narrowed to branches of
+the placements reads the rows of these and their sum; the shop's own sales, with which only the whole can be compared,
+are not theirs to see.
 """
 
 from collections.abc import Sequence
@@ -95,21 +97,22 @@ class Wanted:
     hall: str | None = None
     product: str | None = None
 
-    def narrowed(self, session: Session) -> Narrowing:
+    def narrowed(self, session: Session, within: tuple[str, ...] | None = None) -> Narrowing:
         """Return what the campaign is to narrow its report to; a hall is all that it ever sold."""
         goods = None
         if self.hall is not None:
             goods = products.of_hall(session, hall=self.hall)
         if self.product is not None:
             goods = [self.product] if goods is None or self.product in goods else []
-        return Narrowing(self.campaign, self.creative, None if goods is None else tuple(goods))
+        return Narrowing(self.campaign, self.creative, None if goods is None else tuple(goods), within)
 
 
 def placements(session: Session, actor: Actor, wanted: Wanted, *, level: Level = Level.POSITION) -> dict[str, Any]:
     """Return the report of the days that are `wanted`, with the shop's own `sales` of the same orders and goods.
 
     `difference` is sales less everything in the report, in orders and fen: all zero when they agree. A campaign or
-    creative takes nothing from the comparison: the sales of the others are `outside`. Must be the first thing in its
+    creative takes nothing from the comparison: the sales of the others are `outside`. Within branches `undecided`,
+    `sales` and `difference` are None, and a level above a branch is read as its own. Must be the first thing in its
     transaction. Raises `NotPermitted`, `PeriodTooLong`, `ImpossiblePeriod`, `UnknownCampaign`.
     """
     narrowed = _begin(session, actor, wanted)
@@ -146,10 +149,21 @@ def add_returns(session: Session, wanted: Wanted, rows: Sequence[dict[str, Any]]
 
 
 def _begin(session: Session, actor: Actor, wanted: Wanted) -> Narrowing:
-    sight.require_whole(actor, Permission.READ_REPORTS)
+    within = reach(actor)
     check_length(wanted.from_day, wanted.to_day)
     session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-    return wanted.narrowed(session)
+    return wanted.narrowed(session, within)
+
+
+def reach(actor: Actor, *places: str | None) -> tuple[str, ...] | None:
+    """Return the branches whose figures `actor` may read, None for all. Raises `OutsideArea` for `places` elsewhere.
+
+    Raises `NotPermitted` for who may read none.
+    """
+    within = sight.branches(actor, Permission.READ_REPORTS)
+    for place in places:
+        sight.require_place(within, place)
+    return None if within is None else tuple(within)
 
 
 def _asked(wanted: Wanted) -> dict[str, Any]:
@@ -168,11 +182,13 @@ def check_length(from_day: date, to_day: date) -> None:
 
 
 def agrees(report: dict[str, Any]) -> bool:
-    """Tell whether the report and the shop's own sales are the same to the fen."""
-    return not any(report["difference"].values())
+    """Tell whether the report and the shop's own sales are the same to the fen; of a part of it nothing differs."""
+    return report["difference"] is None or not any(report["difference"].values())
 
 
 def _beside_sales(session: Session, report: dict[str, Any], wanted: Wanted, narrowed: Narrowing) -> dict[str, Any]:
+    if narrowed.within is not None:
+        return dict.fromkeys(("undecided", "sales", "difference"))
     since, before = midnight(wanted.from_day), midnight(wanted.to_day)
     is_cash = wanted.view is View.CASH
     goods = narrowed.products

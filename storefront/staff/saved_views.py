@@ -44,7 +44,7 @@ def roles_of(actor: Actor) -> list[Role]:
 
 def listing(session: Session, actor: Actor) -> list[ViewView]:
     """Return the actor's own views, and those shared with one of their roles, by name."""
-    sight.require_whole(actor, Permission.READ_REPORTS)
+    sight.branches(actor, Permission.READ_REPORTS)
     rows = session.execute(
         select(SavedView, StaffAccount.username)
         .join(StaffAccount, StaffAccount.id == SavedView.staff_id)
@@ -69,7 +69,7 @@ def save(session: Session, actor: Actor, *, name: str, query: str, role: Role | 
 
     A `role` that is not the actor's own shares with nobody. Raises `NotPermitted`, `TooManyViews`.
     """
-    sight.require_whole(actor, Permission.READ_REPORTS)
+    sight.branches(actor, Permission.READ_REPORTS)
     kept = session.scalar(
         select(func.count()).where(SavedView.staff_id == actor.staff_id, SavedView.name != name[:NAME_LENGTH])
     )

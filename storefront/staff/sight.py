@@ -1,11 +1,13 @@
 """Which goods a member of staff may see and act on, and at which placements: the scope of a role, as what lies in it.
 
-Invariant: a scope only ever narrows; what is shop-wide (reports, inventory) asks for a role without any scope. Work at
-the placements is narrowed to branches of these.
+Invariant: a scope only ever narrows; what is shop-wide (money, the wall, artworks' changes) asks for a role without any
+scope. What is about placements (reports, codes, costs, alerts, work in the field) is narrowed to branches of these, by
+`branches` alone: a scope of a region or a supplier is no branch and opens none of it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -17,6 +19,7 @@ from storefront.actors import Actor
 from storefront.errors import NotPermitted, OutsideArea
 from storefront.roles import Permission, Scope
 from storefront.staff import accounts
+from subway_campaign import listings
 
 WHOLE = Scope()
 _NAME = """
@@ -82,6 +85,36 @@ def narrowed(within: list[str] | None, under: str | None) -> list[str | None]:
     if not found:
         raise OutsideArea(placement=under)
     return list(found)
+
+
+def part(actor: Actor, permission: Permission, under: str | None = None) -> list[str] | None:
+    """Return the branches that a list is of: what of `under` is in `actor`'s sight, None for everything.
+
+    Raises `NotPermitted`, and `OutsideArea` for nothing.
+    """
+    found = [each for each in narrowed(branches(actor, permission), under) if each is not None]
+    return found or None
+
+
+def require_places(actor: Actor, permission: Permission, *places: str | None) -> None:
+    """Raise `OutsideArea` unless `actor` may use `permission` at all of `places`; `NotPermitted` for nowhere."""
+    within = branches(actor, permission)
+    for place in places:
+        require_place(within, place)
+
+
+def offered(session: Session, within: Sequence[str] | None, nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of `nodes` that lie in somebody's branches, and the branches themselves; all of them for None."""
+    if within is None:
+        return nodes
+    known = {node["number"] for node in nodes}
+    tops = [top for number in within if number not in known for top in listings.way(session, number=number)[-1:]]
+    return sorted([*tops, *inside(within, nodes)], key=lambda node: str(node["number"]))
+
+
+def inside(within: Sequence[str] | None, nodes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of `nodes` (by their number) that lie in somebody's branches; all of them for None."""
+    return [node for node in nodes if within is None or roles.lies_in(node["number"], within)]
 
 
 def require_place(within: list[str] | None, placement: str | None) -> None:

@@ -15,8 +15,7 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from storefront.actors import Actor
-from storefront.roles import Permission
-from storefront.staff import reports, sight
+from storefront.staff import reports
 from subway_campaign import costs, hours, intervals, listings, returns, rollups
 from subway_campaign.errors import UnknownPlacement
 from subway_campaign.hours import Hour
@@ -172,15 +171,15 @@ def find(session: Session, actor: Actor, wanted: reports.Wanted, *, train: str |
     """Return a train by its number, the first one without; None when the inventory has no train at all.
 
     Its figures are by last touch in the cohort view, whatever else is `wanted`. Must be the first thing in its
-    transaction. Raises `NotPermitted`, `PeriodTooLong`, `ImpossiblePeriod`, `UnknownCampaign`, and `UnknownPlacement`
-    for what is no train.
+    transaction. Raises `NotPermitted`, `OutsideArea`, `PeriodTooLong`, `ImpossiblePeriod`, `UnknownCampaign`, and
+    `UnknownPlacement` for what is no train.
     """
-    sight.require_whole(actor, Permission.READ_REPORTS)
+    within = reports.reach(actor, train)
     reports.check_length(wanted.from_day, wanted.to_day)
     rollups.one_snapshot(session)
-    narrowed = wanted.narrowed(session)
+    narrowed = wanted.narrowed(session, within)
     period = {"from_day": wanted.from_day, "to_day": wanted.to_day}
-    others = listings.trains(session)
+    others = [each for each in listings.trains(session) if narrowed.reaches(each["number"])]
     known = {each["number"]: each["name"] for each in others}
     if not known and train is None:
         return None

@@ -146,7 +146,7 @@ def test_entries_are_listed_newest_first_and_never_changed(world: World) -> None
     numbers = [enter(cost(place, 100), key=f"key-0000{i}")[0].number for i, place in enumerate(world.numbers.values())]
     with database.transaction() as session:
         assert [entry.number for entry in costs.listing(session)] == numbers[::-1]
-        assert [entry.number for entry in costs.listing(session, under="METRO.HF.L1")] == [numbers[2], numbers[0]]
+        assert [entry.number for entry in costs.listing(session, within=["METRO.HF.L1"])] == [numbers[2], numbers[0]]
         assert [entry.number for entry in costs.listing(session, after=numbers[2], limit=1)] == [numbers[1]]
     for change in ("UPDATE cost_entries SET amount_fen = 1", "DELETE FROM cost_entries"):
         with pytest.raises(exc.IntegrityError, match="reverse them"), database.transaction() as session:

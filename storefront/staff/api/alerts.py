@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 
 from config import clock, database
 from config.schemas import Blueprint, Schema, Text, page_of
-from storefront import guard
+from storefront import errors, guard
 from storefront.api.shapes import Answer, Instant, said
 from storefront.roles import Permission
 from storefront.staff import field_desk
@@ -96,7 +96,7 @@ def listing(wanted: dict[str, Any]) -> Response:
 @blueprint.get("/alerts/<number:number>")
 @guard.staff(Permission.READ_ALERTS)
 @blueprint.alt_response(200, schema=AlertWhole, example=_WHOLE, success=True)
-@blueprint.refuses(campaign_errors.UnknownAlert)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownAlert)
 def find(number: str) -> Response:
     """Show an alert with the latest scans of its code."""
     with database.transaction() as session:
@@ -107,7 +107,7 @@ def find(number: str) -> Response:
 @blueprint.post("/alerts/<number:number>/owner")
 @guard.staff(Permission.CLOSE_ALERTS)
 @blueprint.alt_response(200, schema=AlertShown, example=_ALERT | {"owner": "wang"}, success=True)
-@blueprint.refuses(campaign_errors.UnknownAlert, campaign_errors.AlertClosed)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownAlert, campaign_errors.AlertClosed)
 def take(number: str) -> Response:
     """Make an alert one's own."""
     with database.transaction() as session:
@@ -118,7 +118,9 @@ def take(number: str) -> Response:
 @guard.staff(Permission.CLOSE_ALERTS)
 @blueprint.arguments(AlertEnd, example={"resolution": "fixed", "note": "灯箱已换新海报"})
 @blueprint.alt_response(200, schema=AlertShown, example=_ALERT | {"resolution": "fixed"}, success=True)
-@blueprint.refuses(campaign_errors.UnknownAlert, campaign_errors.AlertClosed, campaign_errors.SignalClosed)
+@blueprint.refuses(
+    errors.OutsideArea, campaign_errors.UnknownAlert, campaign_errors.AlertClosed, campaign_errors.SignalClosed
+)
 def close(given: dict[str, Any], number: str) -> Response:
     """End an alert; of a suspicion it decides whether its touches count."""
     with database.transaction() as session:

@@ -147,7 +147,7 @@ _EXAMPLE = {
 @blueprint.alt_response(
     200, schema=page_of(CodeListed), example={"items": [_LISTED], "next_cursor": None}, success=True
 )
-@blueprint.refuses(errors.ListCursorInvalid)
+@blueprint.refuses(errors.OutsideArea, errors.ListCursorInvalid)
 def listing(wanted: dict[str, Any]) -> Response:
     """List the codes in use by placement; those that hang nowhere come last."""
     with database.transaction() as session:
@@ -164,6 +164,7 @@ def listing(wanted: dict[str, Any]) -> Response:
     success=True,
 )
 @blueprint.refuses(
+    errors.OutsideArea,
     errors.LandingUnknown,
     campaign_errors.UnknownPlacement,
     campaign_errors.UnknownCampaign,
@@ -186,7 +187,7 @@ def mint(given: dict[str, Any]) -> Response:
 @blueprint.get("/codes/<number:code>")
 @guard.staff(Permission.READ_PLACEMENTS)
 @blueprint.alt_response(200, schema=Code, example=_EXAMPLE, success=True)
-@blueprint.refuses(campaign_errors.UnknownCode)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownCode)
 def find(code: str) -> Response:
     """Show a code and everywhere it hung. It may be spelled in any case, with I and L for 1 and O for 0."""
     with database.transaction() as session:
@@ -208,7 +209,7 @@ def find(code: str) -> Response:
         }
     }
 )
-@blueprint.refuses(campaign_errors.UnknownCode, campaign_errors.NotPrintable)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownCode, campaign_errors.NotPrintable)
 def printed(wanted: dict[str, Any], code: str) -> Response:
     """Draw a code for printing, with the code and its placement's name beneath."""
     if wanted["format"] == "pdf":
@@ -223,6 +224,7 @@ def printed(wanted: dict[str, Any], code: str) -> Response:
 @blueprint.arguments(BindingWanted, example=BINDING_EXAMPLE)
 @blueprint.alt_response(201, schema=Code, example=_EXAMPLE, success=True)
 @blueprint.refuses(
+    errors.OutsideArea,
     errors.LandingUnknown,
     campaign_errors.UnknownCode,
     campaign_errors.UnknownPlacement,

@@ -234,7 +234,7 @@ _RETURN = {
 @guard.staff(Permission.READ_REPORTS)
 @blueprint.arguments(CostSearch, location="query")
 @blueprint.alt_response(200, schema=page_of(CostShown), example={"items": [_COST], "next_cursor": None}, success=True)
-@blueprint.refuses(errors.ListCursorInvalid)
+@blueprint.refuses(errors.OutsideArea, errors.ListCursorInvalid)
 def listing(wanted: dict[str, Any]) -> Response:
     """List the costs, newest first; reversals are entries of their own."""
     with database.transaction() as session:
@@ -251,6 +251,7 @@ def listing(wanted: dict[str, Any]) -> Response:
     200, schema=CostShown, example=_COST, description="The same key and body came before.", success=True
 )
 @blueprint.refuses(
+    errors.OutsideArea,
     errors.IdempotencyMismatch,
     campaign_errors.UnknownCampaign,
     campaign_errors.UnknownPlacement,
@@ -270,7 +271,7 @@ def enter(header: dict[str, Any], given: dict[str, Any]) -> Response:
 @blueprint.arguments(Reversal, example={"note": "金额写错"})
 @blueprint.alt_response(201, schema=CostShown, example=_COST, success=True)
 @blueprint.alt_response(200, schema=CostShown, example=_COST, description="It was taken back before.", success=True)
-@blueprint.refuses(campaign_errors.UnknownCost, campaign_errors.CostIsReversal)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownCost, campaign_errors.CostIsReversal)
 def reverse(given: dict[str, Any], number: str) -> Response:
     """Take a cost back by an entry of the opposite amount over the same days."""
     with database.transaction() as session:
@@ -281,7 +282,7 @@ def reverse(given: dict[str, Any], number: str) -> Response:
 @blueprint.get("/placements/<node:number>/exposures")
 @guard.staff(Permission.READ_REPORTS)
 @blueprint.alt_response(200, schema=Estimates, example={"items": [_ESTIMATE]}, success=True)
-@blueprint.refuses(campaign_errors.UnknownPlacement)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownPlacement)
 def estimates(number: str) -> Response:
     """List the estimates of impressions at and below a placement."""
     with database.transaction() as session:
@@ -298,6 +299,7 @@ def estimates(number: str) -> Response:
     200, schema=EstimateShown, example=_ESTIMATE, description="The same key and body came before.", success=True
 )
 @blueprint.refuses(
+    errors.OutsideArea,
     errors.IdempotencyMismatch,
     campaign_errors.UnknownPlacement,
     campaign_errors.ImpossiblePeriod,
@@ -315,7 +317,9 @@ def estimate(header: dict[str, Any], given: dict[str, Any], number: str) -> Resp
 @guard.staff(Permission.READ_REPORTS)
 @blueprint.arguments(ReturnWanted, location="query")
 @blueprint.alt_response(200, schema=ReturnShown, example=_RETURN, success=True)
-@blueprint.refuses(errors.PeriodTooLong, campaign_errors.UnknownPlacement, campaign_errors.ImpossiblePeriod)
+@blueprint.refuses(
+    errors.OutsideArea, errors.PeriodTooLong, campaign_errors.UnknownPlacement, campaign_errors.ImpossiblePeriod
+)
 def returned(wanted: dict[str, Any], number: str) -> Response:
     """Say what a placement cost and brought, how sure that is, and what is missing."""
     wanted["model"] = Model(wanted["model"])

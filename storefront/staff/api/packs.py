@@ -10,6 +10,7 @@ from marshmallow import fields
 
 from config import clock, database
 from config.schemas import Blueprint, Pattern, Schema, Text
+from storefront import errors as shop_errors
 from storefront import guard
 from storefront.api.shapes import Answer, Instant, said
 from storefront.roles import Permission
@@ -88,7 +89,7 @@ def listing() -> Response:
 @blueprint.arguments(PackWanted, example={"under": "METRO.HF.L1.T01"})
 @blueprint.alt_response(201, schema=Pack, example=_EXAMPLE, success=True)
 @blueprint.alt_response(200, schema=Pack, example=_EXAMPLE, success=True)
-@blueprint.refuses(errors.UnknownPlacement, errors.NothingToPrint, errors.PackTooLarge)
+@blueprint.refuses(shop_errors.OutsideArea, errors.UnknownPlacement, errors.NothingToPrint, errors.PackTooLarge)
 def ask(wanted: dict[str, Any]) -> Response:
     """Have a pack made in the background; 200 when the same pack was asked for before."""
     with database.transaction() as session:

@@ -10,6 +10,7 @@ from marshmallow import fields, validate
 
 from config import clock, database
 from config.schemas import Blueprint, PageArgs, Pattern, Schema, Text, page_of
+from storefront import errors as shop_errors
 from storefront import guard
 from storefront.api.shapes import Answer, said
 from storefront.roles import Permission
@@ -71,6 +72,7 @@ _EXAMPLE = {
 @blueprint.alt_response(
     200, schema=page_of(Placement), example={"items": [_EXAMPLE], "next_cursor": None}, success=True
 )
+@blueprint.refuses(shop_errors.OutsideArea)
 def listing(wanted: dict[str, Any]) -> Response:
     """List the tree in the order of its numbers, each parent before its children."""
     with database.transaction() as session:
@@ -84,7 +86,7 @@ def listing(wanted: dict[str, Any]) -> Response:
     example={"parent": "METRO.HF.L1.S04", "level": "position", "label": "LB2", "name": "1号线合肥火车站 灯箱2"},
 )
 @blueprint.alt_response(201, schema=Placement, example=_EXAMPLE, success=True)
-@blueprint.refuses(errors.UnknownPlacement, errors.PlacementTaken)
+@blueprint.refuses(shop_errors.OutsideArea, errors.UnknownPlacement, errors.PlacementTaken)
 def create(given: dict[str, Any]) -> Response:
     """Add a placement."""
     given["level"] = Level(given["level"])
@@ -96,7 +98,7 @@ def create(given: dict[str, Any]) -> Response:
 @guard.staff(Permission.WRITE_PLACEMENTS)
 @blueprint.arguments(PlacementName, example={"name": "1号线合肥火车站 东口灯箱"})
 @blueprint.alt_response(200, schema=Placement, example=_EXAMPLE, success=True)
-@blueprint.refuses(errors.UnknownPlacement)
+@blueprint.refuses(shop_errors.OutsideArea, errors.UnknownPlacement)
 def rename(given: dict[str, Any], number: str) -> Response:
     """Give a placement another name."""
     with database.transaction() as session:

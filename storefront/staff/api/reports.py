@@ -138,17 +138,21 @@ class Difference(Money):
 
 
 class PlacementReport(Answer):
-    """The report; `freight_fen` is net and no placement's, and null where only some goods are meant."""
+    """The report; `freight_fen` is net and no placement's, and null where only some goods are meant.
+
+    For whom only branches of the placements are in sight `undecided`, `sales`, `difference` and `freight_fen` are null,
+    what no placement earned is left out, and a level above a branch is read as its own.
+    """
 
     rows = fields.List(fields.Nested(ReportRow))
     unattributed = fields.List(fields.Nested(Unattributed))
     excluded = fields.List(fields.Nested(Excluded))
     outside = fields.Nested(Outside)
-    undecided = fields.Nested(Undecided)
+    undecided = fields.Nested(Undecided, allow_none=True)
     freight_fen = fields.Integer(allow_none=True)
     total = fields.Nested(ReportTotal)
-    sales = fields.Nested(Sales)
-    difference = fields.Nested(Difference)
+    sales = fields.Nested(Sales, allow_none=True)
+    difference = fields.Nested(Difference, allow_none=True)
 
 
 _MONEY = {"gross_fen": 5980, "refunded_fen": 0, "net_fen": 5980}

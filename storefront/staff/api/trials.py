@@ -130,7 +130,9 @@ def listing() -> Response:
 @blueprint.alt_response(
     200, schema=TrialShown, example=_EXAMPLE, description="The same key and body came before.", success=True
 )
-@blueprint.refuses(errors.IdempotencyMismatch, campaign_errors.UnknownPlacement, campaign_errors.TrialImpossible)
+@blueprint.refuses(
+    errors.OutsideArea, errors.IdempotencyMismatch, campaign_errors.UnknownPlacement, campaign_errors.TrialImpossible
+)
 def plan(header: dict[str, Any], given: dict[str, Any]) -> Response:
     """Draw a schedule: units matched in pairs, chance deciding who begins."""
     wanted = Wanted(**(given | {"units": tuple(given["units"])}))
@@ -142,7 +144,7 @@ def plan(header: dict[str, Any], given: dict[str, Any]) -> Response:
 @blueprint.get("/trials/<number:number>")
 @guard.staff(Permission.READ_REPORTS)
 @blueprint.alt_response(200, schema=TrialShown, example=_EXAMPLE, success=True)
-@blueprint.refuses(campaign_errors.UnknownTrial)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownTrial)
 def find(number: str) -> Response:
     """Show a test and what it shows so far."""
     with database.transaction() as session:
@@ -152,7 +154,7 @@ def find(number: str) -> Response:
 @blueprint.post("/trials/<number:number>/start")
 @guard.staff(Permission.WRITE_COSTS)
 @blueprint.alt_response(200, schema=TrialShown, example=_EXAMPLE, success=True)
-@blueprint.refuses(campaign_errors.UnknownTrial, campaign_errors.TrialFixed)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownTrial, campaign_errors.TrialFixed)
 def start(number: str) -> Response:
     """Start a test; from then on it can only be read."""
     with database.transaction() as session:
@@ -162,7 +164,7 @@ def start(number: str) -> Response:
 @blueprint.post("/trials/<number:number>/withdrawal")
 @guard.staff(Permission.WRITE_COSTS)
 @blueprint.alt_response(200, schema=TrialShown, example=_EXAMPLE, success=True)
-@blueprint.refuses(campaign_errors.UnknownTrial, campaign_errors.TrialFixed)
+@blueprint.refuses(errors.OutsideArea, campaign_errors.UnknownTrial, campaign_errors.TrialFixed)
 def withdraw(number: str) -> Response:
     """Give a test up before it starts."""
     with database.transaction() as session:

@@ -9,7 +9,7 @@ from config.errors import Conflict
 from storefront import guard
 from storefront.roles import Permission
 from storefront.staff import field_desk, words
-from storefront.staff.pages import exports, frame
+from storefront.staff.pages import exports, field, frame
 from storefront.staff.tables import Column, Kind, Row, Sheet, Table
 from subway_campaign.field_models import AlertKind, AlertResolution
 
@@ -162,7 +162,8 @@ def show(number: str) -> Response:
     """Show one alert with its evidence and the forms that take and close it."""
     with database.transaction() as session:
         found = field_desk.alarm(session, guard.actor(), number=number)
-    return frame.render("staff/alert.html", here="alerts", alert=found, resolutions=words.ALERT_RESOLUTIONS)
+    did = Sheet.of(field.scans_table(), found["scans"])
+    return frame.render("staff/alert.html", here="alerts", alert=found, did=did, resolutions=words.ALERT_RESOLUTIONS)
 
 
 @blueprint.post("/alerts/<number:number>/owner")

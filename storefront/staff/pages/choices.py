@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 from sqlalchemy.orm import Session
 
 from catalog import names
-from storefront.staff import words
+from storefront.actors import Actor
+from storefront.staff import reports, sight, words
 from storefront.staff.reports import Wanted
 from subway_campaign import listings, narrowing
 from subway_campaign.lifecycle import Level, Model, View
@@ -129,19 +130,27 @@ def spans(choice: Choice, path: str) -> list[dict[str, object]]:
     return [{"title": title, "href": href(key), "is_here": key == choice.span} for key, title in SPANS.items()]
 
 
-def options(session: Session, choice: Choice) -> dict[str, Any]:
-    """Return what the filters offer: `branches`, `campaigns`, `creatives`, `halls`, `goods` (of the hall, if any)."""
+def options(session: Session, actor: Actor, choice: Choice) -> dict[str, Any]:
+    """Return what the filters offer: `branches`, `campaigns`, `creatives`, `halls`, `goods` (of the hall, if any).
+
+    `limits` are the names of the branches that `actor` is narrowed to, none for who is not; `under_name` is what the
+    chosen node is called, which need not be one of the branches.
+    """
+    within = reports.reach(actor)
     goods = names.shelf(session)
     return {
-        "branches": listings.branches(session),
+        "branches": sight.offered(session, within, listings.branches(session)),
+        "under_name": listings.names(session, numbers=[choice.under]).get(choice.under or "", choice.under),
+        "limits": list(listings.names(session, numbers=within or ()).values()),
         **narrowing.choices(session),
         "halls": names.signs(session),
         "goods": [each for each in goods if choice.hall in {None, each["hall"]}],
     }
 
 
-def notes(session: Session, choice: Choice) -> list[tuple[str, str]]:
-    """Return what a file says of the choice that it was made for."""
+def notes(session: Session, actor: Actor, choice: Choice) -> list[tuple[str, str]]:
+    """Return what a file says of the choice that it was made for, and of what its reader may see."""
+    limits = listings.names(session, numbers=reports.reach(actor) or ()).values()
     chosen = narrowing.choices(session)
     called = {
         "campaign": {each["number"]: each["name"] for each in chosen["campaigns"]},
@@ -154,6 +163,7 @@ def notes(session: Session, choice: Choice) -> list[tuple[str, str]]:
     return [
         ("期间", f"{choice.period}（北京时间，含首尾两天）"),
         ("范围", f"{under.get(choice.under or '', '')} {choice.under}".strip() if choice.under else "全部媒介"),
+        *([("权限范围", "、".join(limits))] if limits else []),
         ("归因模型", words.MODELS[choice.model]),
         ("退款记在", words.VIEWS[choice.view]),
         *(

@@ -94,7 +94,7 @@ def download(kind: str) -> Response:
     _, other = _other(choice)
     found, before, names, _ = _read(choice, other)
     with database.transaction() as session:
-        notes = choices.notes(session, choice)
+        notes = choices.notes(session, guard.actor(), choice)
     figures, nodes = _sheets(choice, other, found, before, names)
     sheets = [replace(sheet, notes=notes) for sheet in (figures, nodes) if sheet is not None]
     return exports.send(kind, *sheets, now=clock.now(), period=f"{choice.from_day}-{choice.last_day}")
@@ -106,7 +106,9 @@ def _other(choice: Choice) -> tuple[str, Choice]:
     against = asked.get("against", "")
     against = against if against in _AGAINST else "previous"
     if against == "place":
-        return against, replace(choice, under=asked.get("vs_under", "").strip()[:120] or None)
+        place = asked.get("vs_under", "").strip()[:120] or None
+        reports.reach(guard.actor(), place)
+        return against, replace(choice, under=place)
     if against == "days":
         usual = choices.previous(choice)
         last = choices.day(asked.get("vs_to"), usual.last_day)
@@ -126,7 +128,7 @@ def _read(choice: Choice, other: Choice) -> tuple[Tree, Tree, dict[str, str], di
         if other.wanted != choice.wanted:
             before = reports.tree(session, guard.actor(), other.wanted)
         names = listings.names(session, numbers=[choice.under, other.under])
-        offered = choices.options(session, choice)
+        offered = choices.options(session, guard.actor(), choice)
     return found, before, names, offered
 
 

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
@@ -58,6 +59,36 @@ COSTS = tables.Table(
         Column("entered_by", "登记人"),
         Column("entered_at", "登记时间", Kind.MINUTE, width=20),
         Column("reverses", "冲销的编号", Kind.CODE, only="file", width=22),
+    ),
+)
+
+
+def _times(name: str) -> Callable[[tables.Row], str]:
+    return lambda one: f"{one[name] / 1000:g}"
+
+
+ESTIMATES = tables.Table(
+    "exposures",
+    "曝光估算",
+    (
+        Column("number", "编号", Kind.CODE, only="file", width=22),
+        Column("placement", "点位", Kind.CODE, width=28),
+        Column("version", "方法和版本", value=lambda one: f"客流 × 停留，第 {one['version']} 版", width=22),
+        Column("from_day", "从", Kind.DAY),
+        Column("last_day", "到（含当天）", Kind.DAY, value=lambda one: one["to_day"] - timedelta(days=1)),
+        Column("passers", "日客流", Kind.COUNT),
+        Column(
+            "seen",
+            "人均看见次数",
+            value=_times("seen"),
+            note=lambda one: f"{_times('seen_low')(one)}–{_times('seen_high')(one)}",
+        ),
+        Column("seen_low", "最低", value=_times("seen_low"), only="file"),
+        Column("seen_high", "最高", value=_times("seen_high"), only="file"),
+        Column("source", "来源", note=lambda one: "示例，并非统计" if one["is_illustrative"] else None, width=30),
+        Column("is_illustrative", "性质", value=lambda one: "示例" if one["is_illustrative"] else "统计", only="file"),
+        Column("entered_by", "登记人", only="file"),
+        Column("entered_at", "登记时间", Kind.MINUTE, only="file", width=20),
     ),
 )
 
@@ -160,11 +191,21 @@ def returned(number: str) -> Response:
         days=(last - first).days + 1,
         roi=answer["roi"] and _picture(Range(**answer["roi"]), 0.0),
         rate=_picture(Range(**answer["rate"]), answer["prior"]["a"] / (answer["prior"]["a"] + answer["prior"]["b"])),
-        estimates=estimates,
+        estimates=tables.Sheet.of(ESTIMATES, estimates) if estimates else None,
         key=secrets.token_urlsafe(16),
         spans=_spans(today, first, last),
         **seen,
     )
+
+
+@exports.files(blueprint, "/returns/<node:number>/exposures")
+@guard.staff(Permission.READ_REPORTS)
+def download_estimates(kind: str, number: str) -> Response:
+    """Send the estimates of impressions at and below a placement as a file, all versions."""
+    with database.transaction() as session:
+        found = cost_desk.estimates(session, guard.actor(), placement=number)
+    notes = (("范围", number), ("说明", "曝光只用来看总量，不给任何人、任何订单记功劳；同一点位以最新一版为准"))
+    return exports.send(kind, tables.Sheet.of(ESTIMATES, found, notes=notes), now=clock.now(), period=number)
 
 
 @blueprint.post("/returns/<node:number>/exposures")

@@ -10,7 +10,7 @@ from config.errors import Conflict, Invalid, NotFound, Unavailable
 from storefront import guard
 from storefront.roles import Permission
 from storefront.staff import field_desk
-from storefront.staff.pages import exports, frame
+from storefront.staff.pages import exports, field, frame
 from storefront.staff.tables import Column, Kind, Row, Sheet, Table
 from subway_campaign.landing import Landing, LandingKind
 
@@ -105,7 +105,8 @@ def planning(code: str) -> Response:
     """Show what is planned for a code, and the form that plans it."""
     with database.transaction() as session:
         seen = field_desk.planning(session, guard.actor(), code=code)
-    return frame.render("staff/plan.html", here="codes", code=code.upper(), **seen)
+    did = Sheet.of(field.scans_table(), seen["scans"])
+    return frame.render("staff/plan.html", here="codes", code=code.upper(), did=did, **seen)
 
 
 @blueprint.post("/codes/<number:code>/plan")

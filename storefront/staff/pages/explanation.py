@@ -38,6 +38,21 @@ LEDGER = Table(
 )
 
 
+def _share(model: Model) -> Callable[[tables.Row], str | None]:
+    return lambda share: share["of"].get(model)
+
+
+SHARES = Table(
+    "shares",
+    "各模型怎么分",
+    (
+        Column("place", "有效触点", width=34),
+        Column("at", "扫码时间", Kind.INSTANT, width=20),
+        *(Column(model, words.MODELS[model], value=_share(model)) for model in Model),
+    ),
+)
+
+
 @blueprint.get("/orders/<number:number>/attribution")
 @guard.staff(Permission.READ_ATTRIBUTION)
 def show(number: str) -> Response:
@@ -100,7 +115,8 @@ def download(number: str, kind: str) -> Response:
         total = {"occurred_at": None, "model": model, "place": "净额", "fen": sum(row["fen"] for row in rows)}
         parts += [Part(rows), Part([{"line": "", "title": "", "source": "", **total}], is_sum=True)]
     notes = (("订单", number), ("结论", told["explained"]["words"]))
-    return exports.send(kind, Sheet(LEDGER, parts, notes=notes), now=clock.now(), period=number)
+    shares = Sheet.of(SHARES, _shares(told["explained"], told["names"]), notes=notes)
+    return exports.send(kind, Sheet(LEDGER, parts, notes=notes), shares, now=clock.now(), period=number)
 
 
 def _read(number: str) -> dict[str, Any]:

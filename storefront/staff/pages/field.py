@@ -1,5 +1,6 @@
 """The crew's small pages: say what was done, photograph the code, and the round of codes that are due."""
 
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -11,7 +12,7 @@ from config.errors import AppError, Conflict, Invalid, NotFound, Unavailable
 from storefront import guard
 from storefront.errors import CodeUnreadable, OutsideArea, SeveralCodes
 from storefront.roles import Permission
-from storefront.staff import field_desk, words
+from storefront.staff import accounts, field_desk, words
 from storefront.staff.field_desk import Said
 from storefront.staff.pages import exports, frame, messages
 from storefront.staff.tables import Column, Kind, Row, Sheet, Table
@@ -43,13 +44,95 @@ ROUND = Table(
 )
 
 
+def _did(scan: Row) -> str:
+    done = words.in_words(scan["act"], words.ACTS_ON_SPOT)
+    return f"{done}：{words.in_words(scan['finding'], words.FINDINGS)}" if scan["finding"] else done
+
+
+def _photo(scan: Row) -> str:
+    return f"{frame.ROOT}/field/scans/{scan['number']}"
+
+
+PLANS = Table(
+    "plans",
+    "等着挂上的码",
+    (
+        Column("placement", "点位编号", Kind.CODE, only="file", width=28),
+        Column("placement_name", "点位", width=32),
+        Column("code", "码", Kind.CODE),
+        Column("campaign", "活动", Kind.CODE, only="file"),
+        Column("creative", "素材"),
+        Column("planned_by", "安排人"),
+        Column("planned_at", "安排时间", Kind.MINUTE, width=20),
+    ),
+    lead="placement_name",
+)
+SCANS = Table(
+    "scans",
+    "现场记录",
+    (
+        Column("number", "编号", Kind.CODE, only="file", width=22),
+        Column("scanned_at", "时间", Kind.MINUTE, href=_photo, width=20),
+        Column("code", "码", Kind.CODE),
+        Column("act", "做了什么", value=_did, width=20),
+        Column("placement", "点位编号", Kind.CODE, only="file", width=28),
+        Column("placement_name", "点位", value=lambda scan: scan["placement_name"] or "没有挂在点位", width=32),
+        Column("crew", "谁"),
+        Column("note", "备注", only="file", width=30),
+    ),
+    lead="scanned_at",
+)
+# The same for who may read what the crew did, and not look at its photos.
+SCANS_ONLY = replace(SCANS, columns=tuple(replace(column, href=None) for column in SCANS.columns))
+
+
+def scans_table() -> Table:
+    """Return the table of the crew's scans as its reader may follow it: to the photos only who works in the field."""
+    return SCANS if accounts.allowed(guard.actor(), Permission.WORK_FIELD) else SCANS_ONLY
+
+
 @blueprint.get("/field")
 @guard.staff(Permission.WORK_FIELD)
 def home() -> Response:
     """Show what a member of the crew can do, and did."""
     with database.transaction() as session:
         seen = field_desk.home(session, guard.actor(), now=clock.now())
-    return frame.render("staff/field.html", here="field", **seen)
+    return frame.render(
+        "staff/field.html",
+        here="field",
+        planned=Sheet.of(PLANS, [asdict(plan) for plan in seen["plans"]]),
+        did=Sheet.of(SCANS, seen["scans"]),
+        **seen,
+    )
+
+
+@exports.files(blueprint, "/field/plans")
+@guard.staff(Permission.WORK_FIELD)
+def download_plans(kind: str) -> Response:
+    """Send what is to be put up as a file."""
+    with database.transaction() as session:
+        found = field_desk.planned(session, guard.actor(), most=exports.MOST_ROWS)
+    return exports.send(kind, Sheet.of(PLANS, [asdict(plan) for plan in found], notes=(exports.CUT,)), now=clock.now())
+
+
+@exports.files(blueprint, "/field/scans")
+@guard.staff(Permission.WORK_FIELD)
+def download_scans(kind: str) -> Response:
+    """Send the reader's own scans as a file, all of them."""
+    with database.transaction() as session:
+        found = field_desk.own_scans(session, guard.actor(), most=exports.MOST_ROWS)
+    notes = (("谁", guard.actor().username or ""), exports.CUT)
+    return exports.send(kind, Sheet.of(SCANS, found, notes=notes), now=clock.now())
+
+
+@exports.files(blueprint, "/codes/<number:code>/scans")
+@guard.staff(Permission.READ_PLACEMENTS)
+def download_scans_of(kind: str, code: str) -> Response:
+    """Send what the crew did with one code as a file."""
+    with database.transaction() as session:
+        found = field_desk.scans_of(session, guard.actor(), code=code, most=exports.MOST_ROWS)
+    sheet = Sheet.of(SCANS, found, notes=(("码", codes.normalize(code)), exports.CUT))
+    return exports.send(kind, sheet, now=clock.now(), period=codes.normalize(code))
 
 
 @blueprint.get("/field/scan")

@@ -14,7 +14,7 @@ from catalog import regions
 from catalog.errors import RegionInvalid
 from config import clock, http, pictures, storage
 from config.errors import AppError
-from storefront import guard, sessions
+from storefront import guard, roles, sessions
 from storefront.actors import Actor
 from storefront.errors import SessionRequired
 from storefront.roles import Permission
@@ -128,7 +128,9 @@ def _markup(template: str, *, here: str, **context: object) -> str:
         here=here,
         actor=actor,
         menu=menu.of(actor, here) if actor else None,
-        may=lambda permission: bool(actor and accounts.allowed(actor, Permission(permission))),
+        may=lambda permission, whole=False: bool(
+            actor and accounts.allowed(actor, Permission(permission), sight.WHOLE if whole else None)
+        ),
         roles="、".join(dict.fromkeys(words.ROLES[grant.role] for grant in actor.grants)) if actor else "",
         scope=_scope(actor) if actor else "",
         csrf_token=guard.csrf_token(of_staff=True),
@@ -161,11 +163,14 @@ def _recognise() -> None:
 
 
 def _scope(actor: Actor) -> str:
-    """Return in words what the reader's roles are narrowed to; nothing when one of them is not."""
+    """Return in words what the reader's roles are narrowed to; nothing when one of them is not.
+
+    Branches of the placements are left to the pages that are about these, which know their names.
+    """
     scopes = [grant.scope for grant in actor.grants]
     if sight.WHOLE in scopes:
         return ""
-    areas = [_region(scope.area) for scope in scopes if scope.area]
+    areas = [_region(scope.area) for scope in scopes if scope.area and not roles.BRANCH.fullmatch(scope.area)]
     suppliers = [sight.name_of(scope.supplier) for scope in scopes if scope.supplier]
     return "、".join(dict.fromkeys([*areas, *suppliers]))
 

@@ -17,13 +17,17 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Item:
-    """One page; `permission` None is for everybody, `is_whole` asks for a role without a scope."""
+    """One page; `permission` None is for everybody, `is_whole` asks for a role without a scope.
+
+    `by_branch` asks for one without, or for a branch of the placements: a region or a supplier is none.
+    """
 
     key: str
     path: str
     title: str
     permission: Permission | None
     is_whole: bool = False
+    by_branch: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,11 @@ SECTIONS = (
     Section(
         "效果",
         (
-            Item("report", "/staff/report", "点位报表", Permission.READ_REPORTS, is_whole=True),
-            Item("metro", "/staff/metro", "地铁图", Permission.READ_REPORTS, is_whole=True),
-            Item("train", "/staff/train", "列车", Permission.READ_REPORTS, is_whole=True),
+            Item("report", "/staff/report", "点位报表", Permission.READ_REPORTS, by_branch=True),
+            Item("metro", "/staff/metro", "地铁图", Permission.READ_REPORTS, by_branch=True),
+            Item("train", "/staff/train", "列车", Permission.READ_REPORTS, by_branch=True),
             Item("wall", "/staff/wall", "大屏", Permission.READ_REPORTS, is_whole=True),
-            Item("costs", "/staff/costs", "成本", Permission.READ_REPORTS, is_whole=True),
+            Item("costs", "/staff/costs", "成本", Permission.READ_REPORTS, by_branch=True),
         ),
     ),
     Section(
@@ -86,10 +90,10 @@ SECTIONS = (
     Section(
         "投放",
         (
-            Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, is_whole=True),
-            Item("creatives", "/staff/creatives", "素材", Permission.READ_PLACEMENTS, is_whole=True),
-            Item("field", "/staff/field", "现场", Permission.WORK_FIELD),
-            Item("alerts", "/staff/alerts", "告警", Permission.READ_ALERTS, is_whole=True),
+            Item("codes", "/staff/codes", "二维码", Permission.READ_PLACEMENTS, by_branch=True),
+            Item("creatives", "/staff/creatives", "素材", Permission.READ_PLACEMENTS, by_branch=True),
+            Item("field", "/staff/field", "现场", Permission.WORK_FIELD, by_branch=True),
+            Item("alerts", "/staff/alerts", "告警", Permission.READ_ALERTS, by_branch=True),
         ),
     ),
     Section(
@@ -145,7 +149,6 @@ def _entries(items: list[Item] | tuple[Item, ...], here: str) -> tuple[tuple[str
 def _may_open(actor: Actor, item: Item) -> bool:
     if item.permission is None:
         return True
-    if item.permission is Permission.WORK_FIELD:
-        # Its scope is a branch of placements, and a region or a supplier is none.
+    if item.by_branch:
         return roles.branches(actor.grants, item.permission) != []
     return accounts.allowed(actor, item.permission, sight.WHOLE if item.is_whole else None)

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, jsonify, request
 from config import clock, database
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import metro_map, tables
+from storefront.staff import metro_map, reports, tables
 from storefront.staff.metro_map import Measure, Network
 from storefront.staff.pages import choices, exports, frame
 from storefront.staff.pages.choices import Choice
@@ -49,8 +49,9 @@ def show() -> Response:
     """Show the map for the chosen days, figure, campaign, artwork and goods."""
     choice, measure = _chosen()
     with database.transaction() as session:
-        network = metro_map.find(session, guard.actor(), choice.wanted, measure=measure)
-        offered = choices.options(session, choice)
+        network = metro_map.find(session, guard.actor(), choice.wanted, under=choice.under, measure=measure)
+        offered = choices.options(session, guard.actor(), choice)
+        offered["branches"] = [node for node in offered["branches"] if node["number"].startswith(metro_map.MEDIUM)]
     spans = choices.spans(choice, PATH)
     return frame.render(
         "staff/metro.html",
@@ -74,7 +75,7 @@ def picture() -> Response:
     """Return what ECharts draws."""
     choice, measure = _chosen()
     with database.transaction() as session:
-        network = metro_map.find(session, guard.actor(), choice.wanted, measure=measure)
+        network = metro_map.find(session, guard.actor(), choice.wanted, under=choice.under, measure=measure)
     return jsonify(metro_map.option(network, measure=measure, query=choice.parts()))
 
 
@@ -84,8 +85,8 @@ def download(kind: str) -> Response:
     """Send the table beside the map."""
     choice, measure = _chosen()
     with database.transaction() as session:
-        network = metro_map.find(session, guard.actor(), choice.wanted, measure=measure)
-        notes = choices.notes(session, choice)
+        network = metro_map.find(session, guard.actor(), choice.wanted, under=choice.under, measure=measure)
+        notes = choices.notes(session, guard.actor(), choice)
     days = f"{choice.from_day}-{choice.last_day}"
     return exports.send(kind, _sheet(network, choice, notes), now=clock.now(), period=days)
 
@@ -93,8 +94,9 @@ def download(kind: str) -> Response:
 def _chosen() -> tuple[Choice, Measure]:
     asked = request.args.get("measure")
     choice = choices.read(request.args, today=clock.now().astimezone(clock.SHANGHAI).date())
-    # A map has no branch, level or order of its own; what an address says of them is the report's.
-    return replace(choice, under=None, level=None, sort=""), Measure(asked) if asked in set(Measure) else Measure.NET
+    # A map has no level or order of its own; what an address says of them is the report's. Its branch is a line.
+    reports.reach(guard.actor(), choice.under)
+    return replace(choice, level=None, sort=""), Measure(asked) if asked in set(Measure) else Measure.NET
 
 
 def _sheet(network: Network, choice: Choice, notes: Sequence[tuple[str, str]]) -> tables.Sheet:

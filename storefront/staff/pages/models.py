@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, Response
+from sqlalchemy.orm import Session
 
 from config import clock, database
 from storefront import guard
@@ -15,6 +16,7 @@ from subway_campaign import breaks, influence, ways
 from subway_campaign.breaks import Breaks
 from subway_campaign.gathering import net_of
 from subway_campaign.lifecycle import Level, Model
+from subway_campaign.narrowing import Narrowing
 from subway_campaign.reports import Tree
 
 blueprint = Blueprint("staff_pages_models", __name__, url_prefix=frame.ROOT, template_folder="../templates")
@@ -61,8 +63,8 @@ def show() -> Response:
     choice = report.chosen()
     tree, taken, broken = _read(choice)
     with database.transaction() as session:
-        offered = choices.options(session, choice)
-        studies = {level: influence.latest(session, level=level) for level in influence.LEVELS}
+        offered = choices.options(session, guard.actor(), choice)
+        studies = _latest(session)
     rows, title = report.shown(tree, choice)
     return frame.render(
         "staff/models.html",
@@ -89,10 +91,11 @@ def download(kind: str) -> Response:
     choice = report.chosen()
     tree, taken, broken = _read(choice)
     with database.transaction() as session:
-        notes = choices.notes(session, choice)
-        studies = {level: influence.latest(session, level=level) for level in influence.LEVELS}
+        notes = choices.notes(session, guard.actor(), choice)
+        studies = _latest(session)
     notes.append(("只经过一个点位的订单", f"{taken.single_orders}/{taken.orders}"))
-    notes.append(("未归因里可能是身份断开的（估计）", _said(broken)))
+    if broken is not None:
+        notes.append(("未归因里可能是身份断开的（估计）", _said(broken)))
     rows, _ = report.shown(tree, choice)
     sheet = _sheet(tree, choice, rows, notes)
     others = [more for _, _, more in _studies(studies)]
@@ -117,12 +120,20 @@ def _studies(studies: dict[Level, Any]) -> list[tuple[str, Any, Sheet]]:
     ]
 
 
-def _read(choice: Choice) -> tuple[Tree, ways.Ways, Breaks]:
+def _latest(session: Session) -> dict[Level, Any]:
+    """Return the nights' study, which is of the whole network: for whom a part of it is in sight there is none."""
+    is_part = reports.reach(guard.actor()) is not None
+    return {} if is_part else {level: influence.latest(session, level=level) for level in influence.LEVELS}
+
+
+def _read(choice: Choice) -> tuple[Tree, ways.Ways, Breaks | None]:
+    """Return the report, the ways, and for whom the whole is in sight the estimate of what identities broke."""
+    within = reports.reach(guard.actor())
     with database.transaction() as session:
         tree = reports.tree(session, guard.actor(), choice.wanted, with_models=True)
         first, end = choice.wanted.from_day, choice.wanted.to_day
-        taken = ways.of_period(session, from_day=first, to_day=end)
-        return tree, taken, breaks.of_period(session, from_day=first, to_day=end)
+        taken = ways.of_period(session, from_day=first, to_day=end, narrowed=Narrowing(within=within))
+        return tree, taken, breaks.of_period(session, from_day=first, to_day=end) if within is None else None
 
 
 def _sheet(tree: Tree, choice: Choice, rows: list[dict[str, Any]], notes: list[tuple[str, str]] | None = None) -> Sheet:

@@ -41,6 +41,17 @@ PACKS = Table(
 )
 
 
+REFUSED = Table(
+    "refused",
+    "没有通过检验的码",
+    (
+        Column("code", "编号", Kind.CODE, href=lambda one: f"{frame.ROOT}/codes/{one['code']}"),
+        Column("name", "点位", width=36),
+        Column("step", "原因", words=words.PREFLIGHT, width=36),
+    ),
+)
+
+
 @blueprint.get("/packs")
 @guard.staff(Permission.READ_PLACEMENTS)
 def listing() -> Response:
@@ -79,11 +90,21 @@ def show(number: str) -> Response:
     """Show how far a pack is, and what it refused."""
     with database.transaction() as session:
         pack = press_desk.find(session, guard.actor(), number=number)
-    page = frame.render("staff/pack.html", here="codes", pack=pack)
+    page = frame.render("staff/pack.html", here="codes", pack=pack, refused=Sheet.of(REFUSED, pack["failures"]))
     if pack["state"] == "waiting":
         # Without the query: what was done is said once.
         page.headers["Refresh"] = f"{_REFRESH_S}; url={frame.ROOT}/packs/{number}"
     return page
+
+
+@exports.files(blueprint, "/packs/<number:number>/refused")
+@guard.staff(Permission.READ_PLACEMENTS)
+def download_refused(kind: str, number: str) -> Response:
+    """Send what a pack refused as a file."""
+    with database.transaction() as session:
+        pack = press_desk.find(session, guard.actor(), number=number)
+    notes = (("印刷包", f"{pack['title']} {number}"), ("码", f"{pack['pieces']} 个，未通过 {pack['refused']} 个"))
+    return exports.send(kind, Sheet.of(REFUSED, pack["failures"], notes=notes), now=clock.now(), period=number)
 
 
 @blueprint.get("/packs/<number:number>/archive")

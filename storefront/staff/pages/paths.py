@@ -11,6 +11,7 @@ from storefront.staff.pages.choices import Choice
 from storefront.staff.tables import Column, Kind, Sheet, Table
 from subway_campaign import ways
 from subway_campaign.lifecycle import Level
+from subway_campaign.narrowing import Narrowing
 
 blueprint = Blueprint("staff_pages_paths", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -59,8 +60,10 @@ def download(kind: str) -> Response:
     """Send all ways that may be told."""
     choice = report.chosen()
     taken, _ = _read(choice)
+    with database.transaction() as session:
+        told = choices.notes(session, guard.actor(), choice)[:2]
     notes = (
-        ("期间", choice.period),
+        *told,
         ("层级", words.LEVELS[_level(choice)]),
         ("其他", f"不到 {ways.LEAST} 个旅程的 {taken.folded} 条路径"),
     )
@@ -69,11 +72,13 @@ def download(kind: str) -> Response:
 
 
 def _read(choice: Choice) -> tuple[ways.Ways, dict[str, object]]:
-    sight.require_whole(guard.actor(), Permission.READ_REPORTS)
-    wanted = choice.wanted
+    wanted, part = choice.wanted, sight.part(guard.actor(), Permission.READ_REPORTS, choice.under)
+    narrowed = Narrowing(within=None if part is None else tuple(part))
     with database.transaction() as session:
-        taken = ways.of_period(session, from_day=wanted.from_day, to_day=wanted.to_day, level=_level(choice))
-        offered = choices.options(session, choice)
+        taken = ways.of_period(
+            session, from_day=wanted.from_day, to_day=wanted.to_day, level=_level(choice), narrowed=narrowed
+        )
+        offered = choices.options(session, guard.actor(), choice)
     return taken, offered
 
 

@@ -9,8 +9,9 @@ from config import clock, database
 from config.errors import Conflict, Forbidden, Invalid, NotFound
 from storefront import guard
 from storefront.roles import Permission, Role
-from storefront.staff import hiring
-from storefront.staff.pages import frame
+from storefront.staff import hiring, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind, Sheet, Table
 
 blueprint = Blueprint("staff_pages_people", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -32,6 +33,28 @@ def listing() -> Response:
         offered=hiring.ROLES,
         supplier=request.args.get("supplier", ""),
     )
+
+
+ACCOUNTS = Table(
+    "accounts",
+    "账号",
+    (
+        Column("username", "用户名", Kind.CODE, width=24),
+        Column("role", "角色", words=words.ROLES),
+        Column("scope", "范围", value=lambda row: row["area"] or row["supplier"] or "全部", width=24),
+        Column("created_at", "新建", Kind.MINUTE, width=20),
+        Column("disabled_at", "停用", Kind.MINUTE, width=20),
+    ),
+)
+
+
+@exports.files(blueprint, "/accounts")
+@guard.staff(Permission.MANAGE_STAFF)
+def download(kind: str) -> Response:
+    """Send the accounts as a file, a row for each role."""
+    with database.transaction() as session:
+        rows = hiring.listing(session, guard.actor())
+    return exports.send(kind, Sheet.of(ACCOUNTS, rows), now=clock.now())
 
 
 @blueprint.post("/accounts")

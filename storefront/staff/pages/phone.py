@@ -1,5 +1,7 @@
 """The page with which a member of staff says: this phone is mine, do not count what it scans."""
 
+from collections.abc import Iterable
+from dataclasses import asdict
 from uuid import uuid4
 
 from flask import Blueprint, Response, request
@@ -9,10 +11,25 @@ from config.errors import NotFound
 from storefront import guard, sessions
 from storefront.roles import Permission
 from storefront.staff import phones
-from storefront.staff.pages import frame
+from storefront.staff.pages import exports, frame
+from storefront.staff.phones import PhoneView
+from storefront.staff.tables import Column, Kind, Sheet, Table
 from subway_campaign import visits
 
 blueprint = Blueprint("staff_pages_phone", __name__, url_prefix=frame.ROOT, template_folder="../templates")
+
+
+PHONES = Table(
+    "phones",
+    "工作手机",
+    (
+        Column("number", "编号", Kind.CODE, only="file", width=20),
+        Column("label", "名称", note=lambda one: "本机" if one["is_here"] else None, width=28),
+        Column("username", "标记人", width=20),
+        Column("marked_at", "标记时间", Kind.MINUTE, width=20),
+    ),
+    lead="label",
+)
 
 
 @blueprint.get("/phone")
@@ -21,7 +38,21 @@ def show() -> Response:
     """Show whether this phone is marked, and the phones that are."""
     with database.transaction() as session:
         phone, marked = phones.here(session, visitor=guard.visitor())
-    return frame.render("staff/phone.html", here="phone", phone=phone, phones=marked)
+    return frame.render("staff/phone.html", here="phone", phone=phone, phones=marked, sheet=_sheet(phone, marked))
+
+
+@exports.files(blueprint, "/phone")
+@guard.staff(Permission.MARK_PHONES)
+def download(kind: str) -> Response:
+    """Send the phones that are marked now as a file."""
+    with database.transaction() as session:
+        phone, marked = phones.here(session, visitor=guard.visitor())
+    return exports.send(kind, _sheet(phone, marked), now=clock.now())
+
+
+def _sheet(phone: PhoneView | None, marked: Iterable[PhoneView]) -> Sheet:
+    here = phone.number if phone else None
+    return Sheet.of(PHONES, [asdict(one) | {"is_here": one.number == here} for one in marked])
 
 
 @blueprint.post("/phone/mark")

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from config import clock, database
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import reports, saved_views, tables, words
+from storefront.staff import reports, saved_views, sight, tables, words
 from storefront.staff.pages import choices, exports, frame
 from storefront.staff.pages.choices import Choice
 from storefront.staff.tables import Column, Kind, Part, Sheet, Sort, Table
@@ -116,8 +116,9 @@ def show() -> Response:
     choice = chosen()
     with database.transaction() as session:
         tree, rows, title = _read(session, choice, most=_MOST_JUDGED)
-        above = listings.way(session, number=choice.under) if choice.under else []
-        offered = choices.options(session, choice)
+        way = listings.way(session, number=choice.under) if choice.under else []
+        above = sight.inside(reports.reach(guard.actor()), way)
+        offered = choices.options(session, guard.actor(), choice)
         kept = saved_views.listing(session, guard.actor())
     return frame.render(
         "staff/report.html",
@@ -130,7 +131,7 @@ def show() -> Response:
         title=title,
         above=[{**node, "href": f"{PATH}?{choice.query(under=node['number'], level=None)}"} for node in above],
         root_href=f"{PATH}?{choice.query(under=None, level=None)}",
-        levels={level.value: words.LEVELS[level] for level in _LEVELS[_depth(above) :]},
+        levels={level.value: words.LEVELS[level] for level in _LEVELS[_depth(way) :]},
         saved=kept,
         sharable=saved_views.roles_of(guard.actor()),
         **frame_of(choice, offered),
@@ -150,6 +151,13 @@ def frame_of(choice: Choice, offered: dict[str, object], path: str = PATH) -> di
     }
 
 
+def agreement(tree: Tree) -> str:
+    """Return what a file says of the comparison with the shop's own sales."""
+    if tree.told["sales"] is None:
+        return "权限范围内的点位，不与全店的订单账核对"
+    return "一致" if reports.agrees(tree.told) else "不一致"
+
+
 @exports.files(blueprint, "/report")
 @guard.staff(Permission.READ_REPORTS)
 def download(kind: str) -> Response:
@@ -157,8 +165,8 @@ def download(kind: str) -> Response:
     choice = chosen()
     with database.transaction() as session:
         tree, rows, title = _read(session, choice, most=None)
-        notes = choices.notes(session, choice)
-    notes.append(("核对", "一致" if reports.agrees(tree.told) else "不一致"))
+        notes = choices.notes(session, guard.actor(), choice)
+    notes.append(("核对", agreement(tree)))
     if tree.told["freight_fen"] is not None:
         notes.append(("净运费（另计，元）", words.money(tree.told["freight_fen"])))
     made = sheet(tree, choice, rows, title, notes=notes)
@@ -179,8 +187,10 @@ def _read(session: Session, choice: Choice, *, most: int | None) -> tuple[Tree, 
 
 
 def chosen() -> Choice:
-    """Return what the request at hand asks for."""
-    return choices.read(request.args, today=clock.now().astimezone(clock.SHANGHAI).date())
+    """Return what the request at hand asks for. Raises `OutsideArea` for a node that is not its reader's to see."""
+    choice = choices.read(request.args, today=clock.now().astimezone(clock.SHANGHAI).date())
+    reports.reach(guard.actor(), choice.under)
+    return choice
 
 
 def shown(tree: Tree, choice: Choice) -> tuple[list[dict[str, Any]], str]:
@@ -227,7 +237,8 @@ def sheet(
     if choice.under is None:
         parts += _unearned(told)
         parts.append(Part([{"name": "报表合计", **told["total"]}], is_sum=True))
-    parts.append(Part(_books(told, with_total=choice.under is not None), is_sum=True))
+    if told["sales"] is not None:
+        parts.append(Part(_books(told, with_total=choice.under is not None), is_sum=True))
     table = Table("placements", "点位报表", columns(choice), lead="name")
     return Sheet(table, parts, notes=notes or (), sort=_sort(choice))
 

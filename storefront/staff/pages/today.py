@@ -6,7 +6,8 @@ from config import clock, database
 from storefront import guard
 from storefront.roles import Permission
 from storefront.staff import charts, overview, reports, words
-from storefront.staff.pages import frame, period
+from storefront.staff.pages import exports, frame, period
+from storefront.staff.tables import Column, Kind, Sheet, Table
 
 blueprint = Blueprint("staff_pages_today", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -46,6 +47,31 @@ def show() -> Response:
         before=f"上周{words.WEEKDAYS[local.weekday()]}",
         is_equal=bool(seen["report"]) and reports.agrees(seen["report"]),
         **seen,
+    )
+
+
+HOURS = Table(
+    "hours",
+    "每小时扫码",
+    (
+        Column("hour", "钟点", Kind.CODE),
+        Column("now", "今天", Kind.COUNT, sums=True),
+        Column("before", "上周同一天", Kind.COUNT, sums=True),
+    ),
+)
+
+
+@exports.files(blueprint, "/today")
+@guard.staff(Permission.READ_REPORTS)
+def download(kind: str) -> Response:
+    """Send the same hours as a file."""
+    day = period.today()
+    with database.transaction() as session:
+        now, before = (overview.scans_by_hour(session, guard.actor(), day=each) for each in (day, day - overview.WEEK))
+    rows = [{"hour": f"{hour:02}", "now": now[hour], "before": before[hour]} for hour in range(24)]
+    notes = (("今天", day.isoformat()), ("上周同一天", (day - overview.WEEK).isoformat()))
+    return exports.send(
+        kind, Sheet.of(HOURS, rows, sum_title="合计", notes=notes), now=clock.now(), period=day.isoformat()
     )
 
 

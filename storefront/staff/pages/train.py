@@ -81,7 +81,7 @@ def show() -> Response:
     choice = _choice()
     with database.transaction() as session:
         train = trains.find(session, guard.actor(), choice.asked.wanted, train=choice.train)
-        offered = choices.options(session, choice.asked)
+        offered = choices.options(session, guard.actor(), choice.asked)
     if train is None:
         return frame.render("staff/train.html", here="train", train=None)
     rest = {name: value for name, value in choice.query.items() if name not in choice.days.query}
@@ -130,7 +130,7 @@ def download(kind: str) -> Response:
     choice = _choice()
     train = _find(choice)
     with database.transaction() as session:
-        told = choices.notes(session, replace(choice.asked, under=train.number if train else None))
+        told = choices.notes(session, guard.actor(), replace(choice.asked, under=train.number if train else None))
     notes = (
         *told,
         ("位置", _KINDS[choice.kind] if choice.kind else "全部"),

@@ -2,11 +2,12 @@
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, request
+from werkzeug.datastructures import MultiDict
 
 from config import clock, database
 from config.errors import Conflict, Invalid, NotFound
@@ -15,11 +16,14 @@ from storefront.roles import Permission
 from storefront.staff import trial_desk, words
 from storefront.staff.pages import exports, frame, messages
 from storefront.staff.tables import Column, Kind, Row, Sheet, Table
-from subway_campaign.trials import Wanted
+from subway_campaign.lifecycle import Level
+from subway_campaign.trials import MOST_UNITS, Wanted
 
 blueprint = Blueprint("staff_pages_trials", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
+# What a test is made of: a single position sells too seldom to be compared by the week.
+_LEVELS = (Level.LINE, Level.ASSET, Level.CAR)
 _WEEKS = re.compile(r"[0-9]{1,2}", re.ASCII)
 
 
@@ -67,14 +71,22 @@ SCHEDULE = Table(
 @blueprint.get("/trials")
 @guard.staff(Permission.READ_REPORTS)
 def listing() -> Response:
-    """Show the tests, and the form that plans one."""
-    return _shelf({})
+    """Show the tests, and the form that plans one, with what there is to tick of the chosen branch and level."""
+    return _shelf(request.args)
 
 
-def _shelf(given: Mapping[str, str], *, trouble: str = "", status: int = 200) -> Response:
-    """Show the list and the form as it was `given`: who typed two hundred numbers does not type them twice."""
+def _shelf(given: MultiDict[str, str], *, trouble: str = "", status: int = 200) -> Response:
+    """Show the list and the form as it was `given`: who chose two hundred places does not choose them twice."""
+    under, level = given.get("under", "").strip()[:120] or None, given.get("level", "")
     with database.transaction() as session:
-        seen = trial_desk.shelf(session, guard.actor(), now=clock.now())
+        seen = trial_desk.shelf(
+            session,
+            guard.actor(),
+            under=under,
+            level=Level(level) if level in _LEVELS else None,
+            now=clock.now(),
+        )
+    numbers = {node["number"] for node in seen["found"]}
     monday = _today() + timedelta(days=7 - _today().weekday())
     return frame.render(
         "staff/trials.html",
@@ -83,6 +95,9 @@ def _shelf(given: Mapping[str, str], *, trouble: str = "", status: int = 200) ->
         key=secrets.token_urlsafe(16),
         monday=monday.isoformat(),
         given=given,
+        ticked=numbers if given.get("all") else numbers & set(given.getlist("unit")),
+        levels={each.value: words.LEVELS[each] for each in _LEVELS},
+        most_units=MOST_UNITS,
         trouble=trouble,
         sheet=Sheet.of(TRIALS, seen["trials"]),
         **seen,
@@ -170,11 +185,12 @@ def withdraw(number: str) -> Response:
 
 
 def _wanted(form: Any) -> Wanted | None:
-    """Return what a form says; units stand one on a line. None when something is missing."""
+    """Return what a form says; units are ticked, or stand one on a line. None when something is missing."""
     name, weeks = form.get("name", "").strip()[:80], form.get("weeks", "")
-    units = tuple(re.split(r"[\s,，;；]+", form.get("units", "").strip().upper()[:20_000]))
+    typed = re.split(r"[\s,，;；]+", form.get("units", "").strip().upper()[:20_000])
+    units = tuple(dict.fromkeys(each for each in (*form.getlist("unit"), *typed) if each))
     starts_on = _day(form.get("starts_on", ""))
-    if not name or not any(units) or starts_on is None or not _WEEKS.fullmatch(weeks):
+    if not name or not units or starts_on is None or not _WEEKS.fullmatch(weeks):
         return None
     return Wanted(name=name, units=units, weeks=int(weeks), starts_on=starts_on)
 

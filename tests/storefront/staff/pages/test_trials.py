@@ -49,3 +49,19 @@ def test_a_wrong_form_plans_nothing(clerk: Callable[..., Clerk], lines: World) -
     made = campaign.send("/trials", **form).location.removeprefix("/staff").partition("?")[0]
     assert campaign.send(f"{made}/withdrawal").location.endswith("done=trial_withdrawn")
     assert "已撤回" in campaign.open(made).text
+
+
+def test_places_are_ticked_and_not_typed(clerk: Callable[..., Clerk], lines: World) -> None:  # noqa: F811
+    campaign = clerk(Role.CAMPAIGN)
+    page = campaign.open("/trials?level=line").text
+    assert all(f'name="unit" value="{unit}"><span>' in page for unit in UNITS)
+    every = campaign.open("/trials?level=line&all=yes").text
+    assert all(f'value="{unit}" checked' in every for unit in UNITS)
+    assert "这个范围里没有车厢" in campaign.open(f"/trials?level=car&under={UNITS[0]}").text
+    day = clock.now().astimezone(clock.SHANGHAI).date() + timedelta(days=7)
+    form = {"key": "form-0001", "name": "亮灯", "level": "line", "weeks": "many", "starts_on": day.isoformat()}
+    refused = campaign.send("/trials", unit=UNITS[:3], units="", **form)
+    assert refused.status_code == 422
+    assert [f'value="{unit}" checked' in refused.text for unit in UNITS[:4]] == [True] * 3 + [False]
+    made = campaign.send("/trials", unit=UNITS[:3], units="\n".join(UNITS[2:]), **(form | {"weeks": "6"}))
+    assert made.location.endswith("done=trial_planned"), "ticked and typed go together, each once"
