@@ -15,8 +15,9 @@ from config import clock, darkroom, database, pictures
 from config.errors import Conflict, Forbidden, Invalid
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import accounts, accreditation_desk, words
-from storefront.staff.pages import frame
+from storefront.staff import accounts, accreditation_desk, tables, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind
 
 blueprint = Blueprint("staff_pages_accreditations", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -31,6 +32,22 @@ _TABS: dict[str, tuple[str, frozenset[State]]] = {
     "over": ("已结束", _ENDS),
 }
 _PATH = "/accreditations"
+
+
+ACCREDITATIONS = tables.Table(
+    "accreditations",
+    "产品认定",
+    (
+        Column("number", "申请", Kind.CODE, width=18),
+        Column("product_name", "商品", width=28),
+        Column("supplier_name", "申请人", width=28),
+        Column("township", "乡镇", value=lambda row: f"{row['county']}{row['township']}", width=24),
+        Column("state", "状态", words=words.ACCREDITATIONS),
+        Column("open_objections", "异议待答复", Kind.COUNT),
+        Column("due_at", "期限", Kind.MINUTE, width=20),
+        Column("valid_until", "有效至", Kind.DAY),
+    ),
+)
 
 
 @blueprint.get("/accreditations")
@@ -59,6 +76,20 @@ def listing() -> Response:
         batches=batches,
         now=clock.now(),
     )
+
+
+@exports.files(blueprint, _PATH)
+@guard.staff(Permission.READ_ACCREDITATIONS)
+def download(kind: str) -> Response:
+    """Send the applications of one tab as a file."""
+    actor, tab = guard.actor(), request.args.get("tab", "")
+    title, states = _TABS.get(tab, _TABS[""])
+    with database.transaction() as session:
+        found = accreditation_desk.queue(
+            session, actor, states=states or accreditation_desk.mine(actor), limit=exports.MOST_ROWS
+        )
+    sheet = tables.Sheet.of(ACCREDITATIONS, found, notes=(("状态", title), exports.CUT))
+    return exports.send(kind, sheet, now=clock.now())
 
 
 @blueprint.get("/accreditations/new")

@@ -13,8 +13,9 @@ from storefront.api.shapes import photograph
 from storefront.claim_lifecycle import OPEN, WAITS_FOR_STAFF, ClaimState
 from storefront.errors import NotPermitted
 from storefront.roles import Permission
-from storefront.staff import accounts, claim_desk, sight, words
-from storefront.staff.pages import frame
+from storefront.staff import accounts, claim_desk, sight, tables, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind
 
 blueprint = Blueprint("staff_pages_aftersales", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -26,6 +27,39 @@ _TABS = {
 }
 _CARD = re.compile(r"[0-9]{8,30}", re.ASCII)
 _BANK = re.compile(r"[A-Z0-9_]{2,32}", re.ASCII)
+
+
+CLAIMS = tables.Table(
+    "claims",
+    "售后",
+    (
+        Column("number", "售后单", Kind.CODE, width=18),
+        Column("state", "状态", words=words.CLAIMS),
+        Column("due_at", "期限", Kind.MINUTE, width=20),
+        Column(
+            "goods",
+            "商品",
+            value=lambda row: "、".join(f"{e['title']} ×{e['quantity']}" for e in row["lines"]),
+            width=40,
+        ),
+        Column("kind", "类型", words=words.CLAIM_KINDS),
+        Column("cause", "原因", words=words.CAUSES),
+        Column("order", "订单", Kind.CODE, width=18),
+        Column("amount_fen", "金额", Kind.MONEY, sums=True),
+    ),
+)
+PROPOSALS = tables.Table(
+    "approvals",
+    "等待第二人批准的退款",
+    (
+        Column("number", "编号", Kind.CODE, width=18),
+        Column("order", "订单", Kind.CODE, width=18),
+        Column("asked_by", "申请人"),
+        Column("asked_at", "申请时间", Kind.MINUTE, width=20),
+        Column("reason", "原因", width=36),
+        Column("amount_fen", "金额", Kind.MONEY, sums=True),
+    ),
+)
 
 
 @blueprint.get("/aftersales")
@@ -48,6 +82,26 @@ def listing() -> Response:
         page=number,
         has_next=len(found) > _PAGE,
     )
+
+
+@exports.files(blueprint, "/aftersales")
+@guard.staff(Permission.READ_ORDERS)
+def download(kind: str) -> Response:
+    """Send the claims of one tab as a file."""
+    title, states = _TABS.get(request.args.get("tab", ""), _TABS[""])
+    with database.transaction() as session:
+        found = claim_desk.queue(session, guard.actor(), states=states, limit=exports.MOST_ROWS)
+    sheet = tables.Sheet.of(CLAIMS, found, sum_title="合计", notes=(("状态", title), exports.CUT))
+    return exports.send(kind, sheet, now=clock.now())
+
+
+@exports.files(blueprint, "/approvals")
+@guard.staff(Permission.REFUND_ORDERS)
+def download_approvals(kind: str) -> Response:
+    """Send the refunds that wait for a second person as a file."""
+    with database.transaction() as session:
+        found = claim_desk.waiting(session, guard.actor())
+    return exports.send(kind, tables.Sheet.of(PROPOSALS, found, sum_title="合计"), now=clock.now())
 
 
 @blueprint.get("/aftersales/<number:number>")

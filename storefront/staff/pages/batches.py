@@ -11,13 +11,30 @@ from config import clock, darkroom, database
 from config.errors import Conflict, Invalid, NotFound
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import batch_desk
-from storefront.staff.pages import frame
+from storefront.staff import batch_desk, tables, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind
 
 blueprint = Blueprint("staff_pages_batches", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 _PAGE = 30
 _PATH = "/batches"
+
+
+BATCHES = tables.Table(
+    "batches",
+    "生产批次",
+    (
+        Column("code", "追溯码", Kind.CODE, width=18),
+        Column("lot", "批号", Kind.CODE, width=18),
+        Column("product_name", "商品", width=28),
+        Column("supplier_name", "供应商", width=28),
+        Column("made_on", "生产或采收", Kind.DAY),
+        Column("origin", "产地", width=28),
+        Column("verdict", "检验", words=words.VERDICTS),
+        Column("recalled_at", "召回时间", Kind.MINUTE, width=20),
+    ),
+)
 
 
 @blueprint.get("/batches")
@@ -38,6 +55,15 @@ def listing() -> Response:
         goods=goods,
         typed=request.args,
     )
+
+
+@exports.files(blueprint, "/batches")
+@guard.staff(Permission.READ_BATCHES)
+def download(kind: str) -> Response:
+    """Send the batches in sight as a file."""
+    with database.transaction() as session:
+        found = batch_desk.listing(session, guard.actor(), limit=exports.MOST_ROWS)
+    return exports.send(kind, tables.Sheet.of(BATCHES, found, notes=(exports.CUT,)), now=clock.now())
 
 
 @blueprint.post("/batches")

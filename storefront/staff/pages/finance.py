@@ -80,6 +80,17 @@ BALANCES = tables.Table(
 )
 
 
+OVERDUE = tables.Table(
+    "overdue",
+    "逾期未发货",
+    (
+        Column("order_number", "订单", Kind.CODE, width=20),
+        Column("paid_at", "付款时间", Kind.MINUTE, width=20),
+        Column("left_fen", "冻结金额", Kind.MONEY, sums=True),
+    ),
+)
+
+
 @blueprint.get("/finance")
 @guard.staff(Permission.READ_MONEY)
 def days() -> Response:
@@ -171,6 +182,16 @@ def frozen() -> Response:
     with database.transaction() as session:
         seen = finance.frozen(session, guard.actor(), now=clock.now())
     return frame.render("staff/frozen.html", here="finance", tab="frozen", **seen)
+
+
+@exports.files(blueprint, "/finance/frozen")
+@guard.staff(Permission.READ_MONEY)
+def download_overdue(kind: str) -> Response:
+    """Send what is overdue to be shipped as a file."""
+    with database.transaction() as session:
+        seen = finance.frozen(session, guard.actor(), now=clock.now())
+    sheet = tables.Sheet.of(OVERDUE, seen["overdue"], sum_title="合计")
+    return exports.send(kind, sheet, now=clock.now())
 
 
 @blueprint.get("/finance/ledger")

@@ -14,8 +14,9 @@ from config import clock, database
 from config.errors import Conflict, Forbidden, Invalid
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import entry_desk, goods_desk, words
-from storefront.staff.pages import frame
+from storefront.staff import entry_desk, goods_desk, supplier_words, tables, words
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind
 
 blueprint = Blueprint("staff_pages_goods", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -24,6 +25,46 @@ _PAGE = 50
 _OF_PACK = {editing.PACK: "新规格"}
 _QUANTITY = re.compile(r"[0-9]{1,7}", re.ASCII)
 _KEY = re.compile(r"[0-9A-Za-z_-]{8,64}", re.ASCII)
+
+
+def _standing(row: tables.Row) -> str:
+    if row["is_on_sale"]:
+        return "只作展示" if row["is_display_only"] else "在售"
+    return words.in_words(row["off_sale_for"], supplier_words.OFF_SALE) if row["off_sale_for"] else "已下架"
+
+
+def _badge(row: tables.Row) -> str:
+    return words.in_words(row["accreditation"], words.ACCREDITATIONS) if row["accreditation"] else "未申请"
+
+
+GOODS = tables.Table(
+    "goods",
+    "商品",
+    (
+        Column("slug", "编号", Kind.CODE, width=24),
+        Column("name", "商品", width=28),
+        Column("origin", "产地", width=24),
+        Column("is_on_sale", "状态", value=_standing, width=24),
+        Column("accreditation", "认定", value=_badge),
+        Column("price_fen", "起售价", Kind.MONEY),
+        Column("available", "可售", Kind.COUNT),
+    ),
+    lead="name",
+)
+CHANGES = tables.Table(
+    "changes",
+    "待审核的变更",
+    (
+        Column("number", "编号", Kind.CODE, width=20),
+        Column("product_name", "商品", width=28),
+        Column("supplier_name", "供应商", width=28),
+        Column("asked_by", "提交人"),
+        Column("asked_at", "提交时间", Kind.MINUTE, width=20),
+        Column("what", "事项", width=24),
+        Column("before", "现在", width=36),
+        Column("after", "改为", width=36),
+    ),
+)
 
 
 @blueprint.get("/my/goods")
@@ -35,6 +76,15 @@ def listing() -> Response:
     with database.transaction() as session:
         rows = goods_desk.listing(session, guard.actor(), offset=max(0, number - 1) * _PAGE, limit=_PAGE + 1)
     return frame.render("staff/goods.html", here="goods", rows=rows[:_PAGE], page=number, has_next=len(rows) > _PAGE)
+
+
+@exports.files(blueprint, "/my/goods")
+@guard.staff(Permission.KEEP_GOODS)
+def download(kind: str) -> Response:
+    """Send the goods in sight as a file."""
+    with database.transaction() as session:
+        rows = goods_desk.listing(session, guard.actor(), limit=exports.MOST_ROWS)
+    return exports.send(kind, tables.Sheet.of(GOODS, rows, notes=(exports.CUT,)), now=clock.now())
 
 
 @blueprint.get("/my/goods/<slug>")
@@ -186,6 +236,17 @@ def changes() -> Response:
     return frame.render(
         "staff/changes.html", here="changes", rows=rows, names=dict(editing.accredited_facts()) | _OF_PACK
     )
+
+
+@exports.files(blueprint, "/changes")
+@guard.staff(Permission.DECIDE_ACCREDITATION)
+def download_changes(kind: str) -> Response:
+    """Send the same as a file, a row for each fact."""
+    with database.transaction() as session:
+        rows = goods_desk.queue(session, guard.actor())
+    names = dict(editing.accredited_facts()) | _OF_PACK
+    facts = [row | {"what": names.get(key, key), **fact} for row in rows for key, fact in row["facts"].items()]
+    return exports.send(kind, tables.Sheet.of(CHANGES, facts), now=clock.now())
 
 
 @blueprint.post("/changes/<number:number>")

@@ -8,10 +8,26 @@ from storefront import guard, partner_keys
 from storefront.partner_keys import KeyScope
 from storefront.partner_models import PartnerKind
 from storefront.roles import Permission
-from storefront.staff import partner_desk
-from storefront.staff.pages import frame
+from storefront.staff import partner_desk, partner_words, tables
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column, Kind
 
 blueprint = Blueprint("staff_pages_partners", __name__, url_prefix=frame.ROOT, template_folder="../templates")
+
+
+PARTNERS = tables.Table(
+    "partners",
+    "合作伙伴",
+    (
+        Column("number", "编号", Kind.CODE, width=18),
+        Column("name", "名称", width=32),
+        Column("kind", "类型", words=partner_words.PARTNER_KINDS),
+        Column("seller", "销售方编号", Kind.CODE),
+        Column("created_at", "登记", Kind.MINUTE, width=20),
+        Column("closed_at", "停用", Kind.MINUTE, width=20),
+    ),
+    lead="name",
+)
 
 
 @blueprint.get("/partners")
@@ -21,6 +37,15 @@ def listing() -> Response:
     with database.transaction() as session:
         found = partner_desk.listing(session, guard.actor())
     return frame.render("staff/partners.html", here="partners", partners=found)
+
+
+@exports.files(blueprint, "/partners")
+@guard.staff(Permission.MANAGE_PARTNERS)
+def download(kind: str) -> Response:
+    """Send the partners as a file."""
+    with database.transaction() as session:
+        found = partner_desk.listing(session, guard.actor())
+    return exports.send(kind, tables.Sheet.of(PARTNERS, found), now=clock.now())
 
 
 @blueprint.post("/partners")

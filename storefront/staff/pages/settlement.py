@@ -291,6 +291,15 @@ def mine() -> Response:
     return frame.render("staff/my_statements.html", here="statements", sheet=sheet, has_statements=bool(found))
 
 
+@exports.files(blueprint, "/my/statements")
+@guard.staff(Permission.READ_STATEMENTS)
+def download_mine(kind: str) -> Response:
+    """Send a supplier its own statements as a file."""
+    with database.transaction() as session:
+        found = settlement_desk.mine(session, guard.actor())
+    return exports.send(kind, tables.Sheet.of(OWN, found), now=clock.now())
+
+
 @blueprint.get("/my/statements/<number:number>")
 @guard.staff(Permission.READ_STATEMENTS)
 def own(number: str) -> Response:

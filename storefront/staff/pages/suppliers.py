@@ -19,8 +19,9 @@ from config import clock, darkroom, database, pictures
 from config.errors import Conflict, Forbidden, Invalid
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import supplier_desk, supplier_words
-from storefront.staff.pages import frame
+from storefront.staff import supplier_desk, supplier_words, tables
+from storefront.staff.pages import exports, frame
+from storefront.staff.tables import Column
 
 blueprint = Blueprint("staff_pages_suppliers", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -33,6 +34,23 @@ _TABS = {
     "drafted": ("填写中", frozenset({State.DRAFTED, State.REFUSED})),
     "closed": ("已终止", frozenset({State.CLOSED})),
 }
+
+
+SUPPLIERS = tables.Table(
+    "suppliers",
+    "供应商",
+    (
+        Column("number", "档案编号", tables.Kind.CODE, width=16),
+        Column("name", "名称", width=32),
+        Column("kind", "类别", words=supplier_words.SUPPLIER_KINDS),
+        Column("county", "所在县区"),
+        Column("state", "状态", words=supplier_words.SUPPLIER_STATES),
+        Column("permit_until", "许可有效期", tables.Kind.DAY),
+        Column("on_sale", "在售商品", tables.Kind.COUNT),
+        Column("products", "全部商品", tables.Kind.COUNT),
+    ),
+    lead="name",
+)
 
 
 @blueprint.get("/suppliers")
@@ -65,6 +83,17 @@ def listing() -> Response:
         has_next=len(rows) > _PAGE and not mine,
         kinds=supplier_words.SUPPLIER_KINDS,
     )
+
+
+@exports.files(blueprint, _PATH)
+@guard.staff(Permission.READ_SUPPLIERS)
+def download(kind: str) -> Response:
+    """Send the suppliers in sight of one tab as a file."""
+    title, states = _TABS.get(request.args.get("tab", ""), _TABS[""])
+    with database.transaction() as session:
+        rows = supplier_desk.listing(session, guard.actor(), states=states, limit=exports.MOST_ROWS)
+    sheet = tables.Sheet.of(SUPPLIERS, rows, notes=(("状态", title), exports.CUT))
+    return exports.send(kind, sheet, now=clock.now())
 
 
 @blueprint.post("/suppliers")
