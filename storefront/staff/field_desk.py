@@ -293,11 +293,23 @@ def give_picture(actor: Actor, *, number: str, upload: bytes, now: datetime) -> 
 
 
 def alarms(
-    session: Session, actor: Actor, *, is_open: bool, kind: AlertKind | None = None, offset: int = 0, limit: int = 50
+    session: Session,
+    actor: Actor,
+    *,
+    is_open: bool,
+    kind: AlertKind | None = None,
+    under: str | None = None,
+    offset: int = 0,
+    limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """Return open or closed alerts, the latest first."""
-    within = sight.branches(actor, Permission.READ_ALERTS)
+    """Return open or closed alerts in sight, the latest first, at or below `under` only. Raises `OutsideArea`."""
+    within = sight.part(actor, Permission.READ_ALERTS, under)
     return alerts.listing(session, is_open=is_open, kind=kind, within=within, offset=offset, limit=limit)
+
+
+def alarm_branches(session: Session, actor: Actor) -> list[dict[str, Any]]:
+    """Return the branches that a list of alerts can be narrowed to."""
+    return sight.offered(session, sight.branches(actor, Permission.READ_ALERTS), listings.branches(session))
 
 
 def open_alarms(session: Session, actor: Actor) -> int:
@@ -342,9 +354,12 @@ def close(
     return ended
 
 
-def watched(session: Session, actor: Actor, *, now: datetime) -> list[watch.Watched]:
-    """Return what the silence of every code says, and how long it takes to notice when it goes."""
-    within = sight.branches(actor, Permission.READ_ALERTS)
+def watched(session: Session, actor: Actor, *, under: str | None = None, now: datetime) -> list[watch.Watched]:
+    """Return what the silence of every code in sight says, and how long it takes to notice when it goes.
+
+    Of those at or below `under` only. Raises `OutsideArea`.
+    """
+    within = sight.part(actor, Permission.READ_ALERTS, under)
     return [one for one in watch.look(session, now=now) if within is None or roles.lies_in(one.placement, within)]
 
 

@@ -9,13 +9,13 @@ from flask import Response
 from marshmallow import fields, validate
 
 from config import clock, database
-from config.schemas import Blueprint, Schema, Text, page_of
+from config.schemas import Blueprint, Pattern, Schema, Text, page_of
 from storefront import errors, guard
 from storefront.api.shapes import Answer, Instant, said
 from storefront.roles import Permission
 from storefront.staff import field_desk
 from storefront.staff.api.field import SCAN_EXAMPLE, CrewScanShown
-from storefront.staff.api.shapes import OffsetArgs, cut, paged, span
+from storefront.staff.api.shapes import PLACEMENT, OffsetArgs, cut, paged, span
 from subway_campaign import errors as campaign_errors
 from subway_campaign.field_models import AlertKind, AlertResolution
 
@@ -26,10 +26,11 @@ _RESOLUTIONS = [resolution.value for resolution in AlertResolution]
 
 
 class AlertSearch(OffsetArgs):
-    """Which alerts, the latest first."""
+    """Which alerts, the latest first; `under` is a placement with all below it."""
 
     state = Text(validate=[validate.OneOf(["open", "closed"])], load_default="open")
     kind = Text(validate=[validate.OneOf(_KINDS)], load_default=None)
+    under = Text(high=120, validate=[Pattern(PLACEMENT)], load_default=None)
 
 
 class AlertEnd(Schema):
@@ -85,11 +86,21 @@ _WHOLE = _ALERT | {"scans": [SCAN_EXAMPLE]}
 @guard.staff(Permission.READ_ALERTS)
 @blueprint.arguments(AlertSearch, location="query")
 @blueprint.alt_response(200, schema=page_of(AlertShown), example={"items": [_ALERT], "next_cursor": None}, success=True)
+@blueprint.refuses(errors.OutsideArea)
 def listing(wanted: dict[str, Any]) -> Response:
     """List open or closed alerts."""
     kind = AlertKind(wanted["kind"]) if wanted["kind"] else None
+    part = span(wanted)
     with database.transaction() as session:
-        found = field_desk.alarms(session, guard.actor(), is_open=wanted["state"] == "open", kind=kind, **span(wanted))
+        found = field_desk.alarms(
+            session,
+            guard.actor(),
+            is_open=wanted["state"] == "open",
+            kind=kind,
+            under=wanted["under"],
+            offset=part["offset"],
+            limit=part["limit"],
+        )
     return said(paged(found, wanted))
 
 

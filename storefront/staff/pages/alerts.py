@@ -1,6 +1,7 @@
 """Alerts on pages: what looks wrong, who looks into it, and how long it takes to notice a code that is gone."""
 
 from dataclasses import asdict
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 
@@ -97,7 +98,7 @@ WATCHED = Table(
 @guard.staff(Permission.READ_ALERTS)
 def listing() -> Response:
     """Show the open alerts, or the closed ones."""
-    is_open, kind = _asked()
+    is_open, kind, under = _asked()
     page = request.args.get("page", "1")
     number = int(page) if page.isdecimal() and 1 <= len(page) <= 4 else 1
     with database.transaction() as session:
@@ -106,15 +107,23 @@ def listing() -> Response:
             guard.actor(),
             is_open=is_open,
             kind=kind,
+            under=under,
             offset=max(0, number - 1) * _PAGE,
             limit=_PAGE + 1,
         )
+        branches = field_desk.alarm_branches(session, guard.actor())
+    asked = {"kind": kind, "under": under}
     return frame.render(
         "staff/alerts.html",
         here="alerts",
         alerts=found[:_PAGE],
         sheet=Sheet.of(ALERTS, found[:_PAGE]),
         is_open=is_open,
+        kind=kind,
+        under=under,
+        kinds=words.ALERTS,
+        branches=branches,
+        query=urlencode({name: value for name, value in asked.items() if value}),
         page=number,
         has_next=len(found) > _PAGE,
     )
@@ -124,23 +133,36 @@ def listing() -> Response:
 @guard.staff(Permission.READ_ALERTS)
 def download(kind: str) -> Response:
     """Send all open alerts, or all closed ones."""
-    is_open, about = _asked()
+    is_open, about, under = _asked()
     with database.transaction() as session:
-        found = field_desk.alarms(session, guard.actor(), is_open=is_open, kind=about, limit=exports.MOST_ROWS)
-    notes = (("状态", "待处理" if is_open else "已办结"), exports.CUT)
+        found = field_desk.alarms(
+            session, guard.actor(), is_open=is_open, kind=about, under=under, limit=exports.MOST_ROWS
+        )
+    notes = (
+        ("状态", "待处理" if is_open else "已办结"),
+        ("类型", words.ALERTS[about] if about else "全部"),
+        ("范围", under or "全部"),
+        exports.CUT,
+    )
     return exports.send(kind, Sheet.of(ALERTS, found, notes=notes), now=clock.now())
 
 
-def _asked() -> tuple[bool, AlertKind | None]:
+def _asked() -> tuple[bool, AlertKind | None, str | None]:
     kind = request.args.get("kind", "")
-    return request.args.get("state") != "closed", AlertKind(kind) if kind in set(AlertKind) else None
+    return request.args.get("state") != "closed", AlertKind(kind) if kind in set(AlertKind) else None, _under()
+
+
+def _under() -> str | None:
+    return request.args.get("under", "").strip()[:120] or None
 
 
 @blueprint.get("/alerts/codes")
 @guard.staff(Permission.READ_ALERTS)
 def watched() -> Response:
     """Show every code with what its silence says and its detection time."""
-    return frame.render("staff/watched.html", here="alerts", sheet=_watched())
+    with database.transaction() as session:
+        branches = field_desk.alarm_branches(session, guard.actor())
+    return frame.render("staff/watched.html", here="alerts", sheet=_watched(), branches=branches, under=_under())
 
 
 @exports.files(blueprint, "/alerts/codes")
@@ -152,8 +174,9 @@ def download_watched(kind: str) -> Response:
 
 def _watched() -> Sheet:
     with database.transaction() as session:
-        found = field_desk.watched(session, guard.actor(), now=clock.now())
-    return Sheet.of(WATCHED, [asdict(one) for one in found], notes=(("方法", "和同一车厢或车站的其他码比较"),))
+        found = field_desk.watched(session, guard.actor(), under=_under(), now=clock.now())
+    notes = (("范围", _under() or "全部"), ("方法", "和同一车厢或车站的其他码比较"))
+    return Sheet.of(WATCHED, [asdict(one) for one in found], notes=notes)
 
 
 @blueprint.get("/alerts/<number:number>")

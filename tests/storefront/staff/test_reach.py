@@ -218,6 +218,12 @@ def test_alerts_are_of_the_branch_and_those_of_no_place_are_the_wholes(
         assert part.get(f"/alerts/{numbers[place]}").status_code == 403
         assert part.post(f"/alerts/{numbers[place]}/owner").status_code == 403
         assert part.open(f"/alerts/{numbers[place]}").status_code == 403
+    for page in ("/alerts", "/alerts/codes"):
+        assert codes[other] in whole.open(f"{page}?under=METRO.HF.L2").get_data(as_text=True)
+        assert codes[PANEL] not in whole.open(f"{page}?under=METRO.HF.L2").get_data(as_text=True)
+        assert codes[PANEL] in whole.open(f"{page}.csv?under={LINE}").get_data(as_text=True)
+        assert part.open(f"{page}?under=METRO.HF.L2").status_code == 403
+    assert codes[PANEL] not in whole.open("/alerts?kind=signal").get_data(as_text=True)
     assert codes[other] not in part.open("/alerts/codes.csv").get_data(as_text=True)
     assert codes[PANEL] in part.open("/alerts/codes.csv").get_data(as_text=True)
     assert "<b>1</b>待处理的告警" in part.open("/").get_data(as_text=True)
