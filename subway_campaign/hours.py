@@ -116,9 +116,11 @@ def scans(session: Session, *, day: date, narrowed: Narrowing = narrowing.ALL) -
     period: dict[str, Any] = {"from_day": day, "to_day": day + timedelta(days=1)}
     below = None
     if narrowed.within is not None:
-        below = [row.id for row in session.execute(_BELOW, {"under": None}) if narrowed.reaches(row.number)]
+        below = {row.id for row in session.execute(_BELOW, {"under": None}) if narrowed.reaches(row.number)}
     found = [0] * len(HOURS)
-    for hour, count in session.execute(_SCANS, {"from_day": day, "but_scans": list(known.scan_days), "below": below}):
+    for hour, count in session.execute(
+        _SCANS, {"from_day": day, "but_scans": list(known.scan_days), "below": None if below is None else list(below)}
+    ):
         found[hour] += count
     for counted in _fresh_scans(session, known, period):
         for (_day, hour, placement, _binding), (count, _journeys) in counted.hours.items():

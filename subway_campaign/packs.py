@@ -31,9 +31,9 @@ TRIES = 3
 _VIEW = """number, title, state, pieces, done, refused, asked_at, ready_at, failures,
     (SELECT sha256 FROM print_archives a WHERE a.pack_id = k.id) AS sha256,
     (SELECT length(body) FROM print_archives a WHERE a.pack_id = k.id) AS size"""
-_INSIDE = f"""NOT EXISTS (
+_INSIDE = f"""(cast(:within AS text[]) IS NULL OR NOT EXISTS (
     SELECT FROM jsonb_array_elements(k.items) AS piece
-    WHERE NOT {narrowing.lies_within("piece ->> 'placement'")})"""
+    WHERE NOT {narrowing.lies_within("piece ->> 'placement'")}))"""
 
 
 def ask(session: Session, *, title: str, pieces: Sequence[media.Piece], now: datetime) -> tuple[str, bool]:

@@ -108,7 +108,8 @@ def offered(session: Session, within: Sequence[str] | None, nodes: list[dict[str
     if within is None:
         return nodes
     known = {node["number"] for node in nodes}
-    tops = [top for number in within if number not in known for top in listings.way(session, number=number)[-1:]]
+    named = listings.names(session, numbers=[number for number in within if number not in known])
+    tops = [{"number": number, "name": name} for number, name in named.items()]
     return sorted([*tops, *inside(within, nodes)], key=lambda node: str(node["number"]))
 
 

@@ -209,7 +209,12 @@ def test_alerts_are_of_the_branch_and_those_of_no_place_are_the_wholes(
         for place in (PANEL, other, None):
             subject = codes[place] if place else "SG1"
             kind = AlertKind.SILENT if place else AlertKind.SIGNAL
-            alerts.open(session, kind=kind, subject=subject, evidence={}, placement=place, now=now)
+            evidence = (
+                {"silent_days": 3, "siblings": 5, "others": 60, "chance": 0.001}
+                if place
+                else {"words": "短时间扫了很多码", "touches": 9}
+            )
+            alerts.open(session, kind=kind, subject=subject, evidence=evidence, placement=place, now=now)
     part, whole = of(app, Role.CAMPAIGN, LINE), hire(app, Grant(role=Role.CAMPAIGN), username="whole")
     numbers = {item["placement"]: item["number"] for item in whole.get("/alerts").get_json()["items"]}
     assert [item["placement"] for item in part.get("/alerts").get_json()["items"]] == [PANEL]
