@@ -7,11 +7,12 @@ the row that says the work is due. The web never opens the queue: it inserts job
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import procrastinate
+import psycopg
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
@@ -32,9 +33,15 @@ ALARM_AFTER_TRIES = 10
 # commuter who has paid waits for it. One that was only slow finds its job done by another, as any job may be.
 HEARTBEAT_S = 5.0
 DEAD_AFTER_S = 15
-# A worker without a job looks for one this often; a notice would make commits wait for each other (0002). A commuter
-# who has paid waits for money's queue; a look costs less than a millisecond of processor time.
-POLL_S = {MONEY: 0.03, DEFAULT: 0.1, WIRE: 0.1, PRESS: 0.5, SHEETS: 0.5, HOOKS: 0.5}
+# Whether jobs are due is looked at this often, by one cheap question for all queues: a commuter who has paid waits for
+# it. A notice of each job would make commits wait for each other (0002).
+LOOK_S = 0.03
+# A queue in which no job was seen to be due is looked into all the same.
+POLL_S = 5.0
+_DUE = """
+    SELECT DISTINCT queue_name FROM procrastinate_jobs
+    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+"""
 
 _manager = JobManager(procrastinate.SyncPsycopgConnector())
 app = procrastinate.App(connector=procrastinate.PsycopgConnector())
@@ -120,19 +127,27 @@ def purge(session: Session, *, before: datetime) -> int:
     return len(session.execute(_PURGE, {"before": before}).all())
 
 
+class WakefulWorker(Worker):
+    """procrastinate's worker, which can be told that a job is due."""
+
+    def wake(self) -> None:
+        """Look into the queue now, or when a slot is free."""
+        self._new_job_event.set()
+
+
 async def _work(first: Callable[[], object]) -> None:
     await asyncio.to_thread(first)
     connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=10)
     with app.replace_connector(connector) as connected:
         async with connected.open_async():
             await _together(
-                [
-                    Worker(
+                {
+                    queue: WakefulWorker(
                         connected,
                         queues=[queue],
                         concurrency=slots,
                         name=f"{queue}-worker",
-                        fetch_job_polling_interval=POLL_S[queue],
+                        fetch_job_polling_interval=POLL_S,
                         listen_notify=False,
                         shutdown_graceful_timeout=20.0,
                         update_heartbeat_interval=HEARTBEAT_S,
@@ -141,26 +156,41 @@ async def _work(first: Callable[[], object]) -> None:
                         install_signal_handlers=False,
                     )
                     for queue, slots in SLOTS.items()
-                ]
+                }
             )
 
 
-async def _together(workers: list[Worker]) -> None:
-    """Run workers until one ends, which it does by itself when the database goes away, and then end the others.
+async def _together(workers: Mapping[str, WakefulWorker]) -> None:
+    """Run each queue's worker until one ends, as it does when the database goes away, and then end the others.
 
     One that happened not to ask the database meanwhile would go on alone, and the queues of those that ended wait for
-    ever. Raises what any of them raised.
+    ever. Raises what the first to end raised.
     """
-    running = [asyncio.create_task(worker.run()) for worker in workers]  # type: ignore[no-untyped-call]
+    looking = asyncio.create_task(_look_out(workers))
+    running = [looking, *(asyncio.create_task(worker.run()) for worker in workers.values())]  # type: ignore[no-untyped-call]
     try:
-        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        for worker in workers:
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        looking.cancel()
+        for worker in workers.values():
             worker.stop()  # type: ignore[no-untyped-call]
-        await asyncio.gather(*running)
+        await asyncio.wait(running)
+        for task in done:
+            task.result()
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _look_out(workers: Mapping[str, WakefulWorker]) -> None:
+    """Wake the workers in whose queues jobs are due, for ever. Raises when the database goes away."""
+    async with await psycopg.AsyncConnection.connect(database.plain_url(), autocommit=True) as connection:
+        while True:
+            due = await connection.execute(_DUE, prepare=True)
+            for (queue,) in await due.fetchall():
+                if queue in workers:
+                    workers[queue].wake()
+            await asyncio.sleep(LOOK_S)
 
 
 async def _work_until_told(first: Callable[[], object]) -> None:

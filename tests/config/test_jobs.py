@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import procrastinate
 import psycopg
@@ -10,7 +10,8 @@ import pytest
 from procrastinate.jobs import Job
 from structlog.testing import capture_logs
 
-from config import database, facts, jobs
+from config import clock, database, facts, jobs
+from tests.waits import wait_until
 
 
 def leave_behind(task: str, *, status: str, queueing_lock: str | None = None) -> None:
@@ -121,22 +122,47 @@ def test_a_job_makes_no_commit_wait_and_says_only_of_a_bad_end_when_it_was(db: N
 
 
 class Ending:
-    """A worker that ends by itself, or only when it is told to."""
+    """A worker that ends by itself when it is woken so often, or when it is told to."""
 
-    def __init__(self, *, by_itself: bool) -> None:
-        self.is_told = asyncio.Event()
-        if by_itself:
-            self.is_told.set()
+    def __init__(self, *, after: int) -> None:
+        self.left = after
+        self.is_over = asyncio.Event()
 
     async def run(self) -> None:
-        await self.is_told.wait()
+        await self.is_over.wait()
+
+    def wake(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.is_over.set()
 
     def stop(self) -> None:
-        self.is_told.set()
+        self.is_over.set()
 
 
-def test_no_queue_goes_on_alone_when_the_worker_of_another_has_ended() -> None:
+def test_a_queue_is_woken_when_a_job_is_due_and_none_goes_on_when_another_has_ended(db: None) -> None:
     """The library's worker ends in silence when its heartbeat finds no database; its queue would wait for ever."""
-    alone, gone = Ending(by_itself=False), Ending(by_itself=True)
-    asyncio.run(asyncio.wait_for(jobs._together([alone, gone]), timeout=10))  # type: ignore[list-item]
-    assert alone.is_told.is_set()
+    with database.transaction() as session:
+        jobs.defer(session, ("facts.react", jobs.MONEY, {}))
+    later = "INSERT INTO procrastinate_jobs (queue_name, task_name, args, scheduled_at) VALUES ('wire', 'x', '{}', %s)"
+    database.statement(later, [clock.now() + timedelta(hours=1)])
+    workers = {jobs.MONEY: Ending(after=3), jobs.DEFAULT: Ending(after=1), jobs.WIRE: Ending(after=1)}
+    asyncio.run(asyncio.wait_for(jobs._together(workers), timeout=20))  # type: ignore[arg-type]
+    assert [worker.left for worker in workers.values()] == [0, 1, 1]
+    assert all(worker.is_over.is_set() for worker in workers.values())
+
+
+def test_a_database_that_goes_away_ends_every_queue_with_its_reason(db: None) -> None:
+    worker = Ending(after=1)
+    lookout = """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE '%SELECT DISTINCT queue_name%' AND pid <> pg_backend_pid()
+    """
+
+    async def work() -> None:
+        cut = asyncio.to_thread(wait_until, lambda: database.statement(lookout), what="the look-out's connection")
+        await asyncio.gather(jobs._together({jobs.DEFAULT: worker}), cut)  # type: ignore[dict-item]
+
+    with pytest.raises(psycopg.OperationalError):
+        asyncio.run(asyncio.wait_for(work(), timeout=20))
+    assert worker.is_over.is_set()
