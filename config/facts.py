@@ -337,13 +337,29 @@ def open_ids(session: Session, *, since_before: datetime, after: int = 0) -> lis
     return list(rows.scalars())
 
 
+def _forgotten(session: Session, fact_ids: list[int]) -> list[int]:
+    """Return those facts whose dispatch is not in the queue.
+
+    The others are late: a job for each of their reactions besides would make a queue that lags lag more.
+    """
+    rows = session.execute(
+        text("""
+            SELECT (args->>'fact_id')::bigint FROM procrastinate_jobs
+            WHERE task_name = 'facts.dispatch' AND status = 'todo' AND (args->>'fact_id')::bigint = ANY(:ids)
+        """),
+        {"ids": fact_ids},
+    )
+    late = set(rows.scalars())
+    return [fact_id for fact_id in fact_ids if fact_id not in late]
+
+
 def sweep(*, now: datetime) -> int:
     """Defer again what the queue forgot; returns how many reactions. Runs every minute and when a worker starts."""
     deferred, after = 0, 0
     while True:
         with database.transaction() as session:
             ids = open_ids(session, since_before=now - FORGOTTEN_AFTER, after=after)
-            deferred += _defer_missing(session, ids)
+            deferred += _defer_missing(session, _forgotten(session, ids))
         if len(ids) < SWEEP_PAGE:
             return deferred
         after = ids[-1]

@@ -83,7 +83,8 @@ def every(cron: str, *, name: str, queue: str = DEFAULT) -> Callable[[Callable[.
     """Run `function(now=)` on a cron schedule (six fields: seconds last).
 
     A missed tick is skipped, not caught up: the function must do whatever is due, not whatever happened at that
-    tick. A failure is logged and waits for the next tick.
+    tick. A failure is logged and waits for the next tick. It goes before other jobs of its queue, of which it may do
+    many at once.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,7 +95,7 @@ def every(cron: str, *, name: str, queue: str = DEFAULT) -> Callable[[Callable[.
                 _log.exception("tick.failed", task=name)
                 raise
 
-        app.periodic(cron=cron)(app.task(name=name, queue=queue, queueing_lock=name)(tick))
+        app.periodic(cron=cron)(app.task(name=name, queue=queue, queueing_lock=name, priority=1)(tick))
         return function
 
     return register

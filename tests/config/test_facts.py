@@ -135,6 +135,12 @@ def test_the_sweep_defers_again_what_the_queue_forgot_and_nothing_that_still_wai
     assert facts.sweep(now=later) == 0, "both reactions already wait in the queue"
 
 
+def test_the_sweep_adds_nothing_to_a_queue_that_lags(effects: list[str]) -> None:
+    publish("A")
+    assert facts.sweep(now=clock.now() + timedelta(minutes=10)) == 0, "its dispatch is late, not forgotten"
+    assert database.statement("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+
+
 def test_the_sweep_reaches_every_fact_however_many_keep_failing(
     effects: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
