@@ -163,7 +163,7 @@ def _mended(runs: Sequence[str], told: Sequence[str]) -> Wanted | None:
             parts.append(part)
         elif cut := words.misspelt(part):
             parts += cut
-        elif len(part) < MIN_SCATTERED:
+        elif len(set(part)) < MIN_SCATTERED:
             parts.append(part)
         else:
             scattered += part

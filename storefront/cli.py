@@ -62,15 +62,19 @@ def purge() -> None:
 
 @contextmanager
 def _bars(verb: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that shows how much of what is done, on one bar; nothing where nobody watches."""
+    """Give a function that shows how much of what is done, on one bar; where nobody watches, one line at the end."""
+    all_done: dict[str, None] = {}
     with tqdm(desc=verb, disable=None) as bar:
 
         def progress(what: str, done: int, total: int) -> None:
+            all_done[what] = None
             bar.set_description(f"{verb} {what}", refresh=False)
             bar.total, bar.n = total, done
             bar.refresh()
 
         yield progress
+    if bar.disable and all_done:
+        click.echo(f"{verb} done: {', '.join(all_done)}")
 
 
 @click.command()

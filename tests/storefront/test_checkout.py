@@ -113,6 +113,12 @@ def test_the_last_item_goes_to_one_of_eight(seeded: None, buyer: Buyer, skus: li
     assert stock_of(skus[0]) == (on_hand, on_hand)
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let connections that are opened from now on wait for a lock as long as it takes eight of them to come there."""
+    monkeypatch.setattr(database, "_HOT_OPTIONS", f"{database._HOT_OPTIONS} -c lock_timeout=60s")
+
+
 def place_together(buyer: Buyer, sku: str) -> list[str | OutOfStock]:
     """Let eight order one of a SKU after all of them saw at a glance that there is one."""
 
@@ -134,7 +140,7 @@ def place_together(buyer: Buyer, sku: str) -> list[str | OutOfStock]:
         return [order.result() for order in orders]
 
 
-def test_the_last_item_goes_to_all_of_eight_without_the_check(buyer: Buyer, skus: list[str]) -> None:
+def test_the_last_item_goes_to_all_of_eight_without_the_check(buyer: Buyer, skus: list[str], patience: None) -> None:
     """The race is real: eight that have seen what is free before the first of them takes it are all sold the last."""
     on_hand, _ = stock_of(skus[0])
     database.statement("ALTER TABLE stock_levels DROP CONSTRAINT ck_stock_levels_never_oversold")
@@ -149,7 +155,9 @@ def test_the_last_item_goes_to_all_of_eight_without_the_check(buyer: Buyer, skus
         )
 
 
-def test_whoever_grasps_too_late_has_written_nothing_and_is_told_what_is_left(buyer: Buyer, skus: list[str]) -> None:
+def test_whoever_grasps_too_late_has_written_nothing_and_is_told_what_is_left(
+    buyer: Buyer, skus: list[str], patience: None
+) -> None:
     outcomes = place_together(buyer, skus[0])
     late = [outcome.details for outcome in outcomes if isinstance(outcome, OutOfStock)]
     assert late == [{"lines": [{"sku": skus[0], "available": 0}]}] * 7

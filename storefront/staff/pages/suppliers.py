@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from catalog import supplier_lifecycle as lifecycle
 from catalog import suppliers
 from catalog.accreditation_lifecycle import EntityKind
-from catalog.errors import SupplierProfileInvalid
+from catalog.errors import SupplierProfileInvalid, SupplierSealed
 from catalog.payees import Account, Receiver
 from catalog.supplier_lifecycle import Act, Kind, Papers, PermitClass, Seat, State
 from catalog.supplier_models import PaperKind, ReceiverKind
@@ -177,11 +177,12 @@ def amend(number: str) -> Response:
     try:
         with database.transaction() as session:
             supplier_desk.amend(session, guard.actor(), number=number, profile=profile, now=clock.now())
+    except (Forbidden, SupplierSealed) as error:
+        # Where nothing may be typed any more there is no form to keep it in.
+        return frame.refused(f"{_PATH}/{number}", error)
     except (Conflict, Invalid) as error:
         name = supplier_words.SUPPLIER_FIELDS.get(str(error.details.get("field", "")), "")
         return _file(number, typed=given, refused=f"{error.text}{'：' if name else ''}{name}")
-    except Forbidden as error:
-        return frame.refused(f"{_PATH}/{number}", error)
     return frame.back(f"{_PATH}/{number}", done="saved")
 
 
