@@ -18,6 +18,8 @@ DEATHS = (
     (Point("web", "commit", "payments.notifications.receive", "after"), "database"),
     (Point("worker", "commit", "config.facts.react", "before", 2), "process"),
     (Point("worker", "wire", "POST /v3/refund/domestic/refunds", "after"), "database"),
+)
+SHARING_DEATHS = (
     (Point("worker", "wire", "POST /v3/profitsharing/orders", "after"), "process"),
     (Point("worker", "wire", "POST /v3/profitsharing/return-orders", "after"), "database"),
 )
@@ -33,8 +35,10 @@ def grounds() -> Iterator[tuple[Shop, Board]]:
 def test_the_books_equal_wechats_wherever_the_shop_is_killed(grounds: tuple[Shop, Board]) -> None:
     shop, board = grounds
     walk = crash.Walk(shop)
-    assert {point for point, _ in DEATHS} <= set(crash.record(walk, board)), "the way has changed: name its points anew"
-    assert [f"{each.victim} at {each.point}: {each.told}" for each in crash.prove(walk, board, DEATHS)] == []
+    named = {point for point, _ in DEATHS + SHARING_DEATHS}
+    assert named <= set(crash.record(walk, board)), "the way has changed: name its points anew"
+    failures = crash.prove(walk, board, DEATHS, is_shared=False) + crash.prove(walk, board, SHARING_DEATHS)
+    assert [f"{each.victim} at {each.point}: {each.told}" for each in failures] == []
 
 
 def test_the_comparison_sees_a_lost_fen(grounds: tuple[Shop, Board]) -> None:

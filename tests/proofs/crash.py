@@ -167,9 +167,10 @@ def record(walk: Walk, board: Board) -> list[Point]:
     return [point for point in board.passed() if not point.place.startswith(_TICKS)]
 
 
-def prove(walk: Walk, board: Board, deaths: Sequence[tuple[Point, str]]) -> list[Failure]:
+def prove(walk: Walk, board: Board, deaths: Sequence[tuple[Point, str]], *, is_shared: bool = True) -> list[Failure]:
     """Die each of `deaths` on a walk of its own, with a bar; return those after which the books were not equal.
 
+    Walks that are not `is_shared` divide no money, and are shorter.
     A point that a walk does not come to (a query that the notification made needless) kills nobody: no failure.
     """
     failures, missed = [], 0
@@ -178,7 +179,7 @@ def prove(walk: Walk, board: Board, deaths: Sequence[tuple[Point, str]]) -> list
             bar.set_description(f"{victim}: {point}"[:72])
             board.clear()
             board.arm(point, victim)
-            told = _walk(walk)
+            told = _walk(walk, is_shared)
             missed += not board.has_fired()
             board.clear()
             told += _settled(walk.shop)
@@ -188,9 +189,9 @@ def prove(walk: Walk, board: Board, deaths: Sequence[tuple[Point, str]]) -> list
     return failures
 
 
-def _walk(walk: Walk) -> list[str]:
+def _walk(walk: Walk, is_shared: bool) -> list[str]:
     try:
-        walk.go()
+        walk.go(is_shared=is_shared)
     except Exception as error:  # noqa: BLE001 - whatever stopped the walk is the finding
         return [f"the way was not finished: {error}"]
     return []
