@@ -14,7 +14,7 @@ from catalog.narrowing import Narrowing
 from config import database
 
 # Two pages. Among 100,000 SKUs a word for a kind of goods is on thousands: to rank them all took 35 ms of the
-# database's time, and each hundred that are ranked take half a millisecond.
+# database's time, and to rank 100 instead of 40 takes 0.4 ms more.
 MAX_HITS = 40
 MAX_NEAR = 80
 MAX_LIMIT = 100
