@@ -112,7 +112,7 @@ def declare(name: str, meaning: str, *, is_hurried: bool = True, queue: str = jo
     """Register a kind of fact. Raises `ValueError` when the name is taken.
 
     What money waits for is dispatched in its queue; a fact from which only other things follow goes to theirs.
-    One that is not hurried costs no job and no notice when it is published; what follows from it follows within
+    One that is not hurried costs no job when it is published; what follows from it follows within
     seconds, and whatever depends on that must not take it for done.
     """
     if name in _declared:

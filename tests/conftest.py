@@ -1,6 +1,6 @@
 """Fixtures for everybody: one real PostgreSQL and Redis for the run, one database per test process.
 
-Tests commit for real, so deferred constraints fire, NOTIFY is sent and other connections see what happened; whatever
+Tests commit for real, so deferred constraints fire and other connections see what happened; whatever
 rows a test leaves behind are deleted after it.
 """
 

@@ -92,8 +92,10 @@ def part(actor: Actor, permission: Permission, under: str | None = None) -> list
 
     Raises `NotPermitted`, and `OutsideArea` for nothing.
     """
-    found = [each for each in narrowed(branches(actor, permission), under) if each is not None]
-    return found or None
+    within = branches(actor, permission)
+    if within is None and under is None:
+        return None
+    return [each for each in narrowed(within, under) if each is not None]
 
 
 def require_places(actor: Actor, permission: Permission, *places: str | None) -> None:
