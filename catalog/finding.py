@@ -33,8 +33,7 @@ _RANKED = """
     FROM (SELECT h.*, {is_cut} AS is_cut FROM ({arms} LIMIT {hits}) h) a
 """
 _HIT = """
-    SELECT p.id, {rank} AS sort_key, p.slug FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
-    WHERE p.is_on_sale {filters}"""
+    SELECT p.id, {rank} AS sort_key, p.slug FROM products p WHERE p.is_on_sale {filters}"""
 # Of what was meant comes first what has the most of the words as they were typed, in its name before elsewhere, then
 # whose name ends with the last one: the end of a Chinese name says what the goods are.
 _MEANT = f"""(
@@ -52,8 +51,7 @@ _NEAR = """
 SELECT c.name_key, c.pinyin, json_agg(json_build_array(c.slug, c.name))
 FROM (
     SELECT p.slug, p.name_key, p.pinyin, p.name
-    FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
-    WHERE p.is_on_sale {filters}
+    FROM products p WHERE p.is_on_sale {filters}
       AND NOT EXISTS (SELECT FROM unnest(%(places)s::text[]) x WHERE p.search_text !~ x)
       AND p.id IN (SELECT n.id FROM products n WHERE n.is_on_sale AND {is_like})
 ) c
@@ -68,13 +66,14 @@ def page(*, q: str | None, chosen: Narrowing, sort: str | None, cursor: str | No
     """Return one page of the list; `products.page` says what it refuses."""
     if sort not in _SORTS or not 1 <= limit <= MAX_LIMIT:
         raise errors.FilterInvalid
-    params, filters = chosen.params(), chosen.filters(by_price=sort in ("price", "-price"))
+    params, filters = chosen.params(), chosen.filters()
+    walked = chosen.filters(by_price=True) if sort in ("price", "-price") else filters
     is_search = q is not None and bool(q.strip())
     wanted = search.query(q) if is_search and q is not None else None
     if chosen.is_empty or (is_search and wanted is None):
         return _answer(b"[]", None, "nothing" if is_search else None)
     if wanted is None:
-        items, following = shelf.walk(sort=sort or "shelf", filters=filters, params=params, cursor=cursor, limit=limit)
+        items, following = shelf.walk(sort=sort or "shelf", filters=walked, params=params, cursor=cursor, limit=limit)
         return _answer(items, following, None)
     way = cursors.sort_of(cursor) if cursor is not None else None
     if way not in (None, _CLOSE, *([sort] if sort else ("rank", "meant", "rest"))):
@@ -84,7 +83,7 @@ def page(*, q: str | None, chosen: Narrowing, sort: str | None, cursor: str | No
         if each is None or way not in (None, order, sort, "rest"):
             continue
         wanted_order = sort or ("rest" if way == "rest" else order)
-        items, following = _walk(each, wanted_order, filters, params, cursor, limit)
+        items, following = _walk(each, wanted_order, walked, params, cursor, limit)
         if items != b"[]":
             return _answer(items, following, name)
     if way in (None, _CLOSE):

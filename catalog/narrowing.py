@@ -40,8 +40,11 @@ _TESTS = {
     "season": _IN_SEASON,
 }
 
-# As it stands above, the one plan for all prices expects few goods between any two, and reads all of them first.
-_PRICE_OF_EACH = f"CASE WHEN {_TESTS['price']} THEN true ELSE false END"
+# Where goods are not walked by price, each is looked up: as it stands above, the one plan for all prices expects few
+# goods between any two, and would read all of them first.
+_PRICE_OF_EACH = f"""CASE WHEN EXISTS (
+    SELECT FROM skus f WHERE f.product_id = p.id AND f.position = 1 AND {_TESTS["price"]}
+) THEN true ELSE false END"""
 
 _COUNTS = """
 WITH base AS MATERIALIZED (
@@ -91,9 +94,10 @@ class Narrowing:
         )
 
     def filters(self, *, by_price: bool = False) -> str:
-        """Return the condition on products `p` and their first SKUs `f`, beginning with AND, or nothing.
+        """Return the condition on products `p`, beginning with AND, or nothing.
 
-        `by_price` says that they are walked in the order of their prices, where the bounds lead into the index.
+        `by_price` says that they are walked in the order of the prices of their first SKUs `f`, into whose index the
+        bounds then lead.
         """
         tests = _TESTS if by_price else _TESTS | {"price": _PRICE_OF_EACH}
         chosen = [_ON_SHELVES if self.is_shelved else _IN_HALL] if self.hall is not None else []

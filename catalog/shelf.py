@@ -4,7 +4,8 @@ Invariant: what people send is only ever a parameter; every list is walked by (s
 page costs the same however deep it lies. A certificate is shown only with number and date and while it is valid.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import orjson
 from sqlalchemy.orm import Session
@@ -57,56 +58,40 @@ _EVIDENCE = """(
       AND c.valid_until >= (now() AT TIME ZONE 'Asia/Shanghai')::date
 )"""
 
-_AVAILABLE = """CASE WHEN p.is_display_only THEN 0 ELSE coalesce((
-    SELECT sum(l.on_hand - l.reserved) FROM skus k JOIN stock_levels l ON l.sku_id = k.id
-    WHERE k.product_id = p.id AND k.is_on_sale
-), 0) END"""
-
-# A market price stands beside the price of its own version only, and where there is none, nothing is said.
-_MARKET = "CASE WHEN {sku}.market_price_version = {sku}.price_version THEN {sku}.market_price_fen END"
-
+# The first pack `f` of a product `p`, by whose price it is listed (0058), with what is left of all that are on sale,
+# in one look at its packs. A market price stands beside the price of its own version only.
+_FIRST = """CROSS JOIN LATERAL (
+    SELECT max(k.price_fen) FILTER (WHERE k.position = 1) AS price_fen,
+           max(k.market_price_fen) FILTER (WHERE k.position = 1 AND k.market_price_version = k.price_version)
+               AS market_price_fen,
+           coalesce(sum(l.on_hand - l.reserved) FILTER (WHERE k.is_on_sale AND NOT p.is_display_only), 0) AS available
+    FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id
+) f"""
 _SHARED = f"""
     'slug', p.slug, 'name', p.name, 'hall', h.slug, 'hall_name', h.name, 'origin', r.full_name,
     'price_fen', f.price_fen, 'image', '/plates/' || p.plate || '.svg',
     'accreditation', {_CERTIFICATE.format(kind="accreditation", more="")},
-    'available', {_AVAILABLE}, 'is_display_only', p.is_display_only, 'is_illustrative', p.is_illustrative
+    'available', f.available, 'is_display_only', p.is_display_only, 'is_illustrative', p.is_illustrative
 """
-# What a list says of a product `p` with its first SKU `f`, its hall `h` and its origin `r`. The last character is a
-# closing brace that no template takes for its own.
-ITEM = f"""(
-    SELECT CASE WHEN x.market_fen IS NULL THEN x.body
-        ELSE (left(x.body::text, -1) || ', "market_price_fen": ' || x.market_fen || chr(125))::json END
-    FROM (SELECT {_MARKET.format(sku="f")} AS market_fen, json_build_object({_SHARED}) AS body) x
-)"""
+# What a list says of a product `p`, as the two columns that `listed` takes, and the tables that they need beside it.
+ITEM = f"json_build_object({_SHARED})::text, f.market_price_fen"
+ITS_TABLES = f"JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code {_FIRST}"
 
 # `{filters}`, `{order}` and `{key}` are fragments of this module and `{limit}` is an integer, written out so that the
 # plan fits it; nothing else that anybody sends becomes part of the text.
 _ON_SHELF = """
-    SELECT p.id, {key} AS sort_key, p.slug, f.price_fen, f.price_version, f.market_price_fen, f.market_price_version,
-           false AS is_cut
-    FROM products p JOIN skus f ON f.product_id = p.id AND f.position = 1
-    WHERE p.is_on_sale {filters}
-    ORDER BY {order} LIMIT {limit} + 1
+    SELECT p.id, {key} AS sort_key, p.slug, false AS is_cut
+    FROM products p {priced} WHERE p.is_on_sale {filters} ORDER BY {order} LIMIT {limit} + 1
 """
-_AMONG = """
-    SELECT b.*, f.price_fen, f.price_version, f.market_price_fen, f.market_price_version
-    FROM (SELECT * FROM ({among}) a WHERE true {filters} ORDER BY sort_key, slug LIMIT {limit} + 1) b
-    JOIN skus f ON f.product_id = b.id AND f.position = 1
-"""
+_PRICED = "JOIN skus f ON f.product_id = p.id AND f.position = 1"
+_AMONG = "SELECT * FROM ({among}) a WHERE true {filters} ORDER BY sort_key, slug LIMIT {limit} + 1"
 _PAGE = (
-    """
-WITH page AS MATERIALIZED ({page}), item AS (
-    SELECT f.sort_key, f.slug, f.is_cut, row_number() OVER (ORDER BY f.sort_key, f.slug) AS place, """
+    "WITH page AS MATERIALIZED ({page}) SELECT "
     + ITEM
-    + """ AS body
-    FROM page f JOIN products p ON p.id = f.id
-    JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
-)
-SELECT coalesce(json_agg(body ORDER BY place) FILTER (WHERE place <= {limit}), '[]')::text,
-       max(sort_key) FILTER (WHERE place = {limit}), max(slug) FILTER (WHERE place = {limit}),
-       count(*) > {limit}, max(slug) FILTER (WHERE is_cut)
-FROM item
-"""
+    + """, g.sort_key, g.slug, g.is_cut
+FROM page g JOIN products p ON p.id = g.id """
+    + ITS_TABLES
+    + " ORDER BY g.sort_key, g.slug"
 )
 
 _BODY = f"""
@@ -119,38 +104,22 @@ SELECT json_build_object({_SHARED},
     'ship_from', json_build_object('key', w.key, 'name', w.name, 'is_illustrative', w.is_illustrative),
     'skus', (
         SELECT json_agg(json_strip_nulls(json_build_object('number', k.number, 'spec', k.spec,
-            'price_fen', k.price_fen, 'market_price_fen', {_MARKET.format(sku="k")},
+            'price_fen', k.price_fen,
+            'market_price_fen', CASE WHEN k.market_price_version = k.price_version THEN k.market_price_fen END,
             'available', CASE WHEN p.is_display_only THEN 0 ELSE coalesce(l.on_hand - l.reserved, 0) END
         )) ORDER BY k.position)
         FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id AND k.is_on_sale
     )
-)::text, p.category, p.delivery_class, p.licence_class, p.label, {_MARKET.format(sku="f")}
-FROM products p
-JOIN skus f ON f.product_id = p.id AND f.position = 1
-JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
-JOIN suppliers u ON u.id = p.supplier_id JOIN warehouses w ON w.id = p.warehouse_id
+)::text, f.market_price_fen, p.category, p.delivery_class, p.licence_class, p.label
+FROM products p JOIN suppliers u ON u.id = p.supplier_id JOIN warehouses w ON w.id = p.warehouse_id {ITS_TABLES}
 WHERE p.slug = %(slug)s AND p.is_on_sale
 """
 
 _NAMED = f"""
-SELECT coalesce(json_agg({ITEM} ORDER BY w.place), '[]')::text
-FROM unnest(%(slugs)s::text[]) WITH ORDINALITY AS w (slug, place) JOIN products p ON p.slug = w.slug
-JOIN skus f ON f.product_id = p.id AND f.position = 1
-JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
+SELECT {ITEM} FROM unnest(%(slugs)s::text[]) WITH ORDINALITY AS w (slug, place) JOIN products p ON p.slug = w.slug
+{ITS_TABLES} ORDER BY w.place
 """
-
-
-_EACH = (
-    """
-SELECT p.slug, """
-    + ITEM
-    + """::text
-FROM products p
-JOIN skus f ON f.product_id = p.id AND f.position = 1
-JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
-WHERE p.slug = ANY(%(slugs)s::text[]) AND p.is_on_sale
-"""
-)
+_EACH = f"SELECT {ITEM}, p.slug FROM products p {ITS_TABLES} WHERE p.slug = ANY(%(slugs)s::text[]) AND p.is_on_sale"
 
 
 def walk(
@@ -162,7 +131,9 @@ def walk(
         params = {**params, **_after(cursor, sort)}
         after = f" AND {_BOUNDS.get(sort, '')}({key}, p.slug) > (%(after_key)s, %(after_slug)s)"
     order = _ORDERS.get(sort, "2, 3")
-    return _page(_ON_SHELF.format(key=key, filters=filters + after, order=order, limit=limit), sort, params, limit)
+    priced = _PRICED if sort in ("price", "-price") else ""
+    page = _ON_SHELF.format(key=key, priced=priced, filters=filters + after, order=order, limit=limit)
+    return _page(page, sort, params, limit)
 
 
 def walk_among(
@@ -185,24 +156,39 @@ def _after(cursor: str, sort: str) -> dict[str, object]:
 
 
 def _page(page: str, sort: str, params: Mapping[str, object], limit: int) -> tuple[bytes, str | None]:
-    [row] = database.statement(_PAGE.format(page=page, limit=limit), params)
-    items, last_key, last_slug, has_more, cut_slug = row
-    following = cursors.write(sort=sort, key=last_key, slug=last_slug) if has_more else None
-    if following is None and cut_slug is not None:
+    rows = database.statement(_PAGE.format(page=page), params)
+    shown, following = rows[:limit], None
+    if len(rows) > limit:
+        *_, key, slug, _ = shown[-1]
+        following = cursors.write(sort=sort, key=key, slug=slug)
+    elif cut := [slug for *_, slug, is_cut in shown if is_cut]:
         # Before all that stand on the shelf.
-        following = cursors.write(sort="rest", key=-1, slug=cut_slug)
-    return str(items).encode(), following
+        following = cursors.write(sort="rest", key=-1, slug=max(cut))
+    return listed(shown).encode(), following
+
+
+def _said(item: str, market_price_fen: int | None) -> str:
+    """Return what a list says of a product as JSON, from the columns of `ITEM`.
+
+    Where there is no market price nothing is said of one.
+    """
+    return item if market_price_fen is None else f'{item[:-1]}, "market_price_fen": {market_price_fen}}}'
+
+
+def listed(rows: Iterable[tuple[Any, ...]]) -> str:
+    """Return rows that begin with the columns of `ITEM` as a JSON array."""
+    return f"[{', '.join([_said(item, market) for item, market, *_ in rows])}]"
 
 
 def named(slugs: Sequence[str]) -> bytes:
     """Return the products of these slugs as they stand in a list, in this order."""
-    [(items,)] = database.statement(_NAMED, {"slugs": list(slugs)})
-    return str(items).encode()
+    return listed(database.statement(_NAMED, {"slugs": list(slugs)})).encode()
 
 
 def on_sale(session: Session, slugs: Sequence[str]) -> dict[str, str]:
     """Return those of the products that are on sale, by slug, as JSON as they stand in a list."""
-    return {slug: str(each) for slug, each in database.run(session, _EACH, {"slugs": list(slugs)})}
+    found = database.run(session, _EACH, {"slugs": list(slugs)})
+    return {slug: _said(item, market) for item, market, slug in found}
 
 
 def body(slug: str) -> bytes:
@@ -210,11 +196,10 @@ def body(slug: str) -> bytes:
     rows = database.statement(_BODY, {"slug": slug})
     if not rows:
         raise errors.ProductUnknown
-    text, category, delivery_class, licence_class, label, market_price_fen = rows[0]
-    tail: dict[str, object] = {} if market_price_fen is None else {"market_price_fen": market_price_fen}
-    tail |= {
+    item, market_price_fen, category, delivery_class, licence_class, label = rows[0]
+    tail = {
         "category_name": categories.NAMES.get(category),
         "freight_note": freight.note(delivery_class),
         "label_missing": labels.missing(licence_class, label),
     }
-    return str(text)[:-1].encode() + b"," + orjson.dumps(tail)[1:]
+    return _said(item, market_price_fen)[:-1].encode() + b"," + orjson.dumps(tail)[1:]

@@ -6,8 +6,11 @@ what is off sale is not shown, and shows itself again when it is back.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -20,19 +23,12 @@ MOST_GOODS = 12
 NAME_LENGTHS = range(1, 21)
 
 _BODY = f"""
-SELECT (
-    SELECT coalesce(json_agg(json_build_object('name', b.name, 'products', g.goods) ORDER BY b.position), '[]')
-    FROM hall_shelves b CROSS JOIN LATERAL (
-        SELECT json_agg({shelf.ITEM} ORDER BY i.position) AS goods
-        FROM hall_shelf_items i JOIN products p ON p.id = i.product_id AND p.is_on_sale
-        JOIN skus f ON f.product_id = p.id AND f.position = 1
-        JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code
-        WHERE i.shelf_id = b.id
-    ) g
-    WHERE b.hall_id = m.id AND g.goods IS NOT NULL
-)::text
-FROM halls m WHERE m.slug = %(hall)s AND m.state = 'open'
+SELECT {shelf.ITEM}, b.position, b.name
+FROM halls m JOIN hall_shelves b ON b.hall_id = m.id JOIN hall_shelf_items i ON i.shelf_id = b.id
+JOIN products p ON p.id = i.product_id AND p.is_on_sale {shelf.ITS_TABLES}
+WHERE m.slug = %(hall)s AND m.state = 'open' ORDER BY b.position, i.position
 """
+_IS_OPEN = "SELECT FROM halls WHERE slug = %(hall)s AND state = 'open'"
 _FIND = text("""
     SELECT b.position, b.name, p.slug, p.name AS product, p.is_on_sale
     FROM halls m JOIN hall_shelves b ON b.hall_id = m.id
@@ -115,7 +111,11 @@ def _wrong(shelves: Sequence[Shelf]) -> list[int]:
 
 
 def _read(hall: str) -> bytes:
-    rows = database.statement(_BODY, {"hall": hall})
-    if not rows:
+    goods = database.statement(_BODY, {"hall": hall})
+    if not goods and not database.statement(_IS_OPEN, {"hall": hall}):
         raise errors.HallUnknown
-    return b'{"items":' + str(rows[0][0]).encode() + b"}"
+    shelves = [
+        f'{{"name": {orjson.dumps(name).decode()}, "products": {shelf.listed(its)}}}'
+        for (_, name), its in groupby(goods, key=itemgetter(2, 3))
+    ]
+    return f'{{"items": [{", ".join(shelves)}]}}'.encode()

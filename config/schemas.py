@@ -133,6 +133,7 @@ class StrictParser(FlaskParser):
     """JSON bodies must be JSON in fact and in name; unknown query keys are refused like unknown body keys."""
 
     _meanings: ClassVar[dict[tuple[ma.Schema, bytes], dict[str, Any]]] = {}
+    _have_lists: ClassVar[dict[ma.Schema, bool]] = {}
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012
 
@@ -148,6 +149,16 @@ class StrictParser(FlaskParser):
                 self._meanings.clear()
             self._meanings[argmap, asked] = meaning
         return dict(meaning)
+
+    def load_querystring(self, req: flask.Request, schema: ma.Schema) -> Any:
+        """Return the query as a plain dict where no argument may come twice.
+
+        webargs' own raises and catches an exception for each argument that is not there.
+        """
+        has_lists = self._have_lists.get(schema)
+        if has_lists is None:
+            has_lists = self._have_lists[schema] = any(isinstance(one, fields.List) for one in schema.fields.values())
+        return super().load_querystring(req, schema) if has_lists else req.args.to_dict()
 
     def _raw_load_json(self, req: flask.Request) -> Any:
         body = req.get_data(cache=True)
