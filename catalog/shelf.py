@@ -4,13 +4,14 @@ Invariant: what people send is only ever a parameter; every list is walked by (s
 page costs the same however deep it lies. A certificate is shown only with number and date and while it is valid.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 from sqlalchemy.orm import Session
 
 from catalog import categories, cursors, errors, freight, labels
+from catalog.cache import Cache
 from config import database
 
 # Sort keys are integers and all ascend; the slug makes each unique.
@@ -60,7 +61,7 @@ _EVIDENCE = """(
 
 # The first pack `f` of a product `p`, by whose price it is listed (0058), with what is left of all that are on sale,
 # in one look at its packs. A market price stands beside the price of its own version only.
-_FIRST = """CROSS JOIN LATERAL (
+ITS_PACKS = """CROSS JOIN LATERAL (
     SELECT max(k.price_fen) FILTER (WHERE k.position = 1) AS price_fen,
            max(k.market_price_fen) FILTER (WHERE k.position = 1 AND k.market_price_version = k.price_version)
                AS market_price_fen,
@@ -68,31 +69,34 @@ _FIRST = """CROSS JOIN LATERAL (
     FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id
 ) f"""
 _SHARED = f"""
-    'slug', p.slug, 'name', p.name, 'hall', h.slug, 'hall_name', h.name, 'origin', r.full_name,
-    'price_fen', f.price_fen, 'image', '/plates/' || p.plate || '.svg',
+    'slug', p.slug, 'name', p.name, 'price_fen', f.price_fen, 'image', '/plates/' || p.plate || '.svg',
     'accreditation', {_CERTIFICATE.format(kind="accreditation", more="")},
     'available', f.available, 'is_display_only', p.is_display_only, 'is_illustrative', p.is_illustrative
 """
-# What a list says of a product `p`, as the two columns that `listed` takes, and the tables that they need beside it.
-ITEM = f"json_build_object({_SHARED})::text, f.market_price_fen"
-ITS_TABLES = f"JOIN halls h ON h.id = p.hall_id JOIN regions r ON r.code = p.origin_code {_FIRST}"
+# What a list says of a product `p`, as the columns that `listed` takes, and what they need beside it.
+ITEM = f"json_build_object({_SHARED})::text, f.market_price_fen, p.hall_id, p.origin_code"
+# Of so few halls and regions the names are kept in memory: to look up both for each of a page was a quarter of it.
+_PLACES = """
+SELECT h.id, NULL, json_build_object('hall', h.slug, 'hall_name', h.name)::text FROM halls h
+UNION ALL SELECT NULL, r.code, json_build_object('origin', r.full_name)::text FROM regions r
+"""
+_places: Cache[dict[int | str, str]] = Cache()
 
 # `{filters}`, `{order}` and `{key}` are fragments of this module and `{limit}` is an integer, written out so that the
 # plan fits it; nothing else that anybody sends becomes part of the text.
 _ON_SHELF = """
-    SELECT p.id, {key} AS sort_key, p.slug, false AS is_cut
+    SELECT p.*, {key} AS sort_key, false AS is_cut
     FROM products p {priced} WHERE p.is_on_sale {filters} ORDER BY {order} LIMIT {limit} + 1
 """
 _PRICED = "JOIN skus f ON f.product_id = p.id AND f.position = 1"
-_AMONG = "SELECT * FROM ({among}) a WHERE true {filters} ORDER BY sort_key, slug LIMIT {limit} + 1"
-_PAGE = (
-    "WITH page AS MATERIALIZED ({page}) SELECT "
-    + ITEM
-    + """, g.sort_key, g.slug, g.is_cut
-FROM page g JOIN products p ON p.id = g.id """
-    + ITS_TABLES
-    + " ORDER BY g.sort_key, g.slug"
-)
+_AMONG = """
+    SELECT p.*, b.sort_key, b.is_cut
+    FROM (SELECT * FROM ({among}) a WHERE true {filters} ORDER BY sort_key, slug LIMIT {limit} + 1) b
+    JOIN products p ON p.id = b.id
+"""
+_PAGE = f"""
+SELECT {ITEM}, p.sort_key, p.slug, p.is_cut FROM ({{page}}) p {ITS_PACKS} ORDER BY p.sort_key, p.slug
+"""
 
 _BODY = f"""
 SELECT json_build_object({_SHARED},
@@ -110,16 +114,16 @@ SELECT json_build_object({_SHARED},
         )) ORDER BY k.position)
         FROM skus k LEFT JOIN stock_levels l ON l.sku_id = k.id WHERE k.product_id = p.id AND k.is_on_sale
     )
-)::text, f.market_price_fen, p.category, p.delivery_class, p.licence_class, p.label
-FROM products p JOIN suppliers u ON u.id = p.supplier_id JOIN warehouses w ON w.id = p.warehouse_id {ITS_TABLES}
+)::text, f.market_price_fen, p.hall_id, p.origin_code, p.category, p.delivery_class, p.licence_class, p.label
+FROM products p JOIN suppliers u ON u.id = p.supplier_id JOIN warehouses w ON w.id = p.warehouse_id {ITS_PACKS}
 WHERE p.slug = %(slug)s AND p.is_on_sale
 """
 
 _NAMED = f"""
 SELECT {ITEM} FROM unnest(%(slugs)s::text[]) WITH ORDINALITY AS w (slug, place) JOIN products p ON p.slug = w.slug
-{ITS_TABLES} ORDER BY w.place
+{ITS_PACKS} ORDER BY w.place
 """
-_EACH = f"SELECT {ITEM}, p.slug FROM products p {ITS_TABLES} WHERE p.slug = ANY(%(slugs)s::text[]) AND p.is_on_sale"
+_EACH = f"SELECT {ITEM}, p.slug FROM products p {ITS_PACKS} WHERE p.slug = ANY(%(slugs)s::text[]) AND p.is_on_sale"
 
 
 def walk(
@@ -130,7 +134,7 @@ def walk(
     if cursor is not None:
         params = {**params, **_after(cursor, sort)}
         after = f" AND {_BOUNDS.get(sort, '')}({key}, p.slug) > (%(after_key)s, %(after_slug)s)"
-    order = _ORDERS.get(sort, "2, 3")
+    order = _ORDERS.get(sort, f"{key}, p.slug")
     priced = _PRICED if sort in ("price", "-price") else ""
     page = _ON_SHELF.format(key=key, priced=priced, filters=filters + after, order=order, limit=limit)
     return _page(page, sort, params, limit)
@@ -167,17 +171,33 @@ def _page(page: str, sort: str, params: Mapping[str, object], limit: int) -> tup
     return listed(shown).encode(), following
 
 
-def _said(item: str, market_price_fen: int | None) -> str:
-    """Return what a list says of a product as JSON, from the columns of `ITEM`.
-
-    Where there is no market price nothing is said of one.
-    """
-    return item if market_price_fen is None else f'{item[:-1]}, "market_price_fen": {market_price_fen}}}'
-
-
-def listed(rows: Iterable[tuple[Any, ...]]) -> str:
+def listed(rows: Sequence[tuple[Any, ...]]) -> str:
     """Return rows that begin with the columns of `ITEM` as a JSON array."""
-    return f"[{', '.join([_said(item, market) for item, market, *_ in rows])}]"
+    return f"[{', '.join(_said(rows))}]"
+
+
+def _said(rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Return what a list says of each product as JSON."""
+    places = _places.get("all", _named_places)
+    if not all(row[2] in places and row[3] in places for row in rows):
+        _places.forget()
+        places = _places.get("all", _named_places)
+    return _completed(rows, places)
+
+
+def _completed(rows: Sequence[tuple[Any, ...]], places: Mapping[int | str, str]) -> list[str]:
+    """Return rows as JSON with what is said of their hall and origin, and their market price if they have one."""
+    return [
+        f"{item[:-1]}, {places[hall]}, {places[origin]}}}"
+        if market_price_fen is None
+        else f'{item[:-1]}, {places[hall]}, {places[origin]}, "market_price_fen": {market_price_fen}}}'
+        for item, market_price_fen, hall, origin, *_ in rows
+    ]
+
+
+def _named_places(session: Session | None = None) -> dict[int | str, str]:
+    """Return what is said of each hall, by its id, and of each region, by its code: the inside of a JSON object."""
+    return {hall or code: said[1:-1] for hall, code, said in database.run(session, _PLACES)}
 
 
 def named(slugs: Sequence[str]) -> bytes:
@@ -186,9 +206,9 @@ def named(slugs: Sequence[str]) -> bytes:
 
 
 def on_sale(session: Session, slugs: Sequence[str]) -> dict[str, str]:
-    """Return those of the products that are on sale, by slug, as JSON as they stand in a list."""
+    """Return those of the products that are on sale, by slug, as JSON as they stand in a list, at this very moment."""
     found = database.run(session, _EACH, {"slugs": list(slugs)})
-    return {slug: _said(item, market) for item, market, slug in found}
+    return {row[-1]: said for row, said in zip(found, _completed(found, _named_places(session)), strict=True)}
 
 
 def body(slug: str) -> bytes:
@@ -196,10 +216,10 @@ def body(slug: str) -> bytes:
     rows = database.statement(_BODY, {"slug": slug})
     if not rows:
         raise errors.ProductUnknown
-    item, market_price_fen, category, delivery_class, licence_class, label = rows[0]
+    [said], (*_, category, delivery_class, licence_class, label) = _said(rows), rows[0]
     tail = {
         "category_name": categories.NAMES.get(category),
         "freight_note": freight.note(delivery_class),
         "label_missing": labels.missing(licence_class, label),
     }
-    return _said(item, market_price_fen)[:-1].encode() + b"," + orjson.dumps(tail)[1:]
+    return said[:-1].encode() + b"," + orjson.dumps(tail)[1:]

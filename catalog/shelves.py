@@ -25,7 +25,7 @@ NAME_LENGTHS = range(1, 21)
 _BODY = f"""
 SELECT {shelf.ITEM}, b.position, b.name
 FROM halls m JOIN hall_shelves b ON b.hall_id = m.id JOIN hall_shelf_items i ON i.shelf_id = b.id
-JOIN products p ON p.id = i.product_id AND p.is_on_sale {shelf.ITS_TABLES}
+JOIN products p ON p.id = i.product_id AND p.is_on_sale {shelf.ITS_PACKS}
 WHERE m.slug = %(hall)s AND m.state = 'open' ORDER BY b.position, i.position
 """
 _IS_OPEN = "SELECT FROM halls WHERE slug = %(hall)s AND state = 'open'"
@@ -115,7 +115,7 @@ def _read(hall: str) -> bytes:
     if not goods and not database.statement(_IS_OPEN, {"hall": hall}):
         raise errors.HallUnknown
     shelves = [
-        f'{{"name": {orjson.dumps(name).decode()}, "products": {shelf.listed(its)}}}'
-        for (_, name), its in groupby(goods, key=itemgetter(2, 3))
+        f'{{"name": {orjson.dumps(name).decode()}, "products": {shelf.listed(list(its))}}}'
+        for (_, name), its in groupby(goods, key=itemgetter(4, 5))
     ]
     return f'{{"items": [{", ".join(shelves)}]}}'.encode()

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import text
 
 from catalog import absences, cache, errors, pricing, products
 from catalog.cache import Cache
@@ -368,3 +369,23 @@ def test_no_reader_under_load_sees_a_price_older_than_a_second(seeded: None) -> 
         reader.join()
     assert not stale
     assert cache.TTL_SECONDS < VISIBLE_SECONDS
+
+
+def test_goods_of_a_hall_that_has_just_been_opened_say_so(seeded: None) -> None:
+    # The names of halls and regions are in this process's memory by now.
+    assert listed(limit=2)[0]["hall_name"]
+    with database.transaction() as session:
+        session.execute(
+            text("""
+                WITH opened AS (
+                    INSERT INTO halls (slug, kind, presence, state, is_home, name, region_code, owner, story, version)
+                    SELECT 'new-hall', kind, presence, 'open', false, '新馆', region_code, owner, '', 1
+                    FROM halls WHERE is_home LIMIT 1 RETURNING id
+                )
+                UPDATE products SET hall_id = opened.id FROM opened WHERE slug = 'dangshansuli'
+            """)
+        )
+    found = {item["slug"]: item["hall_name"] for item in listed(limit=100)}
+    assert found["dangshansuli"] == "新馆"
+    body = orjson.loads(products.body("dangshansuli"))
+    assert (body["hall"], body["hall_name"], body["origin"]) == ("new-hall", "新馆", "安徽省宿州市砀山县")
