@@ -6,7 +6,9 @@ the row that says the work is due. The web never opens the queue: it inserts job
 
 import asyncio
 import logging
+import math
 import signal
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -34,8 +36,10 @@ ALARM_AFTER_TRIES = 10
 HEARTBEAT_S = 5.0
 DEAD_AFTER_S = 15
 # Whether jobs are due is looked at this often, by one cheap question for all queues: a commuter who has paid waits for
-# it. A notice of each job would make commits wait for each other (0002).
-LOOK_S = 0.03
+# it. A notice of each job would make commits wait for each other (0002). Where jobs have just come, more are to be
+# expected; where none have, the question is most of what an idle worker does.
+LOOK_S, LOOK_AGAIN_S = 0.03, 0.01
+BUSY_FOR_S = 1.0
 # A queue in which no job was seen to be due is looked into all the same.
 POLL_S = 5.0
 _DUE = """
@@ -185,13 +189,15 @@ async def _together(workers: Mapping[str, WakefulWorker]) -> None:
 
 async def _look_out(workers: Mapping[str, WakefulWorker]) -> None:
     """Wake the workers in whose queues jobs are due, for ever. Raises when the database goes away."""
+    seen_at = -math.inf
     async with await psycopg.AsyncConnection.connect(database.plain_url(), autocommit=True) as connection:
         while True:
             due = await connection.execute(_DUE, prepare=True)
             for (queue,) in await due.fetchall():
+                seen_at = time.monotonic()
                 if queue in workers:
                     workers[queue].wake()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_AGAIN_S if time.monotonic() - seen_at < BUSY_FOR_S else LOOK_S)
 
 
 async def _work_until_told(first: Callable[[], object]) -> None:
