@@ -77,6 +77,14 @@ def test_below_thirty_known_orders_nothing_is_said() -> None:
     assert enough.net_fen == (5_000, 1_053, 15_087)
 
 
+def test_of_very_many_orders_a_part_is_looked_at_and_reckoned_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        world.order(f"OPEN-{number}", None, beijing(3, 4), 5_000, 0, person=rider(str(number)))
+    monkeypatch.setattr(breaks, "MOST_LOOKED_AT", 2)
+    assert found() == Breaks(open_orders=2, open_net_fen=10_000, known_orders=0, earned_orders=0, one_in=3)
+    assert Breaks(10, 100_000, 40, 2, one_in=3).net_fen == (15_000, 3_160, 45_260)
+
+
 def test_an_impossible_period_is_refused(world: World) -> None:
     with pytest.raises(errors.ImpossiblePeriod), database.transaction() as session:
         breaks.of_period(session, from_day=MARCH[1], to_day=MARCH[0])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from sqlalchemy.orm import Session
 
 from config import clock, database
@@ -22,9 +22,6 @@ from subway_campaign.reports import Tree
 blueprint = Blueprint("staff_pages_models", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
 PATH = f"{report.PATH}/models"
-# The estimate looks at every order's buyer: of 30,000 orders it takes 0.4 s of a core. Of more than these the page
-# says where it is told, and computes it for who asks.
-_MOST_ESTIMATED = 15_000
 
 
 def columns(choice: Choice) -> tuple[Column, ...]:
@@ -64,7 +61,7 @@ def _spread(row: tables.Row) -> int | None:
 def show() -> Response:
     """Show what each model gives to each node."""
     choice = report.chosen()
-    tree, taken, broken = _read(choice, most=None if request.args.get("estimate") else _MOST_ESTIMATED)
+    tree, taken, broken = _read(choice)
     with database.transaction() as session:
         offered = choices.options(session, guard.actor(), choice)
         studies = _latest(session)
@@ -80,8 +77,6 @@ def show() -> Response:
         is_equal=reports.agrees(tree.told),
         taken=taken,
         broken=broken,
-        is_unasked=broken is None and reports.reach(guard.actor()) is None,
-        estimate_href=f"{PATH}?{choice.query(estimate='yes')}",
         enough_known=breaks.ENOUGH_KNOWN,
         studies=_studies(studies),
         root_href=f"{PATH}?{choice.query(under=None, level=None)}",
@@ -94,7 +89,7 @@ def show() -> Response:
 def download(kind: str) -> Response:
     """Send the same as a file."""
     choice = report.chosen()
-    tree, taken, broken = _read(choice, most=None)
+    tree, taken, broken = _read(choice)
     with database.transaction() as session:
         notes = choices.notes(session, guard.actor(), choice)
         studies = _latest(session)
@@ -109,7 +104,8 @@ def download(kind: str) -> Response:
 
 def _said(broken: Breaks) -> str:
     """Return the estimate as a file has it, with what it rests on."""
-    known = f"参照 {broken.known_orders} 笔，其中扫过码 {broken.earned_orders} 笔"
+    drawn = f"每 {broken.one_in} 笔抽一笔，" if broken.one_in > 1 else ""
+    known = f"{drawn}参照 {broken.known_orders} 笔，其中扫过码 {broken.earned_orders} 笔"
     if broken.net_fen is None:
         return f"{report.TOO_FEW}；{known}，至少要 {breaks.ENOUGH_KNOWN} 笔"
     value, low, high = (words.money(fen) for fen in broken.net_fen)
@@ -131,18 +127,14 @@ def _latest(session: Session) -> dict[Level, Any]:
     return {} if is_part else {level: influence.latest(session, level=level) for level in influence.LEVELS}
 
 
-def _read(choice: Choice, *, most: int | None) -> tuple[Tree, ways.Ways, Breaks | None]:
-    """Return the report, the ways, and for whom the whole is in sight the estimate of what identities broke.
-
-    The last is left out of a period in which placements earned more than `most` orders, whatever it is narrowed to.
-    """
+def _read(choice: Choice) -> tuple[Tree, ways.Ways, Breaks | None]:
+    """Return the report, the ways, and for whom the whole is in sight the estimate of what identities broke."""
     within = reports.reach(guard.actor())
     with database.transaction() as session:
         tree = reports.tree(session, guard.actor(), choice.wanted, with_models=True)
         first, end = choice.wanted.from_day, choice.wanted.to_day
         taken = ways.of_period(session, from_day=first, to_day=end, narrowed=Narrowing(within=within))
-        is_asked = within is None and (most is None or taken.orders <= most)
-        return tree, taken, breaks.of_period(session, from_day=first, to_day=end) if is_asked else None
+        return tree, taken, breaks.of_period(session, from_day=first, to_day=end) if within is None else None
 
 
 def _sheet(tree: Tree, choice: Choice, rows: list[dict[str, Any]], notes: list[tuple[str, str]] | None = None) -> Sheet:

@@ -11,7 +11,6 @@ import pytest
 from config import clock, database
 from storefront.roles import Role
 from storefront.staff import words
-from storefront.staff.pages import models
 from subway_campaign import costs
 from subway_campaign.cost_models import CostKind
 from tests.storefront.staff.conftest import Clerk, Counter
@@ -179,14 +178,7 @@ def test_a_cost_is_shown_with_its_return_or_with_how_little_is_known(counter: Co
     assert f'href="/staff/returns/{line}?from={today}&amp;to={today}"' in page
 
 
-def test_of_many_orders_the_estimate_is_computed_for_who_asks(
-    counter: Counter, sold: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(models, "_MOST_ESTIMATED", 0)
+def test_the_models_say_what_broken_identities_may_have_cost(counter: Counter, sold: str) -> None:
     analyst = counter.hire(Role.ANALYST)
-    page = analyst.open("/report/models?span=today").get_data(as_text=True)
-    assert "现在估计" in page
-    assert "这段时间没有这样的订单" not in page
-    asked = analyst.open("/report/models?span=today&estimate=yes").get_data(as_text=True)
-    assert "这段时间没有这样的订单" in asked
+    assert "这段时间没有这样的订单" in analyst.open("/report/models?span=today").get_data(as_text=True)
     assert "可能是身份断开的（估计）" in analyst.open("/report/models.csv?span=today").get_data(as_text=True)
