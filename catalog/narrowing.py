@@ -41,10 +41,10 @@ _TESTS = {
 }
 
 # Where goods are not walked by price, each is looked up: as it stands above, the one plan for all prices expects few
-# goods between any two, and would read all of them first.
-_PRICE_OF_EACH = f"""CASE WHEN EXISTS (
-    SELECT FROM skus f WHERE f.product_id = p.id AND f.position = 1 AND {_TESTS["price"]}
-) THEN true ELSE false END"""
+# goods between any two, and would read all of them first. So may an EXISTS; what one subquery returns is never hashed.
+_PRICE_OF_EACH = f"""coalesce((
+    SELECT {_TESTS["price"]} FROM skus f WHERE f.product_id = p.id AND f.position = 1
+), false)"""
 
 _COUNTS = """
 WITH base AS MATERIALIZED (
