@@ -4,9 +4,7 @@ Invariant: without DATABASE_URL / REDIS_URL the master holds the embedded engine
 URLs through the environment and never start engines themselves.
 """
 
-import ctypes
 import os
-from typing import Any
 
 from config import embedded
 
@@ -26,15 +24,5 @@ accesslog = None
 # and an order's link opens that order.
 loglevel = os.environ.get("LOG_LEVEL", "INFO").lower().replace("debug", "info")
 proc_name = "local-hall"
-
-_M_ARENA_MAX = -8
-
-
-def post_fork(server: Any, worker: Any) -> None:
-    """Let all threads of a worker share one arena of glibc's: each of eight would keep what it once needed."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, 1)
-
 
 embedded.provide(os.environ)
