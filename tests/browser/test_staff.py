@@ -116,3 +116,37 @@ def test_pages_fit_the_phone_and_the_thumb(phone: Callable[..., Phone], shop: Sh
         page.goto(f"{shop.url}/staff{path}")
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390, path
         assert page.evaluate(SMALL_TARGETS) == [], path
+
+
+def test_a_refused_form_keeps_what_was_typed_and_a_report_fits_its_sheet(desk_page: Page, shop: Shop) -> None:
+    page = desk_page
+    enter(page, shop, "tou.fang", employ(shop, "tou.fang", "admin"))
+    page.goto(f"{shop.url}/staff/costs")
+    page.fill("#placement", "ATLANTIS")
+    page.fill("#amount", "3600.50")
+    page.fill("#note", "合同 12")
+    page.keyboard.press("Enter")
+    fault = page.locator("form[action='/staff/costs'] > [role=alert]")
+    expect(fault).to_have_text("没有这个点位")
+    expect(fault).to_be_focused()
+    assert [page.input_value(f"#{name}") for name in ("placement", "amount", "note")] == [
+        "ATLANTIS",
+        "3600.50",
+        "合同 12",
+    ]
+    page.goto(page.url)
+    assert page.input_value("#note") == "", "kept for one page, not for the next reader of this desk"
+    page.goto(f"{shop.url}/staff/field/scan?act=inspected")
+    page.fill("#code", shop.train_code())
+    page.set_input_files("#photo", {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": bytes(17 * 1024 * 1024)})
+    page.click("text=检查并发送")
+    expect(page.locator("[data-too-large]")).to_be_visible()
+    assert page.input_value("#code") == shop.train_code(), "only the photo must be another"
+    expect(page.locator("form[data-resend] button")).to_be_enabled()
+    page.emulate_media(media="print")
+    # A4 with margins of 10 mm, in pixels of CSS.
+    page.set_viewport_size({"width": 718, "height": 1046})
+    for path in ("/report?span=30d", "/train?span=30d", "/finance/ledger"):
+        page.goto(f"{shop.url}/staff{path}")
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 718, path
+        expect(page.locator(".top")).to_be_hidden()

@@ -198,7 +198,7 @@ def download_overdue(kind: str) -> Response:
 @guard.staff(Permission.READ_MONEY)
 def ledger() -> Response:
     """Show the trial balance and, of one account, its days or the entries of one day."""
-    first, last = _period()
+    first, last = _period(lag=0)
     account = next((known for known in finance.ACCOUNTS if known == request.args.get("account")), None)
     day = _day(request.args.get("day"), last) if account and request.args.get("day") else None
     with database.transaction() as session:
@@ -265,7 +265,7 @@ def download_cases(kind: str) -> Response:
 @guard.staff(Permission.READ_MONEY)
 def download_ledger(kind: str) -> Response:
     """Send the trial balance."""
-    _, last = _period()
+    _, last = _period(lag=0)
     with database.transaction() as session:
         trial = finance.trial(session, guard.actor(), day=last)
     sheet = tables.Sheet.of(BALANCES, trial["accounts"], sum_title="合计", notes=(("截至", last.isoformat()),))
@@ -282,10 +282,12 @@ def _cases_asked() -> dict[str, Any]:
     }
 
 
-def _period() -> tuple[date, date]:
-    """Return the days that were asked for, a month up to yesterday by default; never more than fit."""
-    yesterday = clock.now().astimezone(clock.SHANGHAI).date() - timedelta(days=1)
-    last = _day(request.args.get("to"), yesterday)
+def _period(*, lag: int = 1) -> tuple[date, date]:
+    """Return the days that were asked for, by default a month up to `lag` days ago; never more than fit.
+
+    A day's bill comes the day after; the ledger is written as things happen.
+    """
+    last = _day(request.args.get("to"), clock.now().astimezone(clock.SHANGHAI).date() - timedelta(days=lag))
     first = min(_day(request.args.get("from"), last - timedelta(days=_SHOWN_DAYS - 1)), last)
     return max(first, last - timedelta(days=finance.LONGEST_DAYS - 1)), last
 

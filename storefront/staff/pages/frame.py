@@ -186,7 +186,7 @@ def _sorry(status: int, message: str) -> str:
     if status == 401:
         asked = request.full_path.rstrip("?") if request.method == "GET" else f"{ROOT}/"
         return _markup("staff/login.html", here="", next=asked, username="", trouble=None)
-    if status in {403, 404}:
+    if status in {403, 404, 413, 429}:
         _recognise()
     title, detail = _BY_STATUS.get(status, (message, "请返回上一页再试。"))
     return _markup(

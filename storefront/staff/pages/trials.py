@@ -31,6 +31,11 @@ def _so_far(trial: Row) -> str | None:
     return f"{trial['weeks_over']}/{trial['weeks']} 周" if trial["state"] == "started" else None
 
 
+def _detectable(trial: Row) -> int | None:
+    """Return nothing for a past without sales, whose weeks say nothing of how far apart weeks are."""
+    return trial["detectable_fen"] or None
+
+
 def _difference(end: str) -> Callable[[Row], int | None]:
     return lambda trial: round(trial["difference"][end]) if trial["difference"] else None
 
@@ -45,7 +50,7 @@ TRIALS = Table(
         Column("starts_on", "开始", Kind.DAY),
         Column("weeks", "周数", Kind.COUNT),
         Column("pairs", "对数", Kind.COUNT, value=lambda trial: len(trial["pairs"])),
-        Column("detectable_fen", "能看出的最小差别（每周）", Kind.MONEY, width=24),
+        Column("detectable_fen", "能看出的最小差别（每周）", Kind.MONEY, value=_detectable, width=24),
         Column("difference_fen", "先后之差（每周）", Kind.MONEY, value=_difference("fen"), only="file", width=20),
         Column("low_fen", "区间下限", Kind.MONEY, value=_difference("low"), only="file", width=20),
         Column("high_fen", "区间上限", Kind.MONEY, value=_difference("high"), only="file", width=20),

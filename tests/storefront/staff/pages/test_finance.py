@@ -1,7 +1,7 @@
 """Finance on pages: figures beside each other, a form that asks for a reason, and states for when there is nothing."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -67,6 +67,16 @@ def test_an_account_is_read_down_to_its_entries(clerk: Callable[..., Clerk]) -> 
         assert words in page
     assert "这一天没有分录" in text(li, f"/finance/ledger?{PERIOD}&account=wechat_receivable&day=2026-11-19")
     assert "点一个科目" in text(li, f"/finance/ledger?{PERIOD}&account=other")
+
+
+def test_the_ledger_is_read_up_to_today_and_bills_up_to_yesterday(clerk: Callable[..., Clerk]) -> None:
+    li = clerk(Role.FINANCE)
+    with clock.frozen(datetime(2026, 11, 20, 6, tzinfo=UTC)):
+        take_money()
+        page = text(li, "/finance/ledger?account=wechat_receivable")
+        assert "截至 2026-11-20" in page
+        assert page.count("59.90") > 1
+        assert 'value="2026-11-19"' in text(li, "/finance")
 
 
 def test_the_excel_file(clerk: Callable[..., Clerk]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from config import http
 from storefront.roles import Role
 from storefront.staff.pages import frame
 from tests.storefront.staff.conftest import Clerk
@@ -37,6 +38,13 @@ def test_an_error_is_a_page_of_the_staffs_own(clerk: Callable[..., Clerk]) -> No
     lost = packer.open("/orders/1")
     assert lost.status_code == 404
     assert "回到今日" in lost.get_data(as_text=True)
+
+
+def test_what_is_too_large_is_refused_on_a_page_with_the_menu(clerk: Callable[..., Clerk]) -> None:
+    answer = clerk(Role.FULFILMENT).send("/phone/mark", label="x" * http.MAX_BODY_BYTES)
+    assert answer.status_code == 413
+    assert "文件太大" in answer.text
+    assert 'href="/staff/orders"' in answer.text, "who sent it is not shut out of what else there is"
 
 
 def test_an_address_cannot_put_words_on_a_page(clerk: Callable[..., Clerk]) -> None:

@@ -29,6 +29,16 @@ def test_a_test_is_planned_started_and_shown(clerk: Callable[..., Clerk], lines:
     assert "亮灯" in clerk(Role.ANALYST).open("/trials").text
 
 
+def test_a_past_without_sales_is_no_measure(clerk: Callable[..., Clerk], lines: World) -> None:  # noqa: F811
+    campaign = clerk(Role.CAMPAIGN)
+    day = clock.now().astimezone(clock.SHANGHAI).date() + timedelta(days=7)
+    form = {"key": "form-0001", "name": "亮灯", "units": " ".join(UNITS), "weeks": "6", "starts_on": day.isoformat()}
+    page = campaign.open(campaign.send("/trials", **form).location.removeprefix("/staff")).text
+    assert "算不出能看出多小的差别" in page
+    assert "¥0.00" not in page, "the smallest difference to be seen is never nothing"
+    assert "0.00" not in campaign.open("/trials").text
+
+
 def test_a_wrong_form_plans_nothing(clerk: Callable[..., Clerk], lines: World) -> None:  # noqa: F811
     campaign = clerk(Role.CAMPAIGN)
     day = clock.now().astimezone(clock.SHANGHAI).date() + timedelta(days=7)
