@@ -56,6 +56,18 @@ class Entry:
     reversal: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sought:
+    """Which entries a list is of: those of a campaign, and those of which a day lies in `from_day` up to `to_day`."""
+
+    campaign: str | None = None
+    from_day: date | None = None
+    to_day: date | None = None
+
+
+EVERY = Sought()
+
+
 @dataclass(frozen=True)
 class PeriodCosts:
     """The fen of a period by placement number: `booked` where the entry stands, `allocated` to the leaves below it."""
@@ -120,17 +132,25 @@ def find(session: Session, *, number: str) -> Entry:
 
 
 def listing(
-    session: Session, *, within: Sequence[str] | None = None, after: str | None = None, limit: int | None = None
+    session: Session,
+    *,
+    within: Sequence[str] | None = None,
+    sought: Sought = EVERY,
+    after: str | None = None,
+    limit: int | None = None,
 ) -> list[Entry]:
     """Return the entries at or below some placements, newest first; `after` is the number of the last one seen."""
     rows = session.execute(
         text(f"""
             {_ENTRIES}
             WHERE {narrowing.lies_within()}
+              AND (cast(:campaign AS text) IS NULL OR g.number = :campaign)
+              AND (cast(:from_day AS date) IS NULL OR e.to_day > :from_day)
+              AND (cast(:to_day AS date) IS NULL OR e.from_day < :to_day)
               AND (cast(:after AS text) IS NULL OR e.id < (SELECT id FROM cost_entries WHERE number = :after))
             ORDER BY e.id DESC LIMIT :limit
         """),
-        {"within": within, "after": after, "limit": limit},
+        {"within": within, **vars(sought), "after": after, "limit": limit},
     )
     return [_entry(row) for row in rows]
 

@@ -45,7 +45,10 @@ _CODES = text("""
          AND (b.valid_until IS NULL OR b.valid_until > :now)
     LEFT JOIN placements p ON p.id = b.placement_id
     LEFT JOIN campaigns g ON g.id = b.campaign_id
+    LEFT JOIN creatives r ON r.id = b.creative_id
     WHERE c.retired_at IS NULL
+      AND (cast(:campaign AS text) IS NULL OR g.number = :campaign)
+      AND (cast(:creative AS text) IS NULL OR r.number = :creative)
       AND (cast(:under AS text) IS NULL OR p.number = :under OR starts_with(p.number, :under || '.'))
       AND (cast(:code AS text) IS NULL OR starts_with(c.slug, :code) OR strpos(p.name, :q) > 0)
       AND (coalesce(p.number, '~') COLLATE "C", c.slug COLLATE "C") > (:after_number, :after_code)
@@ -58,17 +61,22 @@ def hanging(
     *,
     now: datetime,
     under: str | None = None,
+    campaign: str | None = None,
+    creative: str | None = None,
     q: str | None = None,
     after: tuple[str, str] = ("", ""),
     limit: int = 100,
 ) -> list[CodeRow]:
     """Return the codes in use by placement: those at or below `under`, beginning behind the position `after`.
 
-    `q` is the beginning of a code, however it is spelled, or a part of the placement's name.
+    `q` is the beginning of a code, however it is spelled, or a part of the placement's name; `campaign` and `creative`
+    are numbers of what the code hangs for.
     """
     params = {
         "now": now,
         "under": under,
+        "campaign": campaign,
+        "creative": creative,
         "q": q,
         "code": codes.normalize(q) if q else None,
         "after_number": after[0],

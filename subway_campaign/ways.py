@@ -1,7 +1,8 @@
 """The ways by which paid orders came, from placement to placement, told as counts and never as one person's.
 
 Invariant: a way that fewer than `LEAST` journeys took is folded into 其他, and so is the next one while 其他 itself has
-fewer, so that no subtraction from the sum tells of anybody; folding loses no order and no fen.
+fewer, so that no subtraction from the sum tells of anybody; folding loses no order and no fen. What only some codes or
+goods are asked of is read from the log, for the rollup knows of a way's places alone.
 """
 
 from collections import defaultdict
@@ -57,6 +58,25 @@ _STORED = text("""
     SELECT path, cast(sum(orders) AS bigint), cast(sum(journeys) AS bigint), cast(sum(paid_fen) AS bigint)
     FROM path_days WHERE day >= :from_day AND day < :to_day AND day <> ALL(cast(:but AS date[])) GROUP BY path
 """)
+# Every share of the linear model is above zero, so its weights are the whole journey, oldest touch first.
+_OF_SOME = text("""
+    WITH sold AS (
+        SELECT c.id, c.journey, cast(coalesce(sum(l.paid_fen), 0) AS bigint) AS fen
+        FROM conversions c JOIN conversion_lines l ON l.conversion_id = c.id
+        WHERE c.paid_at >= cast(cast(:from_day AS date) AS timestamp) AT TIME ZONE 'Asia/Shanghai'
+          AND c.paid_at < cast(cast(:to_day AS date) AS timestamp) AT TIME ZONE 'Asia/Shanghai'
+          AND (cast(:products AS text[]) IS NULL OR l.product = ANY(cast(:products AS text[])))
+        GROUP BY c.id, c.journey
+    ), taken AS (
+        SELECT s.journey, s.fen, string_agg(cast(w.placement_id AS text), '.' ORDER BY w.position) AS path
+        FROM sold s
+        JOIN attribution_decisions d ON d.conversion_id = s.id AND d.superseded_by IS NULL AND d.outcome = 'attributed'
+        JOIN attribution_weights w ON w.decision_id = d.id AND w.model = 'linear'
+        GROUP BY s.id, s.journey, s.fen
+        HAVING cast(:bindings AS bigint[]) IS NULL OR bool_or(w.binding_id = ANY(cast(:bindings AS bigint[])))
+    )
+    SELECT path, count(*), count(DISTINCT journey), cast(sum(fen) AS bigint) FROM taken GROUP BY path
+""")
 _NODES = text(counting.TREE + "SELECT tree.id, n.number, n.name FROM tree JOIN placements n ON n.id = tree.node")
 
 
@@ -72,17 +92,14 @@ def of_period(
 
     Nodes are those of `level`, or what hangs above it; neighbours at one node are one step. Within branches only the
     ways that touch one count, a step elsewhere is `ELSEWHERE`, and what hangs in a branch is never told by a node above
-    it. Must be the first thing in its transaction, or follow a report. Raises `ImpossiblePeriod`.
+    it. Of a campaign or creative only the ways with a scan of its codes count, whole; of goods only the orders with
+    some of them, and the money of these. Must be the first thing in its transaction, or follow a report. Raises
+    `ImpossiblePeriod`, `UnknownCampaign`.
     """
     if to_day <= from_day:
         raise errors.ImpossiblePeriod
     rollups.one_snapshot(session)
-    known = rollups.unrolled(session)
-    asked = {"from_day": from_day, "to_day": to_day, "but": list(known.order_days)}
-    counted = [(row[0], (row[1], row[2], row[3])) for row in session.execute(_STORED, asked)]
-    fresh = [day for day in sorted(known.order_days) if from_day <= day < to_day]
-    earned = earnings.of(session, days=fresh, models=[Model.LAST])
-    counted += [(row.path, (row.orders, row.journeys, row.paid_fen)) for row in earned.paths]
+    counted = _counted(session, from_day, to_day, narrowed)
     level = narrowing.level(session, narrowed, level)
     nodes = session.execute(_NODES, {"levels": [level.value], "all_levels": counting.LEVELS}).all()
     numbers = {str(row.id): row.number if narrowed.reaches(row.number) else ELSEWHERE for row in nodes}
@@ -105,6 +122,24 @@ def of_period(
         single_orders=sum(counts[0] for counts in single),
         single_fen=sum(counts[2] for counts in single),
     )
+
+
+def _counted(session: Session, from_day: date, to_day: date, narrowed: Narrowing) -> list[tuple[str, Counts]]:
+    """Return the paths of placements with their counts; a path may come more than once."""
+    asked: dict[str, object] = {"from_day": from_day, "to_day": to_day}
+    if narrowed.is_any:
+        hung, goods = narrowing.bindings(session, narrowed), narrowed.products
+        asked |= {
+            "bindings": None if hung is None else sorted(hung),
+            "products": None if goods is None else list(goods),
+        }
+        return [(row[0], (row[1], row[2], row[3])) for row in session.execute(_OF_SOME, asked)]
+    known = rollups.unrolled(session)
+    stored = session.execute(_STORED, asked | {"but": list(known.order_days)})
+    counted = [(row[0], (row[1], row[2], row[3])) for row in stored]
+    fresh = [day for day in sorted(known.order_days) if from_day <= day < to_day]
+    earned = earnings.of(session, days=fresh, models=[Model.LAST])
+    return counted + [(row.path, (row.orders, row.journeys, row.paid_fen)) for row in earned.paths]
 
 
 def _inside(numbers: Mapping[str, str], path: str) -> Iterable[bool]:

@@ -17,7 +17,7 @@ from storefront.errors import IdempotencyMismatch, ListCursorInvalid, PeriodTooL
 from storefront.roles import Permission
 from storefront.staff import reports, sight
 from subway_campaign import costs, exposures, listings, yields
-from subway_campaign.costs import Cost, Entry
+from subway_campaign.costs import EVERY, Cost, Entry, Sought
 from subway_campaign.errors import UnknownCost
 from subway_campaign.exposures import Entered, Estimate
 from subway_campaign.lifecycle import Model
@@ -47,7 +47,13 @@ def reverse(session: Session, actor: Actor, *, number: str, note: str, now: date
 
 
 def listing(
-    session: Session, actor: Actor, *, under: str | None = None, cursor: str | None = None, limit: int = 20
+    session: Session,
+    actor: Actor,
+    *,
+    under: str | None = None,
+    sought: Sought = EVERY,
+    cursor: str | None = None,
+    limit: int = 20,
 ) -> dict[str, Any]:
     """Return a page of the entries at or below a placement, newest first. Raises `ListCursorInvalid`."""
     within = sight.part(actor, Permission.READ_REPORTS, under)
@@ -56,14 +62,16 @@ def listing(
             costs.find(session, number=cursor)
         except UnknownCost:
             raise ListCursorInvalid from None
-    found = costs.listing(session, within=within, after=cursor, limit=limit + 1)
+    found = costs.listing(session, within=within, sought=sought, after=cursor, limit=limit + 1)
     items = [view(entry) for entry in found[:limit]]
     return {"items": items, "next_cursor": items[-1]["number"] if len(found) > limit else None}
 
 
-def shelf(session: Session, actor: Actor, *, under: str | None, cursor: str | None, limit: int) -> dict[str, Any]:
+def shelf(
+    session: Session, actor: Actor, *, under: str | None, sought: Sought, cursor: str | None, limit: int
+) -> dict[str, Any]:
     """Return a `page` of costs, with the `branches` and `campaigns` that a new one can be entered for."""
-    page = listing(session, actor, under=under, cursor=cursor, limit=limit)
+    page = listing(session, actor, under=under, sought=sought, cursor=cursor, limit=limit)
     within = sight.branches(actor, Permission.READ_REPORTS)
     branches = sight.offered(session, within, listings.printable(session))
     return {"page": page, "branches": branches, "campaigns": listings.campaigns(session)}

@@ -138,11 +138,11 @@ def statement(session: Session, actor: Actor, *, account: str, first: date, last
     }
 
 
-def lines(session: Session, actor: Actor, *, account: str, day: date) -> dict[str, Any]:
-    """Return the first `LINES_SHOWN` entries of an account on one day, and whether there are more."""
+def lines(session: Session, actor: Actor, *, account: str, day: date, most: int = LINES_SHOWN) -> dict[str, Any]:
+    """Return the first entries of an account on one day, `most` of them, and whether there are more."""
     sight.require_whole(actor, Permission.READ_MONEY)
-    found = ledger.lines(session, account=account, day=day, limit=LINES_SHOWN + 1)
-    return {"items": [asdict(line) for line in found[:LINES_SHOWN]], "is_cut": len(found) > LINES_SHOWN}
+    found = ledger.lines(session, account=account, day=day, limit=most + 1)
+    return {"items": [asdict(line) for line in found[:most]], "is_cut": len(found) > most}
 
 
 def _shown(case: cases.CaseView) -> dict[str, Any]:

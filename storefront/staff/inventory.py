@@ -5,7 +5,7 @@ role is narrowed to branches sees and changes what hangs there: a code is where 
 everybody's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from storefront.actors import Actor
 from storefront.errors import LandingUnknown, ListCursorInvalid
 from storefront.roles import Permission
 from storefront.staff import sight
-from subway_campaign import bindings, listings, media, placements, posters
+from subway_campaign import bindings, listings, media, narrowing, placements, posters
 from subway_campaign.errors import UnknownPlacement
 from subway_campaign.landing import Landing, LandingKind
 from subway_campaign.lifecycle import Level
@@ -80,6 +80,8 @@ def codes(
     actor: Actor,
     *,
     under: str | None = None,
+    campaign: str | None = None,
+    creative: str | None = None,
     q: str | None = None,
     cursor: str | None = None,
     limit: int = 20,
@@ -89,7 +91,16 @@ def codes(
     rows: list[listings.CodeRow] = []
     for part in sight.narrowed(sight.branches(actor, Permission.READ_PLACEMENTS), under):
         left = limit + 1 - len(rows)
-        rows += listings.hanging(session, now=now, under=part, q=q, after=_position(cursor), limit=left)
+        rows += listings.hanging(
+            session,
+            now=now,
+            under=part,
+            campaign=campaign,
+            creative=creative,
+            q=q,
+            after=_position(cursor),
+            limit=left,
+        )
     items = [_code(row) for row in rows[:limit]]
     _name_landings(session, items)
     return {
@@ -112,11 +123,14 @@ def find(session: Session, actor: Actor, *, code: str) -> dict[str, Any]:
 
 
 def shelf(
-    session: Session, actor: Actor, *, under: str | None, q: str | None, cursor: str | None, limit: int, now: datetime
+    session: Session, actor: Actor, *, asked: Mapping[str, str], cursor: str | None, limit: int, now: datetime
 ) -> dict[str, Any]:
-    """Return a `page` of codes with the `branches` that it can be narrowed to."""
-    page = codes(session, actor, under=under, q=q, cursor=cursor, limit=limit, now=now)
-    return {"page": page, "branches": _branches(session, actor)}
+    """Return a `page` of codes with the `branches`, `campaigns` and `creatives` that it can be narrowed to.
+
+    What is `asked` of it has the names of the arguments of `codes`.
+    """
+    page = codes(session, actor, **asked, cursor=cursor, limit=limit, now=now)
+    return {"page": page, "branches": _branches(session, actor), **narrowing.choices(session)}
 
 
 def card(session: Session, actor: Actor, *, code: str, now: datetime) -> dict[str, Any]:

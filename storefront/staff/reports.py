@@ -7,7 +7,7 @@ are not theirs to see.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from storefront.actors import Actor
 from storefront.errors import PeriodTooLong
 from storefront.roles import Permission
 from storefront.staff import sight
-from subway_campaign import reports, returns, yields
+from subway_campaign import reports, returns, ways, yields
 from subway_campaign.lifecycle import Level, Model, View
 from subway_campaign.narrowing import Narrowing
 
@@ -125,6 +125,17 @@ def tree(session: Session, actor: Actor, wanted: Wanted, *, with_models: bool = 
     narrowed = _begin(session, actor, wanted)
     found = reports.tree(session, narrowed=narrowed, with_models=with_models, **_asked(wanted))
     return reports.Tree(found.nodes, found.told | _beside_sales(session, found.told, wanted, narrowed))
+
+
+def ways_of(session: Session, actor: Actor, wanted: Wanted, *, level: Level, under: str | None = None) -> ways.Ways:
+    """Return the ways to the orders that are `wanted`, node by node of `level`; those that touch `under`, if any.
+
+    Must be the first thing in its transaction. Raises `NotPermitted`, `OutsideArea`, `PeriodTooLong`,
+    `ImpossiblePeriod`, `UnknownCampaign`.
+    """
+    part = sight.part(actor, Permission.READ_REPORTS, under)
+    narrowed = replace(_begin(session, actor, wanted), within=None if part is None else tuple(part))
+    return ways.of_period(session, from_day=wanted.from_day, to_day=wanted.to_day, level=level, narrowed=narrowed)
 
 
 def add_returns(session: Session, wanted: Wanted, rows: Sequence[dict[str, Any]]) -> None:

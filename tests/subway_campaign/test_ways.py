@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from config import database
 from subway_campaign import errors, rollups, ways
 from subway_campaign.lifecycle import Level
+from subway_campaign.narrowing import Narrowing
 from tests.subway_campaign.conftest import World, beijing
+from tests.subway_campaign.test_narrowing import drives  # noqa: F401 - fixture
 from tests.subway_campaign.test_rollups import MARCH
 
 
@@ -57,6 +59,35 @@ def test_one_journey_that_buys_five_times_is_one_journey(world: World) -> None:
     for n in range(6):
         world.order(f"N{n}", rider, beijing(3, 4, 9, n))
     assert [(way.nodes, way.orders, way.journeys) for way in told().ways] == [((), 6, 1)]
+
+
+def test_a_campaign_has_the_ways_with_its_codes(drives: World) -> None:  # noqa: F811
+    ride(drives, "A", 6)
+    ride(drives, "AB", 5)
+    ride(drives, "C", 7)
+    a, b = (drives.numbers[letter] for letter in "AB")
+    for narrowed in (Narrowing(campaign="OTHER"), Narrowing(creative="PEAR")):
+        found = told(level=Level.POSITION, narrowed=narrowed)
+        assert [(way.nodes, way.orders, way.paid_fen) for way in found.ways] == [((a, b), 5, 5_000)], "the way is whole"
+        assert (found.orders, found.single_orders) == (5, 0)
+    assert told(narrowed=Narrowing(campaign="DRIVE")).orders == 18, "a way with two campaigns is one of either"
+    with pytest.raises(errors.UnknownCampaign):
+        told(narrowed=Narrowing(campaign="NOBODY"))
+
+
+def test_goods_have_the_ways_of_their_orders_and_their_own_money(world: World) -> None:
+    for n in range(6):
+        rider = world.scan("A", beijing(3, 4, 8, n)).visitor
+        sold = ("tea", "pears") if n < 5 else ("pears",)
+        world.order(f"G{n}", rider, beijing(3, 4, 9, n), *([1_000, 300][: len(sold)]), products=sold)
+    a = world.numbers["A"]
+    for _ in range(2):
+        found = told(level=Level.POSITION, narrowed=Narrowing(products=("tea",)))
+        assert [(way.nodes, way.orders, way.journeys, way.paid_fen) for way in found.ways] == [((a,), 5, 5, 5_000)]
+        every = told(level=Level.POSITION, narrowed=Narrowing(products=("tea", "pears")))
+        assert (every.ways, every.paid_fen) == (told(level=Level.POSITION).ways, 7_500), "all of them is no narrowing"
+        assert told(narrowed=Narrowing(products=())).ways == [], "a hall that never sold has none"
+        rollups.roll_up()
 
 
 TAKEN = st.dictionaries(

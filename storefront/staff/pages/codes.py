@@ -79,13 +79,16 @@ def sheet() -> Response:
 def download(kind: str) -> Response:
     """Send all the codes that the list would go through."""
     asked, actor, now = _asked(), guard.actor(), clock.now()
-    under, q = asked.get("under"), asked.get("q")
     rows = exports.walk(
-        lambda session, cursor: inventory.codes(
-            session, actor, under=under, q=q, cursor=cursor, limit=exports.PAGE, now=now
-        )
+        lambda session, cursor: inventory.codes(session, actor, **asked, cursor=cursor, limit=exports.PAGE, now=now)
     )
-    notes = (("范围", under or "全部媒介和线路"), ("编号或点位名", q or "不限"), exports.CUT)
+    notes = (
+        ("范围", asked.get("under", "全部媒介和线路")),
+        ("活动", asked.get("campaign", "全部活动")),
+        ("素材", asked.get("creative", "全部素材")),
+        ("编号或点位名", asked.get("q", "不限")),
+        exports.CUT,
+    )
     return exports.send(kind, tables.Sheet.of(CODES, rows, notes=notes), now=now)
 
 
@@ -148,7 +151,7 @@ def bind(code: str) -> Response:
 
 
 def _asked() -> dict[str, str]:
-    asked = {name: request.args.get(name, "").strip()[:120] for name in ("under", "q")}
+    asked = {name: request.args.get(name, "").strip()[:120] for name in ("under", "campaign", "creative", "q")}
     return {name: value for name, value in asked.items() if value}
 
 
@@ -159,8 +162,7 @@ def _listing(template: str) -> Response:
         seen = inventory.shelf(
             session,
             guard.actor(),
-            under=asked.get("under"),
-            q=asked.get("q"),
+            asked=asked,
             cursor=cursor,
             limit=_PAGE,
             now=clock.now(),
@@ -169,8 +171,8 @@ def _listing(template: str) -> Response:
         template,
         here="codes",
         sheet=tables.Sheet.of(CODES, seen["page"]["items"]),
+        asked=asked,
         under=asked.get("under"),
-        q=asked.get("q"),
         cursor=cursor,
         first_query=urlencode(asked),
         here_query=urlencode(asked | ({"cursor": cursor} if cursor else {})),

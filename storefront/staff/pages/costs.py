@@ -18,7 +18,7 @@ from storefront.staff import cost_desk, tables, words
 from storefront.staff.pages import exports, frame
 from storefront.staff.tables import Column, Kind
 from subway_campaign.cost_models import CostKind
-from subway_campaign.costs import Cost
+from subway_campaign.costs import Cost, Sought
 from subway_campaign.exposures import Estimate
 from subway_campaign.returns import Range
 
@@ -98,21 +98,24 @@ ESTIMATES = tables.Table(
 def listing() -> Response:
     """Show a page of costs, and the form for a new one."""
     asked, cursor = _asked(), request.args.get("cursor")
+    under, sought = asked.get("under"), _sought(asked)
     with database.transaction() as session:
-        seen = cost_desk.shelf(session, guard.actor(), under=asked.get("under"), cursor=cursor, limit=_PAGE)
+        seen = cost_desk.shelf(session, guard.actor(), under=under, sought=sought, cursor=cursor, limit=_PAGE)
     page = seen["page"]
+    chosen = {name: value for name, value in asked.items() if name != "placement"}
     return frame.render(
         "staff/costs.html",
         here="costs",
         sheet=tables.Sheet.of(COSTS, page["items"], sum_title="本页合计"),
-        under=asked.get("under"),
-        placement=asked.get("placement", asked.get("under", "")),
+        asked=asked,
+        under=under,
+        placement=asked.get("placement", under or ""),
         kinds=words.COSTS,
         key=secrets.token_urlsafe(16),
         today=_today().isoformat(),
         cursor=cursor,
-        first_query=urlencode({name: value for name, value in asked.items() if name == "under"}),
-        next_query=urlencode(asked | {"cursor": page["next_cursor"] or ""}),
+        first_query=urlencode(chosen),
+        next_query=urlencode(chosen | {"cursor": page["next_cursor"] or ""}),
         **seen,
     )
 
@@ -121,11 +124,20 @@ def listing() -> Response:
 @guard.staff(Permission.READ_REPORTS)
 def download(kind: str) -> Response:
     """Send all the costs that the list would go through, newest first; reversals are rows of their own."""
-    under, actor = _asked().get("under"), guard.actor()
+    asked, actor = _asked(), guard.actor()
+    under, sought = asked.get("under"), _sought(asked)
     rows = exports.walk(
-        lambda session, cursor: cost_desk.listing(session, actor, under=under, cursor=cursor, limit=exports.PAGE)
+        lambda session, cursor: cost_desk.listing(
+            session, actor, under=under, sought=sought, cursor=cursor, limit=exports.PAGE
+        )
     )
-    sheet = tables.Sheet.of(COSTS, rows, sum_title="合计", notes=(("范围", under or "全部点位"), exports.CUT))
+    notes = (
+        ("范围", under or "全部点位"),
+        ("活动", asked.get("campaign", "全部活动")),
+        ("费用期间", f"{asked.get('from', '不限')} 至 {asked.get('to', '不限')}"),
+        exports.CUT,
+    )
+    sheet = tables.Sheet.of(COSTS, rows, sum_title="合计", notes=notes)
     return exports.send(kind, sheet, now=clock.now())
 
 
@@ -290,8 +302,21 @@ def _picture(found: Range, mark: float) -> dict[str, Any]:
 
 
 def _asked() -> dict[str, str]:
-    asked = {name: request.args.get(name, "").strip().upper()[:120] for name in ("under", "placement")}
-    return {name: value for name, value in asked.items() if value}
+    """Return what the address says of the list and the form; an unreadable day is none."""
+    places = {name: request.args.get(name, "").strip().upper()[:120] for name in ("under", "placement")}
+    days = {name: _day(request.args.get(name)) for name in ("from", "to")}
+    asked = {**places, "campaign": request.args.get("campaign", "").strip()[:40], **days}
+    return {name: str(value) for name, value in asked.items() if value}
+
+
+def _sought(asked: dict[str, str]) -> Sought:
+    """Return to which costs the list is narrowed: those of a campaign that fall on one of some days."""
+    last = _day(asked.get("to"))
+    return Sought(
+        campaign=asked.get("campaign"),
+        from_day=_day(asked.get("from")),
+        to_day=last + timedelta(days=1) if last else None,
+    )
 
 
 def _spans(today: date, first: date, last: date) -> list[dict[str, Any]]:

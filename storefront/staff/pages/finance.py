@@ -1,4 +1,4 @@
-"""Finance on pages: reconciled days, cases and how they end, the ledger, and all of it as an Excel file."""
+"""Finance on pages: reconciled days, cases and how they end, and all of it as an Excel file."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -95,7 +95,7 @@ OVERDUE = tables.Table(
 @guard.staff(Permission.READ_MONEY)
 def days() -> Response:
     """Show the reconciled days, WeChat's sums beside ours."""
-    first, last = _period()
+    first, last = period()
     with database.transaction() as session:
         seen = finance.days(session, guard.actor(), first=first, last=last)
     return frame.render(
@@ -194,41 +194,11 @@ def download_overdue(kind: str) -> Response:
     return exports.send(kind, sheet, now=clock.now())
 
 
-@blueprint.get("/finance/ledger")
-@guard.staff(Permission.READ_MONEY)
-def ledger() -> Response:
-    """Show the trial balance and, of one account, its days or the entries of one day."""
-    first, last = _period(lag=0)
-    account = next((known for known in finance.ACCOUNTS if known == request.args.get("account")), None)
-    day = _day(request.args.get("day"), last) if account and request.args.get("day") else None
-    with database.transaction() as session:
-        trial = finance.trial(session, guard.actor(), day=last)
-        statement = lines = None
-        if account:
-            statement = finance.statement(session, guard.actor(), account=account, first=first, last=last)
-        if account and day:
-            lines = finance.lines(session, guard.actor(), account=account, day=day)
-    period = {"from": first.isoformat(), "to": last.isoformat()}
-    return frame.render(
-        "staff/ledger.html",
-        here="finance",
-        tab="ledger",
-        trial=trial,
-        statement=statement,
-        lines=lines,
-        account=account,
-        day=day and day.isoformat(),
-        first=first.isoformat(),
-        last=last.isoformat(),
-        query=urlencode(period),
-    )
-
-
 @exports.files(blueprint, "/finance")
 @guard.staff(Permission.READ_MONEY)
 def download(kind: str) -> Response:
     """Send the days, in Excel with all cases and the trial balance beside them."""
-    first, last = _period()
+    first, last = period()
     actor = guard.actor()
     with database.transaction() as session:
         seen = finance.days(session, actor, first=first, last=last)
@@ -261,17 +231,6 @@ def download_cases(kind: str) -> Response:
     return exports.send(kind, tables.Sheet.of(CASES, rows, notes=notes), now=clock.now())
 
 
-@exports.files(blueprint, "/finance/ledger")
-@guard.staff(Permission.READ_MONEY)
-def download_ledger(kind: str) -> Response:
-    """Send the trial balance."""
-    _, last = _period(lag=0)
-    with database.transaction() as session:
-        trial = finance.trial(session, guard.actor(), day=last)
-    sheet = tables.Sheet.of(BALANCES, trial["accounts"], sum_title="合计", notes=(("截至", last.isoformat()),))
-    return exports.send(kind, sheet, now=clock.now(), period=last.isoformat())
-
-
 def _cases_asked() -> dict[str, Any]:
     """Return to which state (None: all), kind and number the list of cases is narrowed."""
     state, kind = request.args.get("state", "open"), request.args.get("kind")
@@ -282,17 +241,18 @@ def _cases_asked() -> dict[str, Any]:
     }
 
 
-def _period(*, lag: int = 1) -> tuple[date, date]:
+def period(*, lag: int = 1) -> tuple[date, date]:
     """Return the days that were asked for, by default a month up to `lag` days ago; never more than fit.
 
     A day's bill comes the day after; the ledger is written as things happen.
     """
-    last = _day(request.args.get("to"), clock.now().astimezone(clock.SHANGHAI).date() - timedelta(days=lag))
-    first = min(_day(request.args.get("from"), last - timedelta(days=_SHOWN_DAYS - 1)), last)
+    last = day_of(request.args.get("to"), clock.now().astimezone(clock.SHANGHAI).date() - timedelta(days=lag))
+    first = min(day_of(request.args.get("from"), last - timedelta(days=_SHOWN_DAYS - 1)), last)
     return max(first, last - timedelta(days=finance.LONGEST_DAYS - 1)), last
 
 
-def _day(given: str | None, default: date) -> date:
+def day_of(given: str | None, default: date) -> date:
+    """Return a day as an address has it, or the default."""
     try:
         day = date.fromisoformat(given or "")
     except ValueError:

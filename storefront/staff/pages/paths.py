@@ -5,13 +5,12 @@ from flask import Blueprint, Response
 from config import clock, database
 from storefront import guard
 from storefront.roles import Permission
-from storefront.staff import sight, tables, words
+from storefront.staff import reports, tables, words
 from storefront.staff.pages import choices, exports, frame, report
 from storefront.staff.pages.choices import Choice
 from storefront.staff.tables import Column, Kind, Sheet, Table
 from subway_campaign import ways
 from subway_campaign.lifecycle import Level
-from subway_campaign.narrowing import Narrowing
 
 blueprint = Blueprint("staff_pages_paths", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -61,9 +60,10 @@ def download(kind: str) -> Response:
     choice = report.chosen()
     taken, _ = _read(choice)
     with database.transaction() as session:
-        told = choices.notes(session, guard.actor(), choice)[:2]
+        told = choices.notes(session, guard.actor(), choice)
     notes = (
-        *told,
+        # Neither a model nor a view of refunds makes a way another one.
+        *(note for note in told if note[0] not in {"归因模型", "退款记在"}),
         ("层级", words.LEVELS[_level(choice)]),
         ("其他", f"不到 {ways.LEAST} 个旅程的 {taken.folded} 条路径"),
     )
@@ -72,13 +72,10 @@ def download(kind: str) -> Response:
 
 
 def _read(choice: Choice) -> tuple[ways.Ways, dict[str, object]]:
-    wanted, part = choice.wanted, sight.part(guard.actor(), Permission.READ_REPORTS, choice.under)
-    narrowed = Narrowing(within=None if part is None else tuple(part))
+    actor = guard.actor()
     with database.transaction() as session:
-        taken = ways.of_period(
-            session, from_day=wanted.from_day, to_day=wanted.to_day, level=_level(choice), narrowed=narrowed
-        )
-        offered = choices.options(session, guard.actor(), choice)
+        taken = reports.ways_of(session, actor, choice.wanted, level=_level(choice), under=choice.under)
+        offered = choices.options(session, actor, choice)
     return taken, offered
 
 

@@ -50,13 +50,14 @@ document.addEventListener("submit", (event) => {
   send();
 });
 // A form that was refused comes back as a new page that says why: what was typed stands in it again, and the reason
-// above it. It is kept for that one page only; forms that nothing should remember say so.
+// above it. It is kept for that one page only; a form that no browser is to complete is not kept unless it says so.
 const KEPT = "typed";
 const same = (form) => [...document.forms].filter((each) => each.getAttribute("action") === form.getAttribute("action"));
 const typed = (form) => [...form.elements].filter((each) => each.name && !["hidden", "file", "password"].includes(each.type));
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.method !== "post" || form.autocomplete === "off" || form.matches("[data-resend]")) return;
+  const isSecret = form.matches("[autocomplete=off]:not([data-keep])");
+  if (form.getAttribute("method") !== "post" || isSecret || form.matches("[data-resend]")) return;
   const fields = typed(form).map((each) => [each.name, each.value, each.checked === true]);
   const kept = { action: form.getAttribute("action"), place: same(form).indexOf(form), fields };
   sessionStorage.setItem(KEPT, JSON.stringify(kept));
@@ -79,9 +80,9 @@ const restore = () => {
   fault.tabIndex = -1;
   fault.focus();
 };
-restore();
 // On a phone the menu is wider than the screen: where one is must be in sight.
 document.querySelectorAll(".menu [aria-current]").forEach((here) => {
   const menu = here.closest(".menu");
   menu.scrollLeft = here.offsetLeft - menu.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
 });
+restore();

@@ -373,6 +373,11 @@ ROUTES: dict[tuple[str, str], Permission | None] = {
     ("GET", f"{PAGES}/finance/ledger"): Permission.READ_MONEY,
     ("GET", f"{PAGES}/finance/ledger.csv"): Permission.READ_MONEY,
     ("GET", f"{PAGES}/finance/ledger.xlsx"): Permission.READ_MONEY,
+    **{
+        ("GET", f"{PAGES}/finance/ledger/{file}.{kind}"): Permission.READ_MONEY
+        for file in ("account", "entries")
+        for kind in ("csv", "xlsx")
+    },
     ("GET", f"{API}/settlement/statements"): Permission.READ_MONEY,
     ("POST", f"{API}/settlement/statements"): Permission.SETTLE,
     ("GET", f"{API}/settlement/statements/X1"): Permission.READ_MONEY,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from config import database
 from storefront.roles import Role
 from tests.storefront.staff.conftest import Clerk, audited
 
@@ -23,6 +24,28 @@ def test_codes_are_leafed_through_by_line(planner: Clerk, codes: dict[str, str])
     found = planner.open(f"/codes?q={codes[SPOT].lower()}").get_data(as_text=True)
     assert "侧墙1号展板" in found
     assert "没有找到二维码" in planner.open("/codes?q=亚特兰蒂斯").get_data(as_text=True)
+
+
+def test_codes_are_narrowed_to_what_they_hang_for(planner: Clerk, codes: dict[str, str]) -> None:
+    page = planner.open("/codes?campaign=XFFP2020&under=METRO").text
+    assert page.count('class="mono" href="/staff/codes/') == 24
+    assert page.count("campaign=XFFP2020") >= 4, "sheet, files and the next page are of the same codes"
+    assert "没有找到二维码" in planner.open("/codes?campaign=NOBODY").text
+    database.statement(
+        """
+        WITH pear AS (
+            INSERT INTO creatives (campaign_id, number, name)
+            SELECT id, 'PEAR', '梨' FROM campaigns WHERE number = 'XFFP2020' RETURNING id
+        )
+        UPDATE code_bindings b SET creative_id = pear.id
+        FROM pear, placements p WHERE p.id = b.placement_id AND p.number = %s RETURNING b.id
+        """,
+        [SPOT],
+    )
+    for path in ("/codes?creative=PEAR", "/codes.csv?creative=PEAR"):
+        page = planner.open(path).text
+        assert codes[SPOT] in page
+        assert sum(code in page for code in codes.values()) == 1, path
 
 
 def test_a_sheet_prints_what_the_list_shows(planner: Clerk) -> None:

@@ -104,3 +104,24 @@ def test_a_return_waits_for_data_then_draws_its_interval(clerk: Callable[..., Cl
         "form.exposure"
     )
     assert campaign.open("/returns/METRO.HF.L9").status_code == 404
+
+
+def test_costs_are_narrowed_to_a_campaign_and_to_days(clerk: Callable[..., Clerk], world: World) -> None:  # noqa: F811
+    campaign = clerk(Role.CAMPAIGN)
+    april = {"key": "form-0003", "from": "2026-04-01", "to": "2026-04-30", "note": "合同 8"}
+    for form in (FORM, FORM | april):
+        assert campaign.send("/costs", **form).location.endswith("done=cost_entered")
+    for query, notes in (
+        ("", {"合同 7", "合同 8"}),
+        ("campaign=DRIVE", {"合同 7", "合同 8"}),
+        ("campaign=OTHER", set()),
+        ("from=2026-03-31&to=2026-03-31", {"合同 7"}),
+        ("from=2026-04-01", {"合同 8"}),
+        ("to=2026-03-31", {"合同 7"}),
+        ("under=METRO&campaign=DRIVE&from=2026-03-31&to=2026-04-01", {"合同 7", "合同 8"}),
+        ("from=never", {"合同 7", "合同 8"}),
+    ):
+        page, sheet = campaign.open(f"/costs?{query}").text, campaign.open(f"/costs.csv?{query}").text
+        for told in (page, sheet):
+            assert {note for note in ("合同 7", "合同 8") if note in told} == notes, query
+        assert ("没有符合条件的成本" in page) is (not notes), query

@@ -79,6 +79,24 @@ def test_the_ledger_is_read_up_to_today_and_bills_up_to_yesterday(clerk: Callabl
         assert 'value="2026-11-19"' in text(li, "/finance")
 
 
+def test_an_account_and_its_entries_are_files(clerk: Callable[..., Clerk]) -> None:
+    li = clerk(Role.FINANCE)
+    take_money("P1", 5990)
+    take_money("P2", 10)
+    account = "account=wechat_receivable"
+    days = text(li, f"/finance/ledger/account.csv?{PERIOD}&{account}").splitlines()
+    assert f"{DAY},2,60.00,0.00,60.00" in days
+    assert "期末余额（元）,60.00" in days
+    moved = text(li, f"/finance/ledger/entries.csv?{account}&day={DAY}")
+    assert "收款 P1,59.90," in moved
+    assert "合计,,60.00,0.00" in moved
+    assert "收款" not in text(li, f"/finance/ledger/entries.csv?{account}&day=2026-11-19")
+    page = text(li, f"/finance/ledger?{PERIOD}&{account}&day={DAY}")
+    for file in ("account", "entries"):
+        assert f"/staff/finance/ledger/{file}.xlsx?" in page
+        assert li.open(f"/finance/ledger/{file}.xlsx?{PERIOD}&{account}&day={DAY}").get_data().startswith(b"PK")
+
+
 def test_the_excel_file(clerk: Callable[..., Clerk]) -> None:
     li = clerk(Role.FINANCE)
     reconciled()

@@ -130,6 +130,19 @@ def test_two_periods_and_two_places(counter: Counter, sold: str) -> None:
     assert "其他（1 条很少人走的路径）" in page, "one rider's way is nobody's business"
 
 
+def test_ways_are_narrowed_as_the_report_is(counter: Counter, sold: str) -> None:
+    analyst = counter.hire(Role.ANALYST)
+    page = analyst.open("/report/ways?span=today").text
+    assert all(f'name="{name}"' in page for name in ("from", "to", "under", "campaign", "creative", "hall", "product"))
+    for query in ("campaign=XFFP2020", "product=dangshansuli", "hall=dangshan-xian"):
+        page = analyst.open(f"/report/ways?span=today&{query}").text
+        assert "其他（1 条很少人走的路径）" in page, query
+        assert "去掉这些条件" in page, query
+    assert "没有归因到点位的付款订单" in analyst.open("/report/ways?span=today&product=nothing").text
+    assert analyst.open("/report/ways?campaign=nothing").status_code == 404
+    assert "跨度过长" in analyst.open("/report/ways?from=2001-01-01&to=2026-11-01").text
+
+
 @pytest.mark.parametrize(
     "query",
     ["from=x&to=y", "from=2026-13-01", "from=0001-01-01&to=9999-12-31", "model=magic&view=odd", "from=2026-11-30"],
