@@ -41,6 +41,8 @@ _MEANT = f"""(
                               WHEN strpos(p.search_text, w) > 0 THEN 1000 ELSE 5000 END), 0)
      FROM unnest(%(words)s::text[]) w)::bigint
     + CASE WHEN p.name_key ~ %(head)s THEN 0 ELSE 500 END + {shelf.RANK})"""
+# Of what was typed, too, what is of that kind by its name comes before what has the word elsewhere.
+_TYPED = f"({shelf.RANK} + CASE WHEN p.name_key ~ %(head)s THEN 0 ELSE 100 END)"
 _BEGINS = f"""(
     {_HIT} AND p.{{column}} ~>=~ %(text)s AND p.{{column}} ~<~ %(beyond)s
     ORDER BY p.{{column}} USING ~<~ LIMIT {{hits}})"""
@@ -69,46 +71,58 @@ def page(*, q: str | None, chosen: Narrowing, sort: str | None, cursor: str | No
     params, filters = chosen.params(), chosen.filters()
     walked = chosen.filters(by_price=True) if sort in ("price", "-price") else filters
     is_search = q is not None and bool(q.strip())
+    is_general = q is not None and search.is_general(q)
     wanted = search.query(q) if is_search and q is not None else None
     if chosen.is_empty or (is_search and wanted is None):
         return _answer(b"[]", None, "nothing" if is_search else None)
-    if wanted is None:
+    if wanted is None or is_general:
         items, following = shelf.walk(sort=sort or "shelf", filters=walked, params=params, cursor=cursor, limit=limit)
-        return _answer(items, following, None)
+        return _answer(items, following, "meant" if is_general else None)
     way = cursors.sort_of(cursor) if cursor is not None else None
     if way not in (None, _CLOSE, *([sort] if sort else ("rank", "meant", "rest"))):
         raise errors.CursorInvalid
-    ways = ("exact", "rank", wanted.typed), ("meant", "meant", wanted.meant), ("meant", "meant", wanted.mended)
-    for name, order, each in ways:
+    for name, order, each in (*_ways(wanted), ("close", "meant", wanted.relaxed)):
+        # Guesses come before what is left of the words; a cursor says which of the two it goes on in.
+        if name == "close" and way in (None, _CLOSE):
+            guessed = _closest(wanted, filters, params, cursor, limit)
+            if guessed is not None:
+                return guessed
         if each is None or way not in (None, order, sort, "rest"):
             continue
         wanted_order = sort or ("rest" if way == "rest" else order)
         items, following = _walk(each, wanted_order, walked, params, cursor, limit)
         if items != b"[]":
             return _answer(items, following, name)
-    if way in (None, _CLOSE):
-        return _closest(wanted, filters, params, cursor, limit)
     return _answer(b"[]", None, "nothing")
+
+
+def _ways(wanted: search.Query) -> tuple[tuple[str, str, search.Wanted | None], ...]:
+    return ("exact", "rank", wanted.typed), ("meant", "meant", wanted.meant), ("meant", "meant", wanted.mended)
 
 
 def counts(*, q: str | None, chosen: Narrowing, month: int) -> bytes:
     """Return how many goods each further choice leaves; `products.counts` says what it refuses."""
     params, hall = chosen.params(), narrowing.everything(chosen)
-    wanted = search.query(q) if q is not None and q.strip() else None
-    if hall.is_empty or (q is not None and q.strip() and wanted is None):
+    is_search = q is not None and bool(q.strip()) and not search.is_general(q)
+    wanted = search.query(q) if is_search and q is not None else None
+    if hall.is_empty or (is_search and wanted is None):
         return orjson.dumps(narrowing.NOTHING)
     filters = hall.filters()
-    for each in (wanted.typed, wanted.meant, wanted.mended) if wanted is not None else ():
-        if each is not None:
-            found = narrowing.counts(
-                chosen=chosen, filters=filters + _found(each), params=params | _said(each), month=month
-            )
-            if found["is_any"]:
-                return _told(found)
     if wanted is not None:
+        for each in (wanted.typed, wanted.meant, wanted.mended):
+            if each is not None and (found := _counted(each, chosen, filters, params, month))["is_any"]:
+                return _told(found)
         slugs = [slug for _, slug, _ in _near(wanted, filters, params)]
+        if not slugs and wanted.relaxed is not None:
+            return _told(_counted(wanted.relaxed, chosen, filters, params, month))
         filters, params = filters + " AND p.slug = ANY (%(slugs)s)", params | {"slugs": slugs}
     return _told(narrowing.counts(chosen=chosen, filters=filters, params=params, month=month))
+
+
+def _counted(
+    wanted: search.Wanted, chosen: Narrowing, filters: str, params: dict[str, object], month: int
+) -> dict[str, object]:
+    return narrowing.counts(chosen=chosen, filters=filters + _found(wanted), params=params | _said(wanted), month=month)
 
 
 def _told(found: dict[str, object]) -> bytes:
@@ -138,7 +152,7 @@ def _walk(
     params, found = params | _said(wanted), filters + _found(wanted)
     # One letter begins a syllable of nearly everything: only what begins with it is worth showing.
     is_letter = len(wanted.text.encode()) == 1
-    rank = _MEANT if order == "meant" else shelf.RANK
+    rank = _MEANT if order == "meant" else _TYPED
     arms = [
         _BEGINS.format(column=column, filters=filters, rank=rank, hits=MAX_HITS)
         for column in ("name_key", "pinyin", "initials")
@@ -154,14 +168,16 @@ def _walk(
     return shelf.walk(sort=order, filters=found, params=params, cursor=cursor, limit=limit)
 
 
-def _closest(wanted: search.Query, filters: str, params: dict[str, object], cursor: str | None, limit: int) -> bytes:
-    """Fetch a page of what is like the words, the nearest first, and say what may have been meant."""
+def _closest(
+    wanted: search.Query, filters: str, params: dict[str, object], cursor: str | None, limit: int
+) -> bytes | None:
+    """Fetch a page of what is like the words, the nearest first, and say what may have been meant; None of nothing."""
     near = _near(wanted, filters, params)
     after = cursors.read(cursor, sort=_CLOSE) if cursor is not None else (-1, "")
     ahead = [(key, slug) for key, slug, _ in near if (key, slug) > after]
     following = cursors.write(sort=_CLOSE, key=ahead[limit - 1][0], slug=ahead[limit - 1][1]) if ahead[limit:] else None
     if not ahead:
-        return _answer(b"[]", None, "nothing")
+        return None
     return _answer(shelf.named([slug for _, slug in ahead[:limit]]), following, "close", near[0][2])
 
 

@@ -12,6 +12,8 @@ from catalog import sounds, words
 # One unlike character is 1; of what differs only to the ear or the eye many slips make one.
 SAME_SOUND, ALIKE, MISSING, TWICE, SWAPPED = 0.15, 0.3, 0.5, 0.3, 0.5
 FAR = 99.0
+# Letters of two syllables with two of them swapped that are fewer than these are other words.
+LEAST_SWAPPED = 5
 
 
 def budget(typed: str) -> float:
@@ -43,12 +45,15 @@ def distance(typed: str, name: str, pinyin: str = "", *, places: Sequence[str] =
 def _spelled(typed: str, name: Sequence[str], pinyin: str, most: float) -> float:
     """Return how far pinyin is from a name of these syllables, from any of them on.
 
-    Two whole syllables are a word, and a letter away from them are many others: they are only ever misheard.
+    Two whole syllables are a word, and a letter away from them are many others: they are only ever misheard, or a whole
+    name or the end of one with two letters swapped.
     """
     typed_syllables = sounds.split(typed)
     misheard = _least(typed_syllables, name, _heard, most, free_start=True) if typed_syllables else FAR
     if typed_syllables and len(typed_syllables) <= 2:
-        return misheard if misheard <= 2 * ALIKE else FAR
+        if misheard <= 2 * ALIKE:
+            return misheard
+        return SWAPPED if any(_is_swapped(typed, "".join(name[at:])) for at in range(len(name))) else FAR
     read, starts = "".join(name), []
     for at, syllable in enumerate(name):
         if not syllable.isdigit():
@@ -57,6 +62,19 @@ def _spelled(typed: str, name: Sequence[str], pinyin: str, most: float) -> float
     if found > 0 and (pinyin != read or 0 not in starts):
         found = min(found, _slips(typed, pinyin, [0], most))
     return found
+
+
+def _is_swapped(typed: str, read: str) -> bool:
+    """Tell whether two neighbouring letters of `typed` the other way round are just `read`."""
+    if len(typed) != len(read) or len(typed) < LEAST_SWAPPED:
+        return False
+    wrong = [at for at in range(len(typed)) if typed[at] != read[at]]
+    return (
+        len(wrong) == 2
+        and wrong[1] == wrong[0] + 1
+        and typed[wrong[0]] == read[wrong[1]]
+        and typed[wrong[1]] == read[wrong[0]]
+    )
 
 
 def _slips(typed: str, read: str, starts: Sequence[int], most: float) -> float:

@@ -23,9 +23,16 @@ MAX_SLIPS = 10
 MIN_LOOSE = 8
 # Fewer characters of a name, taken apart, are on too many others.
 MIN_SCATTERED = 3
+MAX_TAIL = 4
 # Fewer letters begin a syllable of every third name.
 MIN_HALF = 5
 
+# What a label rarely says in the same words: how much, in what pack, and what it may cost.
+_UNITS = "公斤|千克|毫升|厘米|斤|两|克|升|米|元|块|瓶|罐|盒|箱|袋|只|个|枚|件|包|桶|条|份|张|片|套|对|头|颗|粒|捆|筐"
+_AMOUNT = re.compile(
+    rf"(?:\d+ ?(?:kg|ml|g|l|{_UNITS})?|[一二两三四五六七八九十百半几]+(?:{_UNITS}))"
+    "(?:钱|装|以内|以下|以上|之内|左右|上下|内|起|的)*(?![a-z])"
+)
 _RUNS = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|[0-9a-z]+")
 _LATIN_MARKS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
 _APOSTROPHES = re.compile(r"(?<=[a-z])['\u2019\u02bc](?=[a-z])")
@@ -50,12 +57,14 @@ class Query:
     `typed` is as it stands, with other names of the same goods beside it; `meant` is cut into places and words, with
     the empty words left out, and None when that changes nothing; `mended` puts places right that are written wrong,
     looks character by character in names for what no list knows, and takes letters as the initials of two words.
-    `runs` and `told` are the words of the first two.
+    `runs` and `told` are the words of the first two. When all that finds nothing, and nothing is like it, `relaxed`
+    wants only what the last word ends with: the end of a Chinese word says what the goods are.
     """
 
     typed: Wanted
     meant: Wanted | None
     mended: Wanted | None
+    relaxed: Wanted | None
     runs: list[str]
     told: list[str]
 
@@ -127,18 +136,42 @@ def entry(*, name: str, sounds: Sequence[Sequence[str]], texts: Sequence[str]) -
 
 def query(text: str) -> Query | None:
     """Return what to look for when somebody typed `text`, or None when nothing in it can be searched for."""
-    runs = normalise(text[:MAX_QUERY_LENGTH])[:MAX_QUERY_LENGTH].split()[:MAX_TERMS]
+    plain = normalise(text[:MAX_QUERY_LENGTH])[:MAX_QUERY_LENGTH]
+    runs = _joined(plain.split()[:MAX_TERMS])
     if not runs:
         return None
-    cut = [part for run in runs for part in words.parts(run)][: 2 * MAX_TERMS]
-    told = [part for part in cut if part not in words.fillers()]
+    told = _told(_joined(_AMOUNT.sub(" ", plain).split()[:MAX_TERMS])) or _told(runs)
     return Query(
         typed=_wanted(runs),
         meant=_wanted(told) if told and told != runs else None,
         mended=_mended(runs, told),
+        relaxed=_relaxed(told),
         runs=runs,
         told=told,
     )
+
+
+def is_general(text: str) -> bool:
+    """Tell whether `text` asks for anything at all that is sold here, in no other words."""
+    runs = normalise(text[:MAX_QUERY_LENGTH]).split()
+    cut = [part for run in runs for part in words.parts(run)]
+    return not words.general().isdisjoint(cut) and words.fillers().issuperset(cut)
+
+
+def _joined(runs: Sequence[str]) -> list[str]:
+    """Return runs with two of letters joined that are one word: `green tea`, or pinyin written in two."""
+    found: list[str] = []
+    for run in runs:
+        if found and run.isascii() and found[-1] + run in words.same():
+            found[-1] += run
+        else:
+            found.append(run)
+    return found
+
+
+def _told(runs: Sequence[str]) -> list[str]:
+    cut = [part for run in runs for part in words.parts(run)][: 2 * MAX_TERMS]
+    return [part for part in cut if part not in words.fillers() or part in words.same()]
 
 
 def _wanted(runs: Sequence[str]) -> Wanted:
@@ -174,12 +207,26 @@ def _mended(runs: Sequence[str], told: Sequence[str]) -> Wanted | None:
     return replace(found, phrases=[*found.phrases, *(f"^[^省]*{one}" for one in scattered)])
 
 
+def _relaxed(told: Sequence[str]) -> Wanted | None:
+    """Return what the last word that is no place ends with, the longest first, and None when no name could end so."""
+    heads = [part for part in told if not part.isascii() and part not in words.places() and len(part) > 1]
+    if not heads or (len(told) == 1 and len(heads[0]) == 2):
+        return None
+    tails = [heads[-1][-size:] for size in range(min(len(heads[-1]), MAX_TAIL), 1, -1)]
+    # A word that a list knows is whole: what it ends with says something else.
+    known = [tail for tail in tails if tail in words.same()]
+    tails = tails if not known else known[:1]
+    found = _wanted(tails[-1:])
+    phrases = found.phrases if known else [f"^[^省]*{tails[-1]}"]
+    return replace(found, phrases=phrases, words=[*tails, *(part for part in told if part in words.places())])
+
+
 def _initials(run: str) -> str:
     """Return the tsquery for letters that are the initials of two words of one product; nothing for what is none.
 
-    No syllable begins with i, u or v, and what can be read as syllables is pinyin.
+    No syllable begins with i, u or v, what can be read as syllables is pinyin, and one key held down is nothing.
     """
-    is_so = re.fullmatch("[a-hj-tw-z]{4,8}", run) and sounds.split(run) is None
+    is_so = re.fullmatch("[a-hj-tw-z]{4,8}", run) and len(set(run)) > 1 and sounds.split(run) is None
     return " | ".join(f"('{run[:at]}':* & '{run[at:]}':*)" for at in range(2, len(run) - 1)) if is_so else ""
 
 
@@ -215,7 +262,9 @@ def _guess(typed: str, places: list[tuple[str, ...]]) -> Guess | None:
         slips = sounds.mistyped(heard) if typed.isascii() and len(heard) <= MAX_SLIPS else set()
         near = [f"'{each}':*" for each in sorted({heard, *sounds.misheard(heard), *slips, *_halves(heard)})]
     characters = sorted({character for character in typed if not character.isascii()})[:MAX_CLOSE]
-    if len(characters) > 2:
+    if len(typed) == 2 and len(characters) == 2:
+        near += [f"'{one}'" for one in characters]
+    elif len(characters) > 2:
         fewest = len(characters) - (1 if len(characters) < 6 else 2)
         near += ["(" + " & ".join(f"'{one}'" for one in some) + ")" for some in combinations(characters, fewest)]
     if not near:

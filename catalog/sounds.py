@@ -10,8 +10,9 @@ from functools import cache, lru_cache
 from importlib import resources
 from string import ascii_lowercase
 
-# What many speakers do not tell apart, folded one way: flat and curled tongue, n and l, f and h, front and back nasals.
-_FOLDS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ang", "an"), ("eng", "en"), ("ing", "in"))
+# What many speakers do not tell apart, folded one way: flat and curled tongue, n and l, f and h, front and back nasals;
+# and ü, which many keyboards do not have.
+_FOLDS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ang", "an"), ("eng", "en"), ("ing", "in"), ("v", "u"))
 _SWAPS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("f", "h"), ("ng", "n"), ("v", "u"))
 _TONED = re.compile(r"(?:[a-z]+[1-5])+")
 _LONGEST = 6

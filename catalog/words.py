@@ -28,7 +28,8 @@ def _groups(kind: str) -> list[list[str]]:
 def same() -> dict[str, tuple[str, ...]]:
     """Return each word, and its pinyin, that has other names → all of them, itself among them.
 
-    A kind of goods stands for all that are of it, but none of these for another. A single character is on too many
+    A kind of goods stands for all that are of it, but none of these for another; so does an English word, of which one
+    or more may be meant, written without spaces. A single character is on too many
     labels to stand for a word, or a word for it.
     """
     meant: dict[str, dict[str, None]] = {}
@@ -42,6 +43,10 @@ def same() -> dict[str, tuple[str, ...]]:
             meant.setdefault(key, {}).update(dict.fromkeys([kind, *members]))
         for member in members:
             meant.setdefault(member, {})[member] = None
+    for word, *names in _groups("english"):
+        every = dict.fromkeys(other for name in names for other in meant.get(name, (name,)))
+        for key in (word, f"{word}s", f"{word}es"):
+            meant.setdefault(key, {}).update(every)
     return {word: tuple(others) for word, others in meant.items()}
 
 
@@ -49,6 +54,12 @@ def same() -> dict[str, tuple[str, ...]]:
 def fillers() -> frozenset[str]:
     """Return the words that say nothing about what is looked for."""
     return frozenset(word for group in _groups("filler") for word in group)
+
+
+@cache
+def general() -> frozenset[str]:
+    """Return those of the empty words that ask for anything that is sold here."""
+    return frozenset(word for group in _groups("general") for word in group)
 
 
 @cache
@@ -104,7 +115,8 @@ def look_alike(one: str, other: str) -> bool:
 def misspelt(run: str) -> list[str] | None:
     """Return a run that begins with the name of a place written wrong, cut behind it and put right; None of others.
 
-    One character sounds or looks like the right one, and another is right.
+    One character sounds or looks like the right one, and another is right; before the name of goods all may only sound
+    like the right ones.
     """
     for length in range(min(len(run), 4), 1, -1):
         typed = run[:length]
@@ -112,6 +124,10 @@ def misspelt(run: str) -> list[str] | None:
             slips = [(one, other) for one, other in zip(typed, place, strict=True) if one != other]
             if len(slips) == 1 and (look_alike(*slips[0]) or sounds.of(slips[0][0]) == sounds.of(slips[0][1])):
                 return [part for part in (place, run[length:]) if part]
+    for length in range(min(len(run) - 2, 4), 1, -1):
+        for place in _stems().get(length, ()):
+            if run[:length] != place and sounds.heard(run[:length]) == sounds.heard(place):
+                return [place, run[length:]]
     return None
 
 

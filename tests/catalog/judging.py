@@ -142,8 +142,14 @@ def _tail(row: Row) -> str:
     return name
 
 
-def _spoken(row: Row) -> list[str]:
-    return romanise.syllables(row["short"])
+@cache
+def _syllables(name: str) -> tuple[str, ...]:
+    """Asked for each query of each name: a million times."""
+    return tuple(romanise.syllables(name))
+
+
+def _spoken(row: Row) -> tuple[str, ...]:
+    return _syllables(row["short"])
 
 
 def _homophone(row: Row, chance: random.Random) -> str:

@@ -1,6 +1,9 @@
 """The judged set: what people type must find what they look for, and nothing where there is nothing.
 
 Every hundredth or so of the queries that `judging` makes is judged, 200 in all; `-s` shows the shares by kind.
+`written.csv` was written by hand from the list of goods, by somebody who had not looked at the rules: as commuters,
+clerks and elderly people type, with southern accents, wrong and traditional characters, prices and units. Of its kind
+`near` nothing may be found but what is expected.
 """
 
 import csv
@@ -15,12 +18,12 @@ from catalog.narrowing import Narrowing
 from tests.catalog import judging
 
 LEAST_AMONG_FIVE = 0.97
-SET = Path(__file__).parent / "judged.csv"
+FOLDER = Path(__file__).parent
 
 
-def judged() -> list[judging.Judged]:
-    """Return the frozen set."""
-    rows = csv.DictReader(SET.read_text(encoding="utf-8").splitlines())
+def judged(name: str = "judged.csv") -> list[judging.Judged]:
+    """Return a frozen set."""
+    rows = csv.DictReader((FOLDER / name).read_text(encoding="utf-8").splitlines())
     return [judging.Judged(row["query"], row["kind"], frozenset(row["expected"].split())) for row in rows]
 
 
@@ -32,12 +35,22 @@ def share(queries: list[judging.Judged], *, among: int) -> float:
 def _is_right(query: judging.Judged, among: int) -> bool:
     answer = finding.page(q=query.query, chosen=Narrowing(), sort=None, cursor=None, limit=among)
     found = [item["slug"] for item in orjson.loads(answer)["items"]]
+    if query.kind == "near":
+        return query.expected.issuperset(found)
     return not query.expected.isdisjoint(found) if query.expected else not found
 
 
 def test_the_judged_set_is_found(seeded: None) -> None:
     queries = judged()
     assert len(queries) == 200
+    first, five = share(queries, among=1), share(queries, among=5)
+    print(f"success@1 {first:.3f}, success@5 {five:.3f}, {dict(Counter(each.kind for each in queries))}")  # noqa: T201
+    assert five >= LEAST_AMONG_FIVE
+
+
+def test_the_written_set_is_found(seeded: None) -> None:
+    queries = judged("written.csv")
+    assert len(queries) == 554
     first, five = share(queries, among=1), share(queries, among=5)
     print(f"success@1 {first:.3f}, success@5 {five:.3f}, {dict(Counter(each.kind for each in queries))}")  # noqa: T201
     assert five >= LEAST_AMONG_FIVE
@@ -58,6 +71,14 @@ def test_queries_that_nobody_chose_are_found_as_well(seeded: None) -> None:
         ("lqbj", "临泉迎仙板鸡"),
         ("篱笆梨", "蒙城篱笆黄花梨"),
         ("糖醋姜", "铜陵白姜(糖醋)"),
+        ("霍山石斛250g两盒", "霍山石斛(枫斗)"),
+        ("strawberries", "长丰草莓"),
+        ("peanut oil", "灵璧花生油"),
+        ("火秋龙虾", "霍邱城西湖龙虾(冻虾尾)"),
+        ("毫菊", "亳菊"),
+        ("caomie", "长丰草莓"),
+        ("头茬太平猴魁", "太平猴魁"),
+        ("咸菜", "黄池酱菜"),
     ],
 )
 def test_what_was_meant_comes_before_what_is_only_of_its_kind(seeded: None, typed: str, first: str) -> None:
