@@ -287,7 +287,6 @@ class Product(database.Base):
         Index("ix_products_name_key", "name_key", postgresql_ops={"name_key": "text_pattern_ops"}),
         Index("ix_products_pinyin", "pinyin", postgresql_ops={"pinyin": "text_pattern_ops"}),
         Index("ix_products_initials", "initials", postgresql_ops={"initials": "text_pattern_ops"}),
-        Index("ix_products_sounds", "pinyin", postgresql_using="gin", postgresql_ops={"pinyin": "gin_trgm_ops"}),
         Index("ix_products_origin_code", "origin_code"),
     )
 
@@ -315,6 +314,24 @@ class Product(database.Base):
     pinyin: Mapped[str]
     initials: Mapped[str]
     search_text: Mapped[str]
+    search_vector: Mapped[str] = mapped_column(TSVECTOR)
+
+
+class ProductName(database.Base):
+    """A name that goods have or had, however many: what is guessed among. A trigger writes it beside the products.
+
+    One may stand here twice, when two transactions brought it at once.
+    """
+
+    __tablename__ = "product_names"
+    __table_args__ = (
+        Index("ix_product_names_search_vector", "search_vector", postgresql_using="gin"),
+        Index("ix_product_names_sounds", "pinyin", postgresql_using="gin", postgresql_ops={"pinyin": "gin_trgm_ops"}),
+    )
+
+    id: Mapped[database.Id]
+    name_key: Mapped[str] = mapped_column(index=True)
+    pinyin: Mapped[str]
     search_vector: Mapped[str] = mapped_column(TSVECTOR)
 
 

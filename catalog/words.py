@@ -64,7 +64,10 @@ def general() -> frozenset[str]:
 
 @cache
 def places() -> dict[str, tuple[str, ...]]:
-    """Return each name of a place, long, short and in pinyin → the Chinese names that it may mean."""
+    """Return each name of a place, long, short and in pinyin → the Chinese names that it may mean.
+
+    In pinyin also as strangers read it: liuan for 六安, haozhou for 亳州, which looks like 毫州.
+    """
     found: dict[str, dict[str, None]] = {}
     for row in _rows("regions.csv"):
         name, kind = row["name"], row["name"][-1]
@@ -73,10 +76,22 @@ def places() -> dict[str, tuple[str, ...]]:
         for key, meant in ((name, name), (short, short), (row["pinyin"], name), (brief, short)):
             if not key.isascii() or len(key) >= MIN_PLACE_LETTERS:
                 found.setdefault(key, {})[meant] = None
+    for place in [place for place in found if not place.isascii()]:
+        for read in _misread(place):
+            if len(read) >= MIN_PLACE_LETTERS and read not in found:
+                found[read] = {place: None}
     for area, *within in _groups("area"):
         for key in (area, sounds.heard(area)):
             found.setdefault(key, {}).update(dict.fromkeys([area, *within]))
     return {place: tuple(meant) for place, meant in found.items()}
+
+
+def _misread(place: str) -> set[str]:
+    found = {sounds.heard(place)}
+    for at, character in enumerate(place):
+        twins = (twin for pair in _alike() if character in pair for twin in pair - {character})
+        found |= {sounds.heard(place[:at] + twin + place[at + 1 :]) for twin in twins}
+    return found
 
 
 @cache

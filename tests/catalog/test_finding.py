@@ -73,6 +73,31 @@ def test_a_slip_finds_all_goods_of_the_name(many: None) -> None:
     assert len(found) > finding.MAX_NEAR
 
 
+def test_a_name_is_kept_once_however_many_goods_have_it(many: None) -> None:
+    sql = "SELECT name_key, count(*) FROM product_names WHERE starts_with(name_key, '砀山酥梨') GROUP BY 1 ORDER BY 1"
+    assert database.statement(sql) == [("砀山酥梨", 1), ("砀山酥梨0", 1), ("砀山酥梨1", 1)]
+
+
+def test_goods_that_get_another_name_are_guessed_by_it(seeded: None) -> None:
+    renamed = """
+        UPDATE products SET name = %(name)s, name_key = %(name)s, pinyin = %(said)s, search_vector = %(grams)s::tsvector
+    """
+    params = {"name": "贵池秋浦花鳜", "said": "guichiqiupuhuagui", "grams": "花 贵 池 秋 浦 鳜 guichiqiupuhuagui"}
+    database.statement(f"{renamed} WHERE slug = 'dangshansuli'", params)
+    assert [item["slug"] for item in walked("贵池球浦花鳜")] == ["dangshansuli"]
+
+
+def test_a_whole_that_nothing_is_like_shows_what_it_ends_with(seeded: None) -> None:
+    page = orjson.loads(finding.page(q="吐鲁番葡萄", chosen=Narrowing(), sort=None, cursor=None, limit=5))
+    assert [item["slug"] for item in page["items"]] == ["xiaoxianputao"]
+    assert page["search"]["matched"] == "close"
+
+
+@pytest.mark.parametrize("typed", ["特产", "安徽 土特产推荐"])
+def test_who_asks_for_anything_is_shown_the_shelf(seeded: None, typed: str) -> None:
+    assert len(walked(typed)) == len(walked("安徽"))
+
+
 def test_one_letter_shows_only_what_begins_with_it(many: None) -> None:
     found = walked("d")
     assert len(found) == finding.MAX_HITS
