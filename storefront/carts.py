@@ -4,6 +4,7 @@ Invariant: a cart holds SKUs and quantities and never a price; what it shows is 
 line that cannot be bought now stays, marked.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -14,6 +15,8 @@ from sqlalchemy.orm import Session
 
 from catalog import products
 from catalog.pricing import PricedLine
+from config import database
+from storefront import tokens
 from storefront.errors import CartFull, CartLineNotFound
 from storefront.shopper_models import CartLine, Shopper
 from subway_campaign import journeys
@@ -21,6 +24,12 @@ from subway_campaign.lifecycle import Stage
 
 # Far more than a household buys at once; a bound keeps the page and the quote one statement short.
 MOST_LINES = 100
+
+
+_PIECES = """
+SELECT coalesce(sum(l.quantity), 0) FROM sessions s JOIN cart_lines l ON l.shopper_id = s.shopper_id
+WHERE s.token_digest = %s AND s.revoked_at IS NULL AND s.expires_at > %s
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +70,68 @@ def put(
     )
     journeys.reach(session, visitor=visitor, person=person, stage=Stage.CART, now=now)
     return view(session, shopper_id=shopper_id)
+
+
+def add(
+    session: Session,
+    *,
+    shopper_id: int,
+    sku: str,
+    quantity: int,
+    now: datetime,
+    visitor: UUID | None = None,
+    person: UUID | None = None,
+) -> CartView:
+    """Put `quantity` more pieces of `sku` into the cart and return it; of two at once each adds its own.
+
+    Raises what `put` raises, `QuantityInvalid` also when the line would grow beyond what one may hold.
+    """
+    products.refuse_unsellable(products.price(session, {sku: quantity}))
+    _lock(session, shopper_id)
+    return put(
+        session,
+        shopper_id=shopper_id,
+        sku=sku,
+        quantity=_held(session, shopper_id).get(sku, 0) + quantity,
+        now=now,
+        visitor=visitor,
+        person=person,
+    )
+
+
+def change(
+    session: Session,
+    *,
+    shopper_id: int,
+    sku: str,
+    quantity: int,
+    now: datetime,
+    visitor: UUID | None = None,
+    person: UUID | None = None,
+) -> CartView:
+    """Make a line that is in the cart hold `quantity` pieces and return the cart.
+
+    Raises `CartLineNotFound` for one that was taken out or ordered meanwhile, and what `put` raises.
+    """
+    _lock(session, shopper_id)
+    if sku not in _held(session, shopper_id):
+        raise CartLineNotFound
+    return put(session, shopper_id=shopper_id, sku=sku, quantity=quantity, now=now, visitor=visitor, person=person)
+
+
+def holds(session: Session, *, shopper_id: int, lines: Mapping[str, int]) -> bool:
+    """Tell whether the cart holds every one of `lines` with just that quantity.
+
+    Whoever else asks or changes it waits until the transaction ends, so that one cart is not ordered twice.
+    """
+    _lock(session, shopper_id)
+    return lines.items() <= _held(session, shopper_id).items()
+
+
+def pieces(*, token: str, now: datetime) -> int:
+    """Return how many pieces lie in the cart of a session's token; none for one that is over."""
+    [(count,)] = database.statement(_PIECES, (tokens.digest(token), now))
+    return int(count)
 
 
 def remove(session: Session, *, shopper_id: int, sku: str) -> CartView:
@@ -129,6 +200,11 @@ def move(session: Session, *, from_shopper: int, to_shopper: int) -> None:
         )
     )
     clear(session, shopper_id=from_shopper, skus=[line.sku for line in moving])
+
+
+def _held(session: Session, shopper_id: int) -> dict[str, int]:
+    rows = session.execute(select(CartLine.sku, CartLine.quantity).where(CartLine.shopper_id == shopper_id))
+    return {row.sku: row.quantity for row in rows}
 
 
 def _lock(session: Session, shopper_id: int) -> None:

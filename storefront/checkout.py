@@ -141,7 +141,7 @@ def place(
     `AdultDeclarationMissing` for liquor without it, what `declarations.complete` refuses, `OutOfStock` with what is
     left, and what `quote` raises; nothing is stored then.
     """
-    fingerprint = fingerprint_of({"lines": sorted(lines.items()), "address": address, "remark": remark})
+    fingerprint = _fingerprint(lines, address, remark)
     try:
         priced = quote(session, lines=lines, region_code=address["region_code"])
     except AppError:
@@ -225,6 +225,20 @@ def _replayed(session: Session | None, shopper_id: int, key: str, fingerprint: b
     if earlier and bytes(earlier[0][1]) != fingerprint:
         raise errors.IdempotencyMismatch
     return Placed(earlier[0][0], None) if earlier else None
+
+
+def earlier(
+    session: Session, *, shopper_id: int, key: str, lines: dict[str, int], address: dict[str, Any], remark: str
+) -> Placed | None:
+    """Return the order that `place` made of this very body under this key before, or None.
+
+    Raises `IdempotencyMismatch` when the key was another body's.
+    """
+    return _replayed(session, shopper_id, key, _fingerprint(lines, address, remark))
+
+
+def _fingerprint(lines: dict[str, int], address: dict[str, Any], remark: str) -> bytes:
+    return fingerprint_of({"lines": sorted(lines.items()), "address": address, "remark": remark})
 
 
 def fingerprint_of(body: Any) -> bytes:

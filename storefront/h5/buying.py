@@ -14,10 +14,10 @@ from catalog import absences, halls, products
 from catalog import errors as catalog_errors
 from config import clock, database
 from config.errors import AppError
-from storefront import addresses, benefit_public, checkout, guard, login, sessions
+from storefront import addresses, benefit_public, checkout, guard
 from storefront import errors as shop_errors
 from storefront.actors import Actor
-from storefront.h5 import callers, forms, pages, places, purchase, shelves
+from storefront.h5 import callers, forms, guests, pages, places, purchase, shelves
 from storefront.h5.viewmodels import AbsentPage, OrderForm, Product, ProductPage, Quote, RegionChoices
 
 blueprint = Blueprint("h5_buying", __name__)
@@ -41,18 +41,18 @@ def product(slug: str) -> Response:
     try:
         shown = shelves.product(products.find(slug))
     except catalog_errors.ProductUnknown:
-        return _absent(slug)
+        return absent(slug)
     form, region = forms.blank(shown), places.choose(places.HERE)
-    known = _default_address(guard.caller()) if shown.is_available else None
+    known = default_address(guard.caller()) if shown.is_available else None
     if known is not None:
         form = replace(form, name=known.name, phone=known.phone, detail=known.detail)
         region = places.choose(places.trace(known.region_code))
-    return _page(shown, form, region)
+    return page(shown, form, region)
 
 
-@blueprint.get("/p/<slug>/orders")
+@blueprint.get("/p/<slug>/<any(orders, cart):act>")
 @guard.public
-def reopened(slug: str) -> AnyResponse:
+def reopened(slug: str, act: str) -> AnyResponse:
     """Lead whoever reloads or shares the address of a form that came back to the product."""
     return redirect(f"/p/{quote(slug)}", 302)
 
@@ -64,7 +64,7 @@ def order(slug: str) -> AnyResponse:
     try:
         shown = shelves.product(products.find(slug))
     except catalog_errors.ProductUnknown:
-        return _absent(slug)
+        return absent(slug)
     return _order(shown)
 
 
@@ -72,21 +72,20 @@ def _order(shown: Product) -> AnyResponse:
     form, region = forms.read(shown, request.form), places.choose(request.form)
     buyer = callers.buyer()
     if request.form.get("do") == "region":
-        return _page(shown, form, region)
+        return page(shown, form, region)
     faults = forms.judge(shown, form, is_region_whole=bool(places.leaf(region)))
     if faults:
         notice = _SOLD_OUT if "sku" in faults else "还有几处需要补充，已在下面标出。"
-        return _page(shown, replace(form, errors=faults), region, notice=notice, status=422)
+        return page(shown, replace(form, errors=faults), region, notice=notice, status=422)
     if buyer is None:
-        return _become_guest()
+        return guests.become(back=f"/p/{quote(shown.slug)}")
     try:
         bought = _buy(buyer, shown, form, places.leaf(region))
     except AppError as error:
         return _refused(shown, form, region, error)
     if isinstance(bought, checkout.Quote):
-        return _page(shown, form, region, notice="请核对应付金额，再点一次“微信支付”。")
-    target = f"/orders/{bought.number}?pay=1"
-    return redirect(callers.login_url(target) if callers.must_log_in(buyer) else target, 303)
+        return page(shown, form, region, notice=purchase.SUM_CHANGED)
+    return redirect(callers.paying_url(buyer, bought.number), 303)
 
 
 def _buy(buyer: Actor, shown: Product, form: OrderForm, region_code: str) -> checkout.Placed | checkout.Quote:
@@ -100,6 +99,7 @@ def _buy(buyer: Actor, shown: Product, form: OrderForm, region_code: str) -> che
             person=buyer.person,
             visitor=guard.visitor(),
             form=form,
+            lines={form.sku: form.quantity},
             delivery=delivery,
             declared=forms.declared(shown, form),
             now=clock.now(),
@@ -109,44 +109,28 @@ def _buy(buyer: Actor, shown: Product, form: OrderForm, region_code: str) -> che
 def _refused(shown: Product, form: OrderForm, region: RegionChoices, error: AppError) -> Response:
     """Show the form again with what is wrong with it; what no form of ours can run into is raised on."""
     if isinstance(error, shop_errors.AddressInvalid):
-        said = {"region" if name == "region_code" else name: text for name, text in error.details["fields"].items()}
-        form = replace(form, errors=said)
+        form = replace(form, errors=forms.faults_of(error))
     elif isinstance(error, shop_errors.IdempotencyMismatch):
-        form = replace(form, key=forms.blank(shown).key)
+        form = replace(form, key=forms.new_key())
     elif not isinstance(error, _SAID_ON_THE_PAGE):
         raise error
     is_spent = isinstance(error, shop_errors.IdempotencyMismatch)
-    return _page(shown, form, region, notice=_words(error), is_spent=is_spent, status=error.status)
+    return page(shown, form, region, notice=_words(error), is_spent=is_spent, status=error.status)
 
 
-def _become_guest() -> AnyResponse:
-    """Give the browser a session and let it send the same form again.
-
-    Were the order placed together with the session, an answer lost in a tunnel would leave an order that nobody owns,
-    and the next tap would place a second one.
-    """
-    if "again" in request.args:
-        return pages.render("h5/cookies.html", status=403)
-    with database.transaction() as session:
-        entered = login.guest(session, now=clock.now())
-    response = redirect(f"{request.path}?again=1", 307)
-    response.set_cookie(**sessions.cookie(entered.opened, now=clock.now()))
-    return response
-
-
-def _absent(slug: str) -> Response:
+def absent(slug: str) -> Response:
     """Say why goods left the shelf. Raises `ProductUnknown` for those that never stood there."""
     found = absences.find(slug)
-    page = AbsentPage(
+    shown = AbsentPage(
         name=found.name,
         because=absences.WORDS[found.because],
         hall=shelves.hall_link(halls.find(found.hall)),
         others=shelves.others(found.hall, slug),
     )
-    return pages.render("h5/absent.html", status=404, page=page)
+    return pages.render("h5/absent.html", status=404, page=shown)
 
 
-def _page(
+def page(
     shown: Product,
     form: OrderForm,
     region: RegionChoices,
@@ -155,7 +139,8 @@ def _page(
     is_spent: bool = False,
     status: int = 200,
 ) -> Response:
-    page = ProductPage(
+    """Return the page of a product with its form as it was filled so far."""
+    filled = ProductPage(
         product=shown,
         form=form,
         regions=region,
@@ -165,7 +150,7 @@ def _page(
         benefit=shelves.benefit_of_product(benefit_public.of_product(shown.slug, now=clock.now())),
         others=() if shown.is_available else shelves.others(shown.hall.slug, shown.slug),
     )
-    return pages.render("h5/product.html", status=status, page=page, consent=purchase.offered_consent())
+    return pages.render("h5/product.html", status=status, page=filled, consent=purchase.offered_consent())
 
 
 def _quote(shown: Product, form: OrderForm, region: RegionChoices) -> Quote:
@@ -182,7 +167,8 @@ def _quote(shown: Product, form: OrderForm, region: RegionChoices) -> Quote:
     return Quote(priced.goods_fen, priced.freight_fen)
 
 
-def _default_address(buyer: Actor | None) -> addresses.Delivery | None:
+def default_address(buyer: Actor | None) -> addresses.Delivery | None:
+    """Return where a shopper's parcels usually go, or None for who never said it."""
     if buyer is None or buyer.shopper_id is None:
         return None
     with database.transaction() as session:
@@ -198,5 +184,5 @@ def _words(error: AppError) -> str:
     if isinstance(error, catalog_errors.NotDeliverable):
         return f"{error.details['region']}暂不配送，请换一个收货地区。"
     if isinstance(error, shop_errors.IdempotencyMismatch):
-        return "刚才已经下过一单，请先到“订单”里查看。如果要再买一单，请再点一次“微信支付”。"
+        return purchase.ORDERED_BEFORE
     return error.text

@@ -5,10 +5,11 @@ Invariant: nothing is changed for a request that our own origin did not send.
 
 from urllib.parse import quote
 
+import psycopg
 from flask import request
 
 from config import clock, settings
-from storefront import csrf, guard, sessions
+from storefront import carts, csrf, guard, sessions
 from storefront.actors import Actor, ActorKind
 from storefront.errors import CsrfRejected, SessionRequired
 
@@ -31,6 +32,21 @@ def login_url(path: str) -> str:
 def must_log_in(buyer: Actor | None) -> bool:
     """Tell whether WeChat has yet to say who this is: inside it only a known openid can pay."""
     return is_in_wechat() and (buyer is None or buyer.kind is not ActorKind.SHOPPER)
+
+
+def paying_url(buyer: Actor, number: str) -> str:
+    """Return where an order that was just placed is paid: its page, by way of WeChat's login where one is due."""
+    target = f"/orders/{number}?pay=1"
+    return login_url(target) if must_log_in(buyer) else target
+
+
+def pieces_in_cart() -> int:
+    """Return how many pieces lie in this browser's cart, for the mark on its link; none while nobody can tell."""
+    try:
+        found = guard.presented()
+        return carts.pieces(token=found.token, now=clock.now()) if found else 0
+    except (SessionRequired, psycopg.OperationalError):
+        return 0
 
 
 def buyer() -> Actor | None:

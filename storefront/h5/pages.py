@@ -52,7 +52,7 @@ def install(app: Flask) -> None:
 
 def render(template: str, *, status: int = 200, **context: object) -> Response:
     """Return a page with the frame around it."""
-    return Response(_markup(template, **context), status, mimetype="text/html")
+    return Response(_markup(template, cart_pieces=callers.pieces_in_cart(), **context), status, mimetype="text/html")
 
 
 def apologise(status: int, code: str, message: str) -> str:

@@ -1,7 +1,7 @@
 """Own the one step from a filled page to an order: what was shown is what is charged, and what was agreed to is kept.
 
 Invariant: an order is placed only at the sum that its shopper saw, with consent to the texts that are shown now; both
-in the transaction that places it.
+in the transaction that places it. What a cart holds is ordered once, however many pages show it.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,15 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from storefront import checkout, consents
+from storefront import carts, checkout, consents
 from storefront.addresses import Delivery
 from storefront.declaration_models import DeclarationKind
 from storefront.errors import ConsentInvalid
-from storefront.h5.viewmodels import OrderForm
+from storefront.h5.cart_models import CartForm
+from storefront.h5.viewmodels import DeliveryForm
+
+SUM_CHANGED = "请核对应付金额，再点一次“微信支付”。"
+ORDERED_BEFORE = "刚才已经下过一单，请先到“订单”里查看。如果要再买一单，请再点一次“微信支付”。"
 
 
 def offered_consent() -> str:
@@ -29,17 +33,17 @@ def buy(
     shopper_id: int,
     person: UUID,
     visitor: UUID | None,
-    form: OrderForm,
+    form: DeliveryForm,
+    lines: dict[str, int],
     delivery: Delivery,
     declared: Sequence[DeclarationKind],
     now: datetime,
 ) -> checkout.Placed | checkout.Quote:
-    """Place the order of a form with what was declared for it, or return the quote that its shopper has yet to see.
+    """Place the order of `lines` with what was declared for it, or return the quote that its shopper has yet to see.
 
     Nothing is written with a quote. Raises `ConsentInvalid` for texts that are no longer shown, and what
     `checkout.place` refuses.
     """
-    lines = {form.sku: form.quantity}
     quote = checkout.quote(session, lines=lines, region_code=delivery.region_code)
     if quote.payable_fen != form.seen_fen:
         return quote
@@ -56,6 +60,44 @@ def buy(
         lines=lines,
         address=asdict(delivery),
         remark=form.remark,
+        declared=declared,
+        now=now,
+    )
+
+
+def buy_cart(
+    session: Session,
+    *,
+    shopper_id: int,
+    person: UUID,
+    visitor: UUID | None,
+    form: CartForm,
+    delivery: Delivery,
+    declared: Sequence[DeclarationKind],
+    now: datetime,
+) -> checkout.Placed | checkout.Quote | None:
+    """Place the order of the lines that a form was shown with, and take them out of the cart; None once it lost them.
+
+    The same form sent again gives the order that it made. Raises what `buy` raises.
+    """
+    lines = dict(form.lines)
+    if not carts.holds(session, shopper_id=shopper_id, lines=lines):
+        return checkout.earlier(
+            session,
+            shopper_id=shopper_id,
+            key=form.key,
+            lines=lines,
+            address=asdict(delivery),
+            remark=form.remark,
+        )
+    return buy(
+        session,
+        shopper_id=shopper_id,
+        person=person,
+        visitor=visitor,
+        form=form,
+        lines=lines,
+        delivery=delivery,
         declared=declared,
         now=now,
     )

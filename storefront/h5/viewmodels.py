@@ -254,24 +254,30 @@ class Quote:
 
 
 @dataclass(frozen=True)
-class OrderForm:
+class DeliveryForm:
     """What the shopper has entered so far; `errors` maps a field to what is wrong with it.
 
     `seen_fen` is the sum that the page showed for this very choice, `consent` the texts that the ticked box stood for.
     """
 
     key: str
-    sku: str
-    quantity: int = 1
     name: str = ""
     phone: str = ""
     detail: str = ""
     remark: str = ""
     consent: str = ""
     seen_fen: int = 0
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OrderForm(DeliveryForm):
+    """The form of one product's page."""
+
+    sku: str = ""
+    quantity: int = 1
     has_confirmed_returns: bool = False
     has_declared_adult: bool = False
-    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

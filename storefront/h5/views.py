@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from storefront.h5 import aftersales, browse, buying, following, notices, pages, tracing
+from storefront.h5 import aftersales, browse, buying, cart, cart_orders, following, notices, pages, tracing
 
 
 def install(app: Flask) -> None:
     """Register every page of the express lane with `app`."""
     pages.install(app)
-    for page in (browse, buying, following, aftersales, notices, tracing):
+    for page in (browse, buying, cart, cart_orders, following, aftersales, notices, tracing):
         app.register_blueprint(page.blueprint)

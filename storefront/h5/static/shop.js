@@ -56,9 +56,11 @@
     forget() { try { sessionStorage.clear(); } catch (error) { /* as said above */ } },
   };
 
-  /* ---- the product page ---- */
+  /* ---- the product page, and a cart on its way to an order: there the lines are chosen already ---- */
   function product(form) {
     const pay = one("#pay");
+    const put = one("#put");
+    const chosen = form.elements.lines && form.elements.lines.value.split(" ").map((line) => line.split(":"));
     const quantity = one("#quantity", form);
     const steps = all("[data-step]", form);
     const selects = all("[data-regions] select", form);
@@ -67,6 +69,7 @@
     let timer = 0;
     let refused = !one("#refused").hidden;
     let sending = false;
+    let putting = false;
 
     const spec = () => one("input[name=sku]:checked:enabled", form);
     const leaf = () => selects.reduce((code, select) => select.value || code, "");
@@ -92,32 +95,48 @@
     }
 
     async function quote() {
-      const chosen = spec();
-      const count = Number(quantity.value);
-      if (!chosen || !Number.isInteger(count) || count < 1) return;
+      let lines = chosen;
+      let goods = Number(form.dataset.goods);
+      if (!chosen) {
+        const pack = spec();
+        const count = Number(quantity.value);
+        if (!pack || !Number.isInteger(count) || count < 1) return;
+        lines = [[pack.value, count]];
+        goods = Number(pack.dataset.fen) * count;
+        label(pack);
+      }
       const mine = ++asked;
       const region = isComplete() ? leaf() : "";
-      one("#price").innerHTML = one("#price").innerHTML.replace(/(<\/small>)\d+(<small>)\.\d+/, (_, open, close) => {
-        const [whole, cents] = yuan(Number(chosen.dataset.fen)).split(".");
-        return open + whole + close + "." + cents;
-      });
-      one("#market").hidden = !chosen.dataset.market;
-      one("#market s").textContent = "¥" + yuan(Number(chosen.dataset.market || 0));
       refuse("");
-      show(Number(chosen.dataset.fen) * count, null);
+      show(goods, null);
       form.seen.value = "";
+      all("[data-parcel]", form).forEach((head) => { head.textContent = "运费待确认"; });
       if (!region) return;
       one("#freight").textContent = "正在计算…";
       try {
-        const sum = await call("POST", form.dataset.quote, { lines: [{ sku: chosen.value, quantity: count }], region_code: region });
+        const wanted = lines.map(([sku, count]) => ({ sku, quantity: Number(count) }));
+        const sum = await call("POST", form.dataset.quote, { lines: wanted, region_code: region });
         if (mine !== asked) return;
         show(sum.goods_fen, sum.freight_fen);
+        sum.consignments.forEach((each) => {
+          const head = one('[data-parcel="' + each.ship_from + '"]', form);
+          if (head) head.textContent = each.freight_fen ? "运费 ¥" + yuan(each.freight_fen) : "包邮";
+        });
         form.seen.value = sum.payable_fen;
       } catch (error) {
         if (mine !== asked) return;
         if (error.status === 409 || error.status === 422) refuse(error.message);
         else one("#freight").textContent = "网络不稳，提交时确认";
       }
+    }
+
+    function label(chosen) {
+      one("#price").innerHTML = one("#price").innerHTML.replace(/(<\/small>)\d+(<small>)\.\d+/, (_, open, close) => {
+        const [whole, cents] = yuan(Number(chosen.dataset.fen)).split(".");
+        return open + whole + close + "." + cents;
+      });
+      one("#market").hidden = !chosen.dataset.market;
+      one("#market s").textContent = "¥" + yuan(Number(chosen.dataset.market || 0));
     }
 
     const later = () => { clearTimeout(timer); timer = setTimeout(quote, 250); };
@@ -148,17 +167,17 @@
 
     function check() {
       const faults = {};
-      if (!spec()) faults.sku = "请选择规格";
-      const count = Number(quantity.value);
+      const count = chosen ? 1 : Number(quantity.value);
+      if (!chosen && !spec()) faults.sku = "请选择规格";
       if (!Number.isInteger(count) || count < 1 || count > 99) faults.quantity = "数量在 1 到 99 之间";
       if (!form.elements.name.value.trim()) faults.name = "请填写收货人";
       if (!/^((\+|00)?86)?1[3-9][0-9]{9}$/.test(form.phone.value.replace(/[\s-]/g, ""))) faults.phone = "请填写 11 位手机号";
       if (!isComplete()) faults.region = "请选到最后一级地区";
       if (form.detail.value.trim().length < 4) faults.detail = "请填写街道与门牌";
-      [["returns", "请确认退货说明"], ["adult", "请确认年龄"], ["consent", "同意后才能下单"]].forEach(([name, message]) => {
-        if (form[name] && !form[name].checked) faults[name] = message;
+      all("input[type=checkbox]", form).forEach((box) => {
+        if (!box.checked) faults[box.name] = { adult: "请确认年龄", consent: "同意后才能下单" }[box.name] || "请确认退货说明";
       });
-      ["sku", "quantity", "name", "phone", "region", "detail", "returns", "adult", "consent"].forEach((name) => wrong(name, faults[name] || ""));
+      all(".wrong[id$='-wrong']", form).forEach((line) => wrong(line.id.slice(0, -6), faults[line.id.slice(0, -6)] || ""));
       const first = Object.keys(faults)[0];
       if (!first) return true;
       const target = first === "region" ? selects.find((select) => !select.disabled && !select.value) || selects[0] : form.elements[first];
@@ -178,11 +197,17 @@
         later();
       });
     });
-    quantity.addEventListener("input", later);
+    if (quantity) quantity.addEventListener("input", later);
+    if (put) put.addEventListener("click", () => { putting = true; setTimeout(() => { putting = false; }); });
     all("input[name=sku]", form).forEach((choice) => choice.addEventListener("change", later));
     selects.forEach((select, level) => select.addEventListener("change", () => regions(level)));
     form.addEventListener("input", (event) => { if (event.target.name) wrong(event.target.name, ""); });
     form.addEventListener("submit", (event) => {
+      if (putting) {
+        if (put.classList.contains("busy")) return event.preventDefault();
+        busy(put, true);
+        return setTimeout(() => busy(put, false), GIVE_UP_MS);
+      }
       if (sending) return event.preventDefault();
       if (!check()) return event.preventDefault();
       if (refused) {
@@ -206,6 +231,7 @@
     window.addEventListener("pageshow", () => {
       sending = false;
       busy(pay, false);
+      busy(put, false);
       if (leaf() && isComplete() && !form.seen.value) later();
     });
   }
@@ -376,6 +402,9 @@
       }, 150);
     });
   }
+
+  /* A number that was typed into the cart counts without a further tap. */
+  all("[data-set]").forEach((input) => input.addEventListener("change", () => { if (input.form.reportValidity()) input.form.submit(); }));
 
   const visit = new URLSearchParams(location.search).get("tk");
   if (visit) confirmVisit(visit, 5);

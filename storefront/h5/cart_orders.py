@@ -1,0 +1,188 @@
+"""Own the way from a cart to its payment: one page with all that can be bought now, one form, one order.
+
+Invariant: what the page showed is what is ordered, at the sum that it named, or nothing and a word about what changed;
+a cart that two pages show is ordered once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from catalog import errors as catalog_errors
+from catalog import products
+from catalog.pricing import PricedLine
+from config import clock, database
+from config.errors import AppError
+from storefront import addresses, carts, checkout, guard
+from storefront import errors as shop_errors
+from storefront.h5 import buying, callers, cart, cart_views, forms, pages, places, purchase
+from storefront.h5.cart_models import CartForm, CheckoutPage, Parcel
+from storefront.h5.viewmodels import Quote, RegionChoices
+
+blueprint = Blueprint("h5_cart_orders", __name__)
+
+_CHANGED = "购物车有变动，请核对商品和应付金额，再点一次“微信支付”。"
+_SOLD = "这些商品刚刚卖完了，订单没有提交，也没有扣款。"
+# What a form of ours may run into and its page can say beside the form, instead of an error page.
+_SAID_ON_THE_PAGE = (
+    catalog_errors.OutOfStock,
+    catalog_errors.NotForSale,
+    catalog_errors.NotDeliverable,
+    catalog_errors.RegionInvalid,
+    catalog_errors.SkuUnknown,
+    catalog_errors.QuantityInvalid,
+    shop_errors.ConsentInvalid,
+)
+
+
+@blueprint.get("/cart/checkout")
+@guard.public
+def show() -> AnyResponse:
+    """Show what would be ordered, with the form that orders it; without anything to order, the cart."""
+    buyer = guard.caller()
+    if buyer is None or buyer.shopper_id is None:
+        return redirect("/cart", 302)
+    form, region = CartForm(key=forms.new_key()), places.choose(places.HERE)
+    known = buying.default_address(buyer)
+    if known is not None:
+        form = replace(form, name=known.name, phone=known.phone, detail=known.detail)
+        region = places.choose(places.trace(known.region_code))
+    return _page(form, region)
+
+
+@blueprint.get("/cart/orders")
+@guard.public
+def reopened() -> AnyResponse:
+    """Lead whoever reloads the address of a form that came back to the form."""
+    return redirect("/cart/checkout", 302)
+
+
+@blueprint.post("/cart/orders")
+@guard.shopper
+def order() -> AnyResponse:
+    """Place the order of a filled form and lead to its page, or show the form again with what is wrong."""
+    form, region = forms.read_cart(request.form), places.choose(request.form)
+    if request.form.get("do") == "region":
+        return _page(form, region)
+    try:
+        faults = _judge(form, region)
+        if faults:
+            return _page(form, region, errors=faults, notice="还有几处需要补充，已在下面标出。", status=422)
+        bought = _buy(form, places.leaf(region)) if form.lines else None
+    except AppError as error:
+        return _refused(form, region, error)
+    if bought is None:
+        return _page(form, region, notice=_CHANGED, status=409)
+    if isinstance(bought, checkout.Quote):
+        return _page(form, region, notice=purchase.SUM_CHANGED)
+    return redirect(callers.paying_url(guard.actor(), bought.number), 303)
+
+
+def _judge(form: CartForm, region: RegionChoices) -> dict[str, str]:
+    asked = [term.kind for term in cart_views.terms(products.price(None, dict(form.lines)))]
+    return forms.judge_cart(form, asked, is_region_whole=bool(places.leaf(region)))
+
+
+def _buy(form: CartForm, region_code: str) -> checkout.Placed | checkout.Quote | None:
+    delivery = addresses.check(name=form.name, phone=form.phone, region_code=region_code, detail=form.detail)
+    buyer = guard.actor()
+    assert buyer.person is not None
+    with database.transaction() as session:
+        return purchase.buy_cart(
+            session,
+            shopper_id=guard.shopper_id(),
+            person=buyer.person,
+            visitor=guard.visitor(),
+            form=form,
+            delivery=delivery,
+            declared=sorted(form.declared),
+            now=clock.now(),
+        )
+
+
+def _refused(form: CartForm, region: RegionChoices, error: AppError) -> AnyResponse:
+    """Show the form again with what is wrong with it; what no form of ours can run into is raised on."""
+    if isinstance(error, shop_errors.AddressInvalid):
+        return _page(form, region, errors=forms.faults_of(error), notice=error.text, status=error.status)
+    if isinstance(error, shop_errors.IdempotencyMismatch):
+        form = replace(form, key=forms.new_key())
+        return _page(form, region, notice=purchase.ORDERED_BEFORE, is_spent=True, status=error.status)
+    if not isinstance(error, _SAID_ON_THE_PAGE):
+        raise error
+    return _page(form, region, notice=_words(error, _titles(form)), status=error.status)
+
+
+def _page(
+    form: CartForm,
+    region: RegionChoices,
+    *,
+    errors: dict[str, str] | None = None,
+    notice: str = "",
+    is_spent: bool = False,
+    status: int = 200,
+) -> AnyResponse:
+    """Return the form over what the cart holds now; what was agreed to for other lines is asked for again."""
+    with database.transaction() as session:
+        held = carts.view(session, shopper_id=guard.shopper_id())
+    free = [line for line in held.lines if line.is_available]
+    lines = free[: checkout.MAX_LINES]
+    if not lines:
+        return cart.page(held, notice=_SOLD if held.lines and notice else "", status=status)
+    wanted = tuple((line.sku, line.quantity) for line in lines)
+    if form.lines != wanted:
+        form = replace(form, lines=wanted, declared=frozenset())
+    quote, parcels = _quote(lines, places.leaf(region))
+    page = CheckoutPage(
+        parcels=parcels,
+        form=replace(form, errors=errors or {}),
+        regions=region,
+        quote=quote,
+        terms=cart_views.terms(lines),
+        notes=cart_views.notes(lines),
+        pieces=sum(line.quantity for line in lines),
+        left=len(held.lines) - len(lines),
+        notice=notice,
+        is_spent=is_spent,
+    )
+    shown = pages.render(
+        "h5/checkout.html",
+        status=status,
+        page=page,
+        lines=forms.written(dict(wanted)),
+        consent=purchase.offered_consent(),
+    )
+    return pages.private(shown)
+
+
+def _quote(lines: list[PricedLine], region_code: str) -> tuple[Quote, tuple[Parcel, ...]]:
+    """Return what the lines cost and how they travel, as far as it is known: freight only once the region is whole."""
+    goods_fen = sum(line.amount_fen for line in lines)
+    if not region_code:
+        return Quote(goods_fen, None), cart_views.parcels_of(lines, ())
+    try:
+        priced = checkout.quote(None, lines={line.sku: line.quantity for line in lines}, region_code=region_code)
+    except AppError as error:
+        words = _words(error, {line.sku: line.title for line in lines})
+        return Quote(goods_fen, None, words), cart_views.parcels_of(lines, ())
+    return Quote(priced.goods_fen, priced.freight_fen), cart_views.parcels_of(lines, priced.consignments)
+
+
+def _titles(form: CartForm) -> dict[str, str]:
+    try:
+        return {line.sku: line.title for line in products.price(None, dict(form.lines))}
+    except AppError:
+        return {}
+
+
+def _words(error: AppError, titles: Mapping[str, str]) -> str:
+    """Return a refusal in the words of this page, with the goods that it is about."""
+    named = "、".join(
+        dict.fromkeys(titles[line["sku"]] for line in error.details.get("lines", ()) if line["sku"] in titles)
+    )
+    if isinstance(error, catalog_errors.OutOfStock):
+        return f"“{named}”刚刚不够了，先留在购物车里。请核对应付金额，再点一次“微信支付”。"
+    if isinstance(error, catalog_errors.NotDeliverable):
+        return f"“{named}”不能送到{error.details['region']}。请换一个收货地区，或先从购物车里移除。"
+    return error.text
