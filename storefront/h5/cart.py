@@ -124,7 +124,7 @@ def change(sku: str) -> AnyResponse:
                 person=guard.actor().person,
                 now=clock.now(),
             )
-    except (shop_errors.CartLineNotFound, catalog_errors.SkuUnknown):
+    except shop_errors.CartLineNotFound:
         return page(_read(guard.actor()), notice=_GONE, status=404)
     except catalog_errors.NotForSale as error:
         return page(_read(guard.actor()), notice=error.text, status=error.status)

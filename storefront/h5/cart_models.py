@@ -43,7 +43,10 @@ class Parcel:
 
 @dataclass(frozen=True)
 class CartPage:
-    """The cart: what can be bought by parcel, and apart from it what cannot; sums count what can be bought only."""
+    """The cart: what can be bought by parcel, and apart from it what cannot; sums count what can be bought only.
+
+    `most_kinds` is how many lines one order takes, `most_pieces` how many pieces a line holds.
+    """
 
     parcels: tuple[Parcel, ...]
     absent: tuple[CartLine, ...]
@@ -51,6 +54,7 @@ class CartPage:
     kinds: int
     goods_fen: int
     most_kinds: int
+    most_pieces: int
     notice: str = ""
 
 

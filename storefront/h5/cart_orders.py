@@ -4,7 +4,7 @@ Invariant: what the page showed is what is ordered, at the sum that it named, or
 a cart that two pages show is ordered once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from flask import Blueprint, redirect, request
@@ -17,6 +17,7 @@ from config import clock, database
 from config.errors import AppError
 from storefront import addresses, carts, checkout, guard
 from storefront import errors as shop_errors
+from storefront.declaration_models import DeclarationKind
 from storefront.h5 import buying, callers, cart, cart_views, forms, pages, places, purchase
 from storefront.h5.cart_models import CartForm, CheckoutPage, Parcel
 from storefront.h5.viewmodels import Quote, RegionChoices
@@ -25,6 +26,7 @@ blueprint = Blueprint("h5_cart_orders", __name__)
 
 _CHANGED = "购物车有变动，请核对商品和应付金额，再点一次“微信支付”。"
 _SOLD = "这些商品刚刚卖完了，订单没有提交，也没有扣款。"
+_EMPTIED = "这些商品刚刚已经下单，或者在别的页面移除了。请到“订单”里查看。"
 # What a form of ours may run into and its page can say beside the form, instead of an error page.
 _SAID_ON_THE_PAGE = (
     catalog_errors.OutOfStock,
@@ -34,6 +36,7 @@ _SAID_ON_THE_PAGE = (
     catalog_errors.SkuUnknown,
     catalog_errors.QuantityInvalid,
     shop_errors.ConsentInvalid,
+    shop_errors.LinesInvalid,
 )
 
 
@@ -67,10 +70,11 @@ def order() -> AnyResponse:
     if request.form.get("do") == "region":
         return _page(form, region)
     try:
-        faults = _judge(form, region)
+        asked = [term.kind for term in cart_views.terms(products.price(None, dict(form.lines)))]
+        faults = forms.judge_cart(form, asked, is_region_whole=bool(places.leaf(region)))
         if faults:
             return _page(form, region, errors=faults, notice="还有几处需要补充，已在下面标出。", status=422)
-        bought = _buy(form, places.leaf(region)) if form.lines else None
+        bought = _buy(form, asked, places.leaf(region)) if form.lines else None
     except AppError as error:
         return _refused(form, region, error)
     if bought is None:
@@ -80,12 +84,9 @@ def order() -> AnyResponse:
     return redirect(callers.paying_url(guard.actor(), bought.number), 303)
 
 
-def _judge(form: CartForm, region: RegionChoices) -> dict[str, str]:
-    asked = [term.kind for term in cart_views.terms(products.price(None, dict(form.lines)))]
-    return forms.judge_cart(form, asked, is_region_whole=bool(places.leaf(region)))
-
-
-def _buy(form: CartForm, region_code: str) -> checkout.Placed | checkout.Quote | None:
+def _buy(
+    form: CartForm, declared: Sequence[DeclarationKind], region_code: str
+) -> checkout.Placed | checkout.Quote | None:
     delivery = addresses.check(name=form.name, phone=form.phone, region_code=region_code, detail=form.detail)
     buyer = guard.actor()
     assert buyer.person is not None
@@ -97,7 +98,7 @@ def _buy(form: CartForm, region_code: str) -> checkout.Placed | checkout.Quote |
             visitor=guard.visitor(),
             form=form,
             delivery=delivery,
-            declared=sorted(form.declared),
+            declared=declared,
             now=clock.now(),
         )
 
@@ -129,7 +130,8 @@ def _page(
     free = [line for line in held.lines if line.is_available]
     lines = free[: checkout.MAX_LINES]
     if not lines:
-        return cart.page(held, notice=_SOLD if held.lines and notice else "", status=status)
+        words = _SOLD if held.lines else _EMPTIED
+        return cart.page(held, notice=words if notice else "", status=status)
     wanted = tuple((line.sku, line.quantity) for line in lines)
     if form.lines != wanted:
         form = replace(form, lines=wanted, declared=frozenset())

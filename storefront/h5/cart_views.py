@@ -5,13 +5,12 @@ Invariant: a line that cannot be bought now stays, with its reason; it is in no 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from catalog import absences, names
+from catalog import absences, names, stock
 from catalog.freight import ConsignmentQuote
 from catalog.pricing import PricedLine
 from config import database
-from storefront import declarations
+from storefront import checkout, declarations
 from storefront.carts import CartView
-from storefront.checkout import MAX_LINES
 from storefront.declaration_models import DeclarationKind
 from storefront.h5.cart_models import CartLine, CartPage, Parcel, Term
 
@@ -52,7 +51,8 @@ def page(view: CartView, *, notice: str = "", wrong: Mapping[str, CartLine] | No
         pieces=view.pieces,
         kinds=sum(found.is_available for found in view.lines),
         goods_fen=view.goods_fen,
-        most_kinds=MAX_LINES,
+        most_kinds=checkout.MAX_LINES,
+        most_pieces=stock.MAX_QUANTITY,
         notice=notice,
     )
 

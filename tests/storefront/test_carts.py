@@ -210,3 +210,59 @@ def test_a_cart_is_a_stage_of_the_journey_that_led_to_it(guest: int, skus: list[
     with database.transaction() as session:
         carts.put(session, shopper_id=guest, sku=skus[0], quantity=1, visitor=visitor, now=NOW)
     assert database.statement("SELECT stage FROM journey_stages ORDER BY stage") == [("cart",), ("view",)]
+
+
+def test_a_line_is_changed_only_while_it_is_there(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        with pytest.raises(CartLineNotFound):
+            carts.change(session, shopper_id=guest, sku=skus[0], quantity=2, now=NOW)
+        put(session, skus[0])
+        assert carts.change(session, shopper_id=guest, sku=skus[0], quantity=4, now=NOW).pieces == 4
+        assert carts.holds(session, shopper_id=guest, lines={skus[0]: 4})
+        assert not carts.holds(session, shopper_id=guest, lines={skus[0]: 3})
+        assert not carts.holds(session, shopper_id=guest, lines={skus[0]: 4, skus[1]: 1})
+
+
+def test_two_who_put_the_same_in_at_once_both_count(
+    skus: list[str], guest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def race() -> int:
+        def go(_: int) -> None:
+            with database.transaction() as session:
+                carts.add(session, shopper_id=guest, sku=skus[0], quantity=1, now=NOW)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(go, range(4)))
+        with database.transaction() as session:
+            [held] = quantities(session, guest).values()
+            carts.clear(session, shopper_id=guest, skus=skus)
+        return held
+
+    with monkeypatch.context() as off:
+        together, held = Barrier(4, timeout=60), carts._held
+
+        def seen_by_all(session: Session, shopper_id: int) -> dict[str, int]:
+            found = held(session, shopper_id)
+            together.wait()
+            return found
+
+        off.setattr(carts, "_lock", lambda session, shopper_id: None)
+        off.setattr(carts, "_held", seen_by_all)
+        assert race() == 1, "without the lock three pieces are lost"
+    assert race() == 4
+
+
+def test_only_a_session_that_lives_has_pieces_to_count(skus: list[str]) -> None:
+    with database.transaction() as session:
+        entered = login.guest(session, now=NOW)
+    token = entered.opened.token
+    guest = sessions.verify(token, now=NOW).shopper_id
+    assert guest is not None
+    with database.transaction() as session:
+        carts.put(session, shopper_id=guest, sku=skus[0], quantity=3, now=NOW)
+        carts.put(session, shopper_id=guest, sku=skus[1], quantity=2, now=NOW)
+    assert carts.pieces(token=token, now=NOW) == 5
+    assert carts.pieces(token=token, now=entered.opened.expires_at) == 0
+    with database.transaction() as session:
+        sessions.leave(session, token=token, now=NOW)
+    assert carts.pieces(token=token, now=NOW) == 0
