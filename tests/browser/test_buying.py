@@ -137,3 +137,42 @@ def test_an_order_is_cancelled_from_its_page(phone: Callable[..., Phone], shop: 
     rider.page.tap("#cancel-form button")
     rider.expect_headline("已取消")
     assert orders_of(shop, "不要了的客人") == [(number, "cancelled")]
+
+
+def test_goods_of_two_halls_go_into_the_cart_and_are_one_order_of_the_scan(
+    phone: Callable[..., Phone], shop: Shop
+) -> None:
+    rider = phone()
+    page, code = rider.page, rider.scan()
+    for slug in ("dangshansuli", "luanguapian"):
+        page.goto(f"{shop.url}/p/{slug}")
+        page.tap("#put")
+        page.wait_for_url("**/cart/added?**")
+        expect(page.locator("h1")).to_have_text("已加入购物车")
+    page.tap('main a[href="/cart"]')
+    expect(page.locator(".parcel-head")).to_have_count(2)
+    page.locator('[name=do][value="more"]').last.tap()
+    expect(page.locator("nav b")).to_contain_text("3")
+    page.tap('a[href="/cart/checkout"]')
+    rider.fill("买两样的客人")
+    for box in page.locator("input[type=checkbox]").all():
+        box.check()
+    rider.wait_for_sum()
+    shown = page.inner_text("#payable")
+    page.tap("#pay")
+    page.wait_for_url("**/checkmweb?**")
+    assert page.inner_text(".amount") == shown
+    page.tap("button.pay")
+    page.wait_for_url("**/orders/*")
+    rider.expect_headline("已支付")
+    [(number, state)] = orders_of(shop, "买两样的客人")
+    assert (number, state) == (rider.order(), "paid")
+    left = "SELECT l.sku FROM cart_lines l JOIN orders o ON o.shopper_id = l.shopper_id WHERE o.number = %s"
+    assert shop.rows(left, number) == []
+    [(goods_fen, parcels)] = shop.rows(
+        "SELECT goods_fen, (SELECT count(*) FROM consignments c WHERE c.order_id = o.id) FROM orders o"
+        " WHERE number = %s",
+        number,
+    )
+    assert parcels == 2
+    wait_until(lambda: credited(shop, number, code) == goods_fen, what="the credit for the train")
