@@ -20,16 +20,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
+from operator import itemgetter
 from pathlib import Path
 
 import orjson
 from tqdm import tqdm
 
-from benchmarks import cpu, crowd, goods, jobs, measure, results, stand
+from benchmarks import console, cpu, crowd, goods, jobs, measure, results, stand
 from benchmarks.crowd import Crowd
 from benchmarks.stand import ROOT, Stand
 from config import clock, database
-from subway_campaign import decisions, influence, reports
+from subway_campaign import decisions, influence, reports, rollups
 from subway_campaign.lifecycle import Level, Model, View
 
 RECOUNT = (Path(__file__).parent / "recount.sql").read_text()
@@ -71,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
     with stand.opened(options.data) as place:
         goods.fill(place, goods.Size(skus=1_000, touches=1))
         size = crowd.load(place, touches=options.touches, orders=options.orders)
-        found = [*_rebuilt(place), *_reported(place, size), _explained(place), _stored(place), _taken_in(place)]
+        found = [*_rebuilt(place), *_reported(place, size), _explained(place), _paged(place, size)]
+        found += [_stored(place), _taken_in(place)]
         extra = _studied(place)
     lines = [
         "| what | found | wanted | verdict | how |",
@@ -171,6 +173,17 @@ def _explained(place: Stand) -> Measured:
         taken = [_ms(lambda order=order: explain(order)) for order in tqdm(asked, desc="explain", unit="")]
     note = f"{_EXPLAINED} orders, each repeated by its evidence"
     return Measured("explain, p95", statistics.quantiles(taken, n=20)[-1], "ms", 100, note=note)
+
+
+def _paged(place: Stand, size: Crowd) -> Measured:
+    """Open every page of the console for the whole month, with the rollups as the worker keeps them."""
+    with _connected(place):
+        rollups.roll_up()
+    from_day, to_day = size.first_day, size.first_day + timedelta(days=crowd.DAYS)
+    pages = list(tqdm(console.timed(place, from_day=from_day, to_day=to_day), desc="console", unit=""))
+    slowest, _ = max(pages, key=itemgetter(1))
+    note = f"{len(pages)} answers of {len({path for path, _ in pages})} pages, drawn whole; the slowest was {slowest}"
+    return Measured("console, p95", statistics.quantiles([ms for _, ms in pages], n=20)[-1], "ms", 300, note=note)
 
 
 def _stored(place: Stand) -> Measured:

@@ -5,9 +5,12 @@ alert needs a silence that a healthy code would show once in 1,000 codes (once i
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import text
@@ -46,6 +49,22 @@ class Hung:
     begun: date
     believed: date
     days: dict[date, int]
+
+    def scans(self, first: date, last: date) -> int:
+        """Return its scans from `first` to `last`, both included; each is compared with hundreds of siblings."""
+        days, sums = self._running
+        return sums[bisect_right(days, last)] - sums[bisect_left(days, first)] if first <= last else 0
+
+    def first_day(self, since: date) -> date | None:
+        """Return the first day with scans from `since` on."""
+        days, _ = self._running
+        place = bisect_left(days, since)
+        return days[place] if place < len(days) else None
+
+    @cached_property
+    def _running(self) -> tuple[list[date], list[int]]:
+        days = sorted(self.days)
+        return days, list(accumulate((self.days[day] for day in days), initial=0))
 
 
 @dataclass(frozen=True)
@@ -98,16 +117,16 @@ def _judge(one: Hung, groups: dict[str, list[Hung]], watched: int, today: date) 
     scanned = [day for day, scans in one.days.items() if scans]
     start = max([one.believed, *(day + timedelta(days=1) for day in scanned)])
     siblings = [other for other in groups.get(group, ()) if other is not one]
-    others = sum(_between(other, max(start, other.believed), today) for other in siblings)
+    others = sum(other.scans(max(start, other.believed), today) for other in siblings)
     # Shares are compared over days on which all of them hung.
     base = max([one.begun, *(other.begun for other in siblings)])
-    own = _between(one, base, start - timedelta(days=1))
-    beside = sum(_between(other, base, start - timedelta(days=1)) for other in siblings)
+    own = one.scans(base, start - timedelta(days=1))
+    beside = sum(other.scans(base, start - timedelta(days=1)) for other in siblings)
     share = (own + PRIOR_SCANS / (len(siblings) + 1)) / (own + beside + PRIOR_SCANS)
     chance = chance_of_silence(share, others) if siblings else None
-    latest = [day for other in siblings for day in other.days if day > today - timedelta(days=RATE_DAYS)]
-    since = min(latest, default=today)
-    rate = sum(_between(other, since, today) for other in siblings) / ((today - since).days + 1)
+    lately = [day for other in siblings if (day := other.first_day(today - timedelta(days=RATE_DAYS - 1))) is not None]
+    since = min(lately, default=today)
+    rate = sum(other.scans(since, today) for other in siblings) / ((today - since).days + 1)
     alarming = 1 / max(AT_LEAST, watched)
     level = "unknown" if chance is None else "fine"
     if chance is not None and chance <= SUSPECT:
@@ -126,10 +145,6 @@ def _judge(one: Hung, groups: dict[str, list[Hung]], watched: int, today: date) 
         detection_days=others_needed(share, watched) / rate if rate else None,
         level=level,
     )
-
-
-def _between(one: Hung, first: date, last: date) -> int:
-    return sum(scans for day, scans in one.days.items() if first <= day <= last)
 
 
 # A fine inspection or a closed alert says that the code was there: its silence begins anew.
