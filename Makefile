@@ -39,7 +39,7 @@ simulate: $(VENV)/.run ## Send N commuters (N=200) through a running shop and co
 staff-code: $(VENV)/.run ## Print the one-time code of this desk's staff account
 	@$(BIN)/python -m config.desk staff code
 
-test: $(VENV)/.dev chromium console ## Run everything that guards main (eleven minutes or so on two cores)
+test: $(VENV)/.dev chromium console ## Run everything that guards main (ten minutes or so on two cores)
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow"
 
