@@ -74,32 +74,52 @@ def _order(shown: Product) -> AnyResponse:
     if request.form.get("do") == "region":
         return page(shown, form, region)
     faults = forms.judge(shown, form, is_region_whole=bool(places.leaf(region)))
-    if faults:
-        notice = _SOLD_OUT if "sku" in faults else "还有几处需要补充，已在下面标出。"
-        return page(shown, replace(form, errors=faults), region, notice=notice, status=422)
+    # The last pack may have gone into the order that this very form made, and whose answer was lost.
+    if faults and (buyer is None or faults.keys() != {"sku"}):
+        return _faulty(shown, form, region, faults)
     if buyer is None:
         return guests.become(back=f"/p/{quote(shown.slug)}")
+    return _bought(buyer, shown, form, region, faults)
+
+
+def _bought(
+    buyer: Actor, shown: Product, form: OrderForm, region: RegionChoices, faults: dict[str, str]
+) -> AnyResponse:
+    """Lead to the order, or show the form again: with its `faults`, a refusal, or a sum that is not what was seen."""
     try:
-        bought = _buy(buyer, shown, form, places.leaf(region))
+        bought = _buy(buyer, shown, form, places.leaf(region), is_sold_out=bool(faults))
     except AppError as error:
         return _refused(shown, form, region, error)
+    if bought is None:
+        return _faulty(shown, form, region, faults)
     if isinstance(bought, checkout.Quote):
         return page(shown, form, region, notice=purchase.SUM_CHANGED)
     return redirect(callers.paying_url(buyer, bought.number), 303)
 
 
-def _buy(buyer: Actor, shown: Product, form: OrderForm, region_code: str) -> checkout.Placed | checkout.Quote:
+def _faulty(shown: Product, form: OrderForm, region: RegionChoices, faults: dict[str, str]) -> Response:
+    notice = _SOLD_OUT if "sku" in faults else "还有几处需要补充，已在下面标出。"
+    return page(shown, replace(form, errors=faults), region, notice=notice, status=422)
+
+
+def _buy(
+    buyer: Actor, shown: Product, form: OrderForm, region_code: str, *, is_sold_out: bool
+) -> checkout.Placed | checkout.Quote | None:
+    """Place the order or find the one that this form made: of what is sold out only that, or None without one."""
     delivery = addresses.check(name=form.name, phone=form.phone, region_code=region_code, detail=form.detail)
     assert buyer.shopper_id is not None
     assert buyer.person is not None
+    lines = {form.sku: form.quantity}
     with database.transaction() as session:
+        if is_sold_out:
+            return purchase.made_before(session, shopper_id=buyer.shopper_id, form=form, lines=lines, delivery=delivery)
         return purchase.buy(
             session,
             shopper_id=buyer.shopper_id,
             person=buyer.person,
             visitor=guard.visitor(),
             form=form,
-            lines={form.sku: form.quantity},
+            lines=lines,
             delivery=delivery,
             declared=forms.declared(shown, form),
             now=clock.now(),

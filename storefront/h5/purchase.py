@@ -41,9 +41,13 @@ def buy(
 ) -> checkout.Placed | checkout.Quote:
     """Place the order of `lines` with what was declared for it, or return the quote that its shopper has yet to see.
 
-    Nothing is written with a quote. Raises `ConsentInvalid` for texts that are no longer shown, and what
+    The same form sent again gives the order that it made, whatever prices have become. Nothing is written with a quote.
+    Raises `ConsentInvalid` for texts that are no longer shown, and what
     `checkout.place` refuses.
     """
+    made = made_before(session, shopper_id=shopper_id, form=form, lines=lines, delivery=delivery)
+    if made is not None:
+        return made
     quote = checkout.quote(session, lines=lines, region_code=delivery.region_code)
     if quote.payable_fen != form.seen_fen:
         return quote
@@ -78,18 +82,11 @@ def buy_cart(
 ) -> checkout.Placed | checkout.Quote | None:
     """Place the order of the lines that a form was shown with, and take them out of the cart; None once it lost them.
 
-    The same form sent again gives the order that it made. Raises what `buy` raises.
+    Raises what `buy` raises.
     """
     lines = dict(form.lines)
     if not carts.holds(session, shopper_id=shopper_id, lines=lines):
-        return checkout.earlier(
-            session,
-            shopper_id=shopper_id,
-            key=form.key,
-            lines=lines,
-            address=asdict(delivery),
-            remark=form.remark,
-        )
+        return made_before(session, shopper_id=shopper_id, form=form, lines=lines, delivery=delivery)
     return buy(
         session,
         shopper_id=shopper_id,
@@ -100,4 +97,16 @@ def buy_cart(
         delivery=delivery,
         declared=declared,
         now=now,
+    )
+
+
+def made_before(
+    session: Session, *, shopper_id: int, form: DeliveryForm, lines: dict[str, int], delivery: Delivery
+) -> checkout.Placed | None:
+    """Return the order that this very form made before, or None.
+
+    Raises `IdempotencyMismatch` when its key made another.
+    """
+    return checkout.earlier(
+        session, shopper_id=shopper_id, key=form.key, lines=lines, address=asdict(delivery), remark=form.remark
     )

@@ -77,6 +77,31 @@ def test_a_form_sent_twice_is_one_order(browser: Browser) -> None:
     assert len(orders()) == 1
 
 
+def test_the_last_pack_is_found_again_when_the_answer_was_lost(browser: Browser) -> None:
+    form = {**browser.form(PEAR), "quantity": "1"}
+    database.statement(
+        "UPDATE stock_levels SET on_hand = reserved + 1 WHERE sku_id = (SELECT id FROM skus WHERE number = %s)",
+        (form["sku"],),
+    )
+    made = browser.send(f"/p/{PEAR}/orders", form)
+    Cache.forget_all()
+    again, fresh = browser.send(f"/p/{PEAR}/orders", form), {**form, "key": "another-form-0001"}
+    assert (again.status_code, again.headers["Location"]) == (303, made.headers["Location"])
+    refused = browser.send(f"/p/{PEAR}/orders", fresh)
+    assert (refused.status_code, "缺货" in read(refused) or "售罄" in read(refused)) == (422, True)
+    assert len(orders()) == 1
+
+
+def test_a_form_sent_again_after_a_new_price_is_the_order_that_it_made(browser: Browser) -> None:
+    form = browser.form(PEAR)
+    made = browser.send(f"/p/{PEAR}/orders", form)
+    reprice(form["sku"], 990)
+    Cache.forget_all()
+    again = browser.send(f"/p/{PEAR}/orders", form)
+    assert (again.status_code, again.headers["Location"]) == (303, made.headers["Location"])
+    assert len(orders()) == 1
+
+
 def test_an_answer_lost_before_the_guest_has_a_cookie_places_nothing(
     browser: Browser, another: Callable[..., Browser]
 ) -> None:
