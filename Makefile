@@ -41,11 +41,11 @@ staff-code: $(VENV)/.run ## Print the one-time code of this desk's staff account
 
 test: $(VENV)/.dev chromium console ## Run everything that guards main (ten minutes or so on two cores)
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -n 2 --dist loadscope -m "not slow"
+	@$(BIN)/python -m pytest -n 3 --dist loadscope -m "not slow"
 
 test-all: $(VENV)/.dev chromium console ## The same and the long runs
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n 3 --dist loadscope
 
 lint: $(VENV)/.dev ## Style, types and import contracts
 	@$(BIN)/ruff check --quiet .

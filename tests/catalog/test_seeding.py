@@ -45,6 +45,7 @@ def test_everything_is_there(seeded: None) -> None:
         "freight_zones": 34,
         "freight_rates": 80,
         "products": 110,
+        "product_names": 110,
         "skus": 209,
         "sku_prices": 209,
         "certificates": 0,
