@@ -29,7 +29,7 @@ from config import clock, database
 from config import settings as process_settings
 from config.errors import AppError
 from config.settings import Settings
-from payments import collect, notifications
+from payments import collect, ledger, notifications
 from payments.collect import Payer
 from payments.lifecycle import Channel
 from payments.wechatpay import transport
@@ -355,3 +355,17 @@ def with_settings(base: Settings, **changes: Any) -> Settings:
     config = replace(base, **changes)
     process_settings.use(config)
     return config
+
+
+def found() -> list[tuple[str, str, int | None]]:
+    """Every case: its kind, its number and the difference in fen."""
+    return [
+        (row["kind"], row["number"], row["difference_fen"])
+        for row in rows("SELECT kind, number, difference_fen FROM payment_cases ORDER BY kind, number")
+    ]
+
+
+def balances() -> dict[str, int]:
+    """What each account of the ledger holds, in fen."""
+    with database.transaction() as session:
+        return {each.account: each.balance_fen for each in ledger.trial_balance(session)}
