@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from catalog import products
+from catalog.errors import QuantityInvalid
 from catalog.pricing import PricedLine
 from config import database
 from storefront import tokens
@@ -24,8 +25,6 @@ from subway_campaign.lifecycle import Stage
 
 # Far more than a household buys at once; a bound keeps the page and the quote one statement short.
 MOST_LINES = 100
-
-
 _PIECES = """
 SELECT coalesce(sum(l.quantity), 0) FROM sessions s JOIN cart_lines l ON l.shopper_id = s.shopper_id
 WHERE s.token_digest = %s AND s.revoked_at IS NULL AND s.expires_at > %s
@@ -86,7 +85,8 @@ def add(
 
     Raises what `put` raises, `QuantityInvalid` also when the line would grow beyond what one may hold.
     """
-    products.refuse_unsellable(products.price(session, {sku: quantity}))
+    if quantity < 1:
+        raise QuantityInvalid(skus=[sku])
     _lock(session, shopper_id)
     return put(
         session,
