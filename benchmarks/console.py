@@ -5,21 +5,21 @@ page is left out.
 """
 
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import insert
 
 from benchmarks.stand import Stand
 from config import clock, database
 from config.settings import Settings
 from storefront import sessions
 from storefront.app import create_app
-from storefront.roles import Role
-from storefront.staff_models import StaffAccount, StaffRole
+from storefront.roles import Grant, Role
+from storefront.staff import accounts
 
 ROUNDS = 5
 _ROLES = (Role.ADMIN, Role.ANALYST, Role.CAMPAIGN, Role.FINANCE, Role.FULFILMENT, Role.CREW)
@@ -53,14 +53,12 @@ def _paths(app: Flask) -> list[str]:
 
 def _somebody(app: Flask) -> FlaskClient:
     now = clock.now()
+    grants = tuple(Grant(role=role) for role in _ROLES)
     with database.transaction() as session:
-        account = session.scalar(
-            insert(StaffAccount)
-            .values(username=f"bench-{now:%H%M%S%f}", password_hash="x", totp_sealed="x", created_at=now)
-            .returning(StaffAccount.id)
+        added = accounts.add(
+            session, username=f"bench-{now:%H%M%S%f}", password=secrets.token_hex(), grants=grants, now=now
         )
-        session.execute(insert(StaffRole), [{"staff_id": account, "role": role} for role in _ROLES])
-        opened = sessions.open_for_staff(session, staff_id=account, now=now)
+        opened = sessions.open_for_staff(session, staff_id=added.staff_id, now=now)
     client = app.test_client()
     cookie = sessions.cookie(opened, now=now)
     client.set_cookie(cookie["key"], cookie["value"])
