@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
-from catalog import change_errors, drafts, editing, errors, products, stock
+from catalog import change_errors, drafts, editing, errors, import_products, products, stock
 from catalog.cache import Cache
 from catalog.change_models import ChangeState
 from config import database
@@ -109,18 +108,18 @@ def test_a_second_product_of_one_name_is_told_of_the_first() -> None:
 
 def test_a_form_that_is_sent_twice_at_once_enters_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
     admitted(COOP)
-    known = drafts.entered
+    built = import_products._product
 
     def race(number: str, patience_s: float, **changes: str) -> list[str]:
-        both_read = threading.Barrier(2)
+        gate = threading.Barrier(2, timeout=patience_s)
 
-        def read(session: Session, *, number: str) -> str | None:
-            found = known(session, number=number)
+        def gated(*args: Any, **more: Any) -> dict[str, Any]:
+            """Wait, after the last that is read and before the first that is written, for the other to come as far."""
             with suppress(threading.BrokenBarrierError):
-                both_read.wait(patience_s)
-            return found
+                gate.wait()
+            return built(*args, **more)
 
-        monkeypatch.setattr(drafts, "entered", read)
+        monkeypatch.setattr(import_products, "_product", gated)
         return at_once(*[lambda: enter(number, **changes)] * 2)
 
     # Without waiting for the first, the second finds nothing and writes the same pack again.
