@@ -6,6 +6,7 @@ pinyin, then initials, then others; all that are left follow in the order of the
 """
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
@@ -16,20 +17,22 @@ from config import database
 # Two pages. Among 100,000 SKUs a word for a kind of goods is on thousands: to rank them all took 35 ms of the
 # database's time, and to rank 100 instead of 40 takes 0.4 ms more.
 MAX_HITS = 40
-# Names that are compared, and goods that are shown: of any one name, and of all that are near.
+# Names that are compared, and goods of them that are counted.
 MAX_NEAR = 80
-MAX_OF_ONE_NAME = 50
 MAX_GUESSED = 200
 MAX_LIMIT = 100
 # Behind every character that a name may begin with.
 _BEYOND = "\U0010ffff"
 _CLOSE = "close"
+_ANYWHERE = "^"
+# More than names that are as near as one another.
+MAX_KEYS = 1_000
 _LETTER = re.compile("[a-z]")
 _SORTS = (None, "shelf", "price", "-price", "new")
 
 _FOUND = " AND p.search_vector @@ %(grams)s::tsquery"
 # Neighbouring pairs may all occur without the whole: a phrase must stand in the text as it was typed.
-_FOUND_EXACTLY = _FOUND + " AND NOT EXISTS (SELECT FROM unnest(%(phrases)s::text[]) x WHERE p.search_text !~ x)"
+_FOUND_EXACTLY = _FOUND + " AND p.search_text ~ ALL (%(phrases)s::text[])"
 # Each arm is asked only while those before it left room: PostgreSQL appends them one after the other.
 _RANKED = """
     SELECT DISTINCT id, sort_key, slug, is_cut
@@ -48,22 +51,32 @@ _MEANT = f"""(
 _TYPED = f"({shelf.RANK} + CASE WHEN p.name_key ~ %(head)s THEN 0 ELSE 100 END)"
 _BEGINS = f"""(
     {_HIT} AND p.{{column}} ~>=~ %(text)s AND p.{{column}} ~<~ %(beyond)s
-    ORDER BY p.{{column}} USING ~<~ LIMIT {{hits}})"""
+    ORDER BY p.{{column}} USING ~<~{{then}} LIMIT {{hits}})"""
 _HOLDS = f"""({_HIT} AND NOT starts_with(p.name_key, %(text)s) AND NOT starts_with(p.pinyin, %(text)s)
     AND NOT starts_with(p.initials, %(text)s) LIMIT {{hits}})"""
 # Goods of one name are equally near, so names are compared and not goods, and then the goods of the nearest are read.
+# Names outlive their goods: one that nothing on sale has is no guess, and must not stand in the way of others.
 _NEAR = """
 SELECT DISTINCT c.name_key, c.pinyin, word_similarity(%(heard)s, c.pinyin) AS alike
-FROM (SELECT n.name_key, n.pinyin FROM product_names n WHERE {is_like}) c
+FROM (
+    SELECT n.name_key, n.pinyin FROM product_names n
+    WHERE coalesce((SELECT true FROM products p WHERE p.name_key = n.name_key AND p.is_on_sale LIMIT 1), false)
+      AND {is_like}
+) c
 ORDER BY alike DESC, c.name_key LIMIT {near}
 """
+# An index holds the goods of a name in the order of their slugs, so no more are read than are shown: PostgreSQL takes a
+# pattern for one that hardly anything fits and would read them all, but knows nothing of what `coalesce` returns.
 _OF_NAMES = """
-SELECT g.name_key, g.slug, g.name
-FROM unnest(%(names)s::text[]) w (name_key) CROSS JOIN LATERAL (
-    SELECT p.name_key, p.slug, p.name FROM products p WHERE p.name_key = w.name_key AND p.is_on_sale {filters}
-      AND NOT EXISTS (SELECT FROM unnest(%(places)s::text[]) x WHERE p.search_text !~ x)
-    LIMIT {of_one}
-) g LIMIT {guessed}
+SELECT g.id, w.sort_key, g.slug, false AS is_cut
+FROM unnest(%(names)s::text[], %(keys)s::bigint[], %(origins)s::text[])
+    WITH ORDINALITY w (name_key, sort_key, origin, place)
+CROSS JOIN LATERAL (
+    SELECT p.id, p.slug FROM products p WHERE p.name_key = w.name_key AND p.is_on_sale {filters}
+      AND p.slug > CASE w.sort_key WHEN %(after_key)s THEN %(after_slug)s ELSE '' END
+      AND coalesce(p.search_text ~ w.origin, false)
+    ORDER BY p.slug LIMIT {most}
+) g WHERE w.sort_key >= %(after_key)s ORDER BY w.place LIMIT {most}
 """
 # What shares most of the trigrams is looked for only when nothing else is near: that takes PostgreSQL the longest.
 _LIKE = "n.search_vector @@ %(near)s::tsquery LIMIT 300", "n.pinyin %%> %(sound)s LIMIT 50"
@@ -117,7 +130,7 @@ def counts(*, q: str | None, chosen: Narrowing, month: int) -> bytes:
         for each in (wanted.typed, wanted.meant, wanted.mended):
             if each is not None and (found := _counted(each, chosen, filters, params, month))["is_any"]:
                 return _told(found)
-        slugs = [slug for _, slug, _ in _near(wanted, filters, params)]
+        slugs = _near(wanted, filters, params)
         if not slugs and wanted.relaxed is not None:
             return _told(_counted(wanted.relaxed, chosen, filters, params, month))
         filters, params = filters + " AND p.slug = ANY (%(slugs)s)", params | {"slugs": slugs}
@@ -159,8 +172,8 @@ def _walk(
     is_letter = len(wanted.text.encode()) == 1
     rank = _MEANT if order == "meant" else _TYPED
     arms = [
-        _BEGINS.format(column=column, filters=filters, rank=rank, hits=MAX_HITS)
-        for column in ("name_key", "pinyin", "initials")
+        _BEGINS.format(column=column, then=then, filters=filters, rank=rank, hits=MAX_HITS)
+        for column, then in (("name_key", ", p.slug"), ("pinyin", ""), ("initials", ""))
     ]
     if not is_letter:
         arms.append(_HOLDS.format(filters=found, rank=rank, hits=MAX_HITS))
@@ -177,33 +190,65 @@ def _closest(
     wanted: search.Query, filters: str, params: dict[str, object], cursor: str | None, limit: int
 ) -> bytes | None:
     """Fetch a page of what is like the words, the nearest first, and say what may have been meant; None of nothing."""
-    near = _near(wanted, filters, params)
-    after = cursors.read(cursor, sort=_CLOSE) if cursor is not None else (-1, "")
-    ahead = [(key, slug) for key, slug, _ in near if (key, slug) > after]
-    following = cursors.write(sort=_CLOSE, key=ahead[limit - 1][0], slug=ahead[limit - 1][1]) if ahead[limit:] else None
-    if not ahead:
-        return None
-    return _answer(shelf.named([slug for _, slug in ahead[:limit]]), following, "close", near[0][2])
+    for named in _named(wanted):
+        sql, asked = _OF_NAMES.format(filters=filters, most=limit + 1), params | named
+        items, following = shelf.walk_among(sql, sort=_CLOSE, params=asked, cursor=cursor, limit=limit)
+        if items == b"[]":
+            continue
+        nearest = items
+        if cursor is not None:
+            sql = _OF_NAMES.format(filters=filters, most=1)
+            nearest, _ = shelf.walk_among(sql, sort=_CLOSE, params=asked, cursor=None, limit=1)
+        return _answer(items, following, "close", orjson.loads(nearest)[0]["name"])
+    return None
 
 
-def _near(wanted: search.Query, filters: str, params: dict[str, object]) -> list[tuple[int, str, str]]:
-    """Return (how far, slug, name) of what is like the words, the nearest first."""
-    guesses = search.guesses(wanted)
-    of_names = _OF_NAMES.format(filters=filters, of_one=MAX_OF_ONE_NAME, guessed=MAX_GUESSED)
-    for is_like in _LIKE:
-        found: dict[str, tuple[int, str, str]] = {}
-        for guess in guesses:
-            scores = _scores(guess, is_like)
-            asked = {
-                "names": sorted(scores, key=scores.__getitem__),
-                "places": ["|".join(places) for places in guess.places],
-            }
-            for key, slug, name in database.statement(of_names, params | asked) if scores else ():
-                found[slug] = min(found.get(slug, (scores[key], slug, name)), (scores[key], slug, name))
+def _near(wanted: search.Query, filters: str, params: dict[str, object]) -> list[str]:
+    """Return the slugs of what is like the words, the nearest first, `MAX_GUESSED` at most."""
+    sql = _OF_NAMES.format(filters=filters, most=MAX_GUESSED)
+    for named in _named(wanted):
+        found = [slug for _, _, slug, _ in database.statement(sql, params | named)]
         if found:
-            return sorted(found.values())
-        guesses = [guess for guess in guesses if guess.sound is not None]
+            return found
     return []
+
+
+def _named(wanted: search.Query) -> Iterator[dict[str, object]]:
+    """Yield the names that are like the words as `_OF_NAMES` takes them, until they satisfy the caller."""
+    guesses = search.guesses(wanted)
+    for is_like in _LIKE:
+        # Of what is not bound to a place the least counts, and of what is bound only what makes it less.
+        scores: dict[tuple[str, str], int] = {}
+        for guess in sorted(guesses, key=lambda each: bool(each.places)):
+            for name, score in _scores(guess, is_like).items():
+                free = scores.get((name, _ANYWHERE), score + 1)
+                if score < free:
+                    scores[name, _origin(guess.places)] = score
+        if scores:
+            yield _in_order(scores)
+        guesses = [guess for guess in guesses if guess.sound is not None]
+
+
+def _in_order(scores: Mapping[tuple[str, str], int]) -> dict[str, object]:
+    """Return names with the origin that each must have, the nearest first, each with a key of its own to walk by."""
+    bound = {name: origin for name, origin in scores if origin != _ANYWHERE}
+    ordered = sorted((score, name, origin) for (name, origin), score in scores.items())
+    return {
+        "names": [name for _, name, _ in ordered],
+        "keys": [score * MAX_KEYS + at for at, (score, _, _) in enumerate(ordered)],
+        # What is as near for its origin comes with that, and not once more behind it.
+        "origins": [
+            f"^(?!{bound[name][1:]})" if origin == _ANYWHERE and name in bound else origin
+            for _, name, origin in ordered
+        ],
+        "after_key": -1,
+        "after_slug": "",
+    }
+
+
+def _origin(places: Sequence[tuple[str, ...]]) -> str:
+    """Return the pattern of the text of goods that are from all of these places."""
+    return _ANYWHERE + "".join(f"(?=.*(?:{'|'.join(names)}))" for names in places)
 
 
 def _scores(guess: search.Guess, is_like: str) -> dict[str, int]:

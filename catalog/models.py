@@ -284,7 +284,13 @@ class Product(database.Base):
     __table_args__ = (
         Index("ix_products_shelf", "position", "slug", postgresql_where=text("is_on_sale")),
         Index("ix_products_search_vector", "search_vector", postgresql_using="gin"),
-        Index("ix_products_name_key", "name_key", postgresql_ops={"name_key": "text_pattern_ops"}),
+        Index(
+            "ix_products_name_key",
+            "name_key",
+            "slug",
+            postgresql_ops={"name_key": "text_pattern_ops"},
+            postgresql_where=text("is_on_sale"),
+        ),
         Index("ix_products_pinyin", "pinyin", postgresql_ops={"pinyin": "text_pattern_ops"}),
         Index("ix_products_initials", "initials", postgresql_ops={"initials": "text_pattern_ops"}),
         Index("ix_products_origin_code", "origin_code"),

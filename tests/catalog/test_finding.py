@@ -73,6 +73,33 @@ def test_a_slip_finds_all_goods_of_the_name(many: None) -> None:
     assert len(found) > finding.MAX_NEAR
 
 
+def test_what_is_near_for_its_origin_comes_first_and_just_once(many: None) -> None:
+    sounds_like = """
+        UPDATE products p SET name_key = '岳溪茭白', pinyin = m.pinyin, search_vector = m.search_vector,
+            search_text = CASE WHEN p.position % 2 = 0 THEN '安徽省岳西县' ELSE '安徽省' END
+        FROM products m WHERE m.slug = 'yuexijiaobai' AND starts_with(p.slug, 'copy-')
+    """
+    database.statement(sounds_like)
+    slugs = [item["slug"] for item in walked("岳西交白", limit=20)]
+    assert len(slugs) == len(set(slugs)) == COPIES + 1
+    copied = [slug.removeprefix("copy-") for slug in slugs if slug.startswith("copy-")]
+    assert [int(number) % 2 for number in copied] == [0] * (COPIES // 2) + [1] * (COPIES // 2)
+
+
+def test_names_whose_goods_are_gone_are_no_guess_and_hide_none(seeded: None) -> None:
+    database.statement(
+        """
+        WITH live AS (DELETE FROM product_names WHERE name_key = '砀山酥梨' RETURNING *)
+        INSERT INTO product_names (name_key, pinyin, search_vector)
+        SELECT name_key || n, pinyin, search_vector FROM live, generate_series(0, 400) n
+        UNION ALL SELECT name_key, pinyin, search_vector FROM live
+        """
+    )
+    assert [item["slug"] for item in walked("dangshansulli")] == ["dangshansuli"]
+    database.statement("UPDATE products SET is_on_sale = false, off_sale_for = 'draft' WHERE slug = 'dangshansuli'")
+    assert walked("dangshansulli") == []
+
+
 def test_a_name_is_kept_once_however_many_goods_have_it(many: None) -> None:
     sql = "SELECT name_key, count(*) FROM product_names WHERE starts_with(name_key, '砀山酥梨') GROUP BY 1 ORDER BY 1"
     assert database.statement(sql) == [("砀山酥梨", 1), ("砀山酥梨0", 1), ("砀山酥梨1", 1)]
