@@ -25,6 +25,8 @@ PLACEMENTS = 500
 LINES, TRAINS = 8, 5
 ONE_DAY = timedelta(days=1)
 FREIGHT_FEN, LINE_FEN = 800, (5_980, 3_990)
+# Fewer than the bench copies for a thousand SKUs.
+_GOODS = 390
 # Every fortieth paid order is given back as a whole, a day later.
 _REFUNDED_EACH = 40
 _LOADED = (
@@ -307,7 +309,7 @@ class Orders:
         )  # fmt: skip
         lines = dict(enumerate(LINE_FEN[: 1 + number % 2], start=1))
         for line, fen in lines.items():
-            self._rows["conversion_lines"].append((number, line, f"bench-{line}", fen, fen if paid_at else None))
+            self._rows["conversion_lines"].append((number, line, _product(number, line), fen, fen if paid_at else None))
         for stage in ("view", "cart", "order", *(["paid"] if paid_at else [])):
             self._rows["journey_stages"].append((last.touch, stage, last.touch, last.placement_id, placed_at))
         if paid_at:
@@ -361,6 +363,11 @@ _COLUMNS = {
     "attribution_weights": "decision_id, model, touch_id, position, binding_id, placement_id, w_num, w_den",
     "credits": "decision_id, model, line_no, touch_id, placement_id, entry, source, fen, occurred_at, cohort_at",
 }
+
+
+def _product(order: int, line: int) -> str:
+    """Return the slug of what is sold: the first goods sell most, of the very first is each twentieth line."""
+    return f"bench-{1 + int(_GOODS * (_scattered(order * 2 + line) / 2**20) ** 2)}"
 
 
 def _ordered(number: int, kind: int) -> uuid.UUID:

@@ -173,17 +173,21 @@ _HOURS = text(
 _PATHS = text(
     _DAYS
     + """
-    SELECT day, path, count(*) AS orders, count(DISTINCT journey) AS journeys, cast(sum(fen) AS bigint) AS paid_fen
+    SELECT day, path, bindings, count(*) AS orders, count(DISTINCT journey) AS journeys,
+           cast(sum(fen) AS bigint) AS paid_fen
     FROM (
         SELECT day, c.journey,
-               coalesce((SELECT sum(paid_fen) FROM conversion_lines l WHERE l.conversion_id = c.id), 0) AS fen,
-               (SELECT string_agg(cast(w.placement_id AS text), '.' ORDER BY w.position)
-                FROM attribution_weights w WHERE w.decision_id = d.id AND w.model = 'linear') AS path
+               coalesce((SELECT sum(paid_fen) FROM conversion_lines l WHERE l.conversion_id = c.id), 0) AS fen, way.*
         FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
         JOIN attribution_decisions d ON d.conversion_id = c.id AND d.superseded_by IS NULL
+        CROSS JOIN LATERAL (
+            SELECT string_agg(cast(w.placement_id AS text), '.' ORDER BY w.position) AS path,
+                   string_agg(cast(w.binding_id AS text), '.' ORDER BY w.position) AS bindings
+            FROM attribution_weights w WHERE w.decision_id = d.id AND w.model = 'linear'
+        ) way
         WHERE d.outcome = 'attributed'
     ) parts
-    WHERE path IS NOT NULL GROUP BY day, path
+    WHERE path IS NOT NULL GROUP BY day, path, bindings
 """
 )
 _GIVEN_BACK = text(
@@ -206,16 +210,23 @@ def hours(session: Session, *, days: Iterable[date]) -> Sequence[Row[Any]]:
     return session.execute(_HOURS, asked).all() if asked["days"] else ()
 
 
+def paths(session: Session, *, days: Iterable[date]) -> Sequence[Row[Any]]:
+    """Count the ways of the orders of Shanghai `days`, as rows of `path_days`."""
+    asked = {"days": list(days)}
+    return session.execute(_PATHS, asked).all() if asked["days"] else ()
+
+
 def of(session: Session, *, days: Iterable[date], models: Iterable[Model]) -> Earned:
     """Count the orders of Shanghai `days` anew, and their money under `models`; days without any have no row."""
-    asked = {"days": list(days), "horizon": HORIZON}
-    if not asked["days"]:
+    days = list(days)
+    asked = {"days": days, "horizon": HORIZON}
+    if not days:
         return Earned((), (), (), ())
     return Earned(
         session.execute(_ORDERS, asked).all(),
         session.execute(_CREDITS, asked | {"models": [model.value for model in models]}).all(),
         session.execute(_TOTALS, asked).all(),
-        session.execute(_PATHS, asked).all(),
+        paths(session, days=days),
     )
 
 

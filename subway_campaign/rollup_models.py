@@ -174,12 +174,16 @@ class TotalDay(database.Base):
 
 
 class PathDay(database.Base):
-    """How many paid orders of a day came by one way: `path` is the ids of its placements, oldest first, with dots."""
+    """How many paid orders of a day came by one way: `path` is the ids of its placements, oldest first, with dots.
+
+    `bindings` are those of its scans in the same order: a placement has one at a time, so they hardly add rows.
+    """
 
     __tablename__ = "path_days"
 
     day: Mapped[date] = mapped_column(primary_key=True)
     path: Mapped[str] = mapped_column(primary_key=True)
+    bindings: Mapped[str] = mapped_column(primary_key=True)
     orders: Mapped[int] = mapped_column(BigInteger)
     journeys: Mapped[int] = mapped_column(BigInteger)
     paid_fen: Mapped[database.Fen]

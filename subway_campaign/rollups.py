@@ -49,7 +49,7 @@ KEYS = {
     TOTALS: ("day",),
     SCAN_HOURS: ("day", "hour", "placement_id", "binding_id"),
     SALE_HOURS: ("day", "hour", "placement_id", "binding_id"),
-    PATHS: ("day", "path"),
+    PATHS: ("day", "path", "bindings"),
 }
 FIGURES = {
     SCANS: ("scans", "album_scans", "journeys"),
@@ -338,7 +338,7 @@ def _insert(session: Session, table: str, rows: dict[tuple[Any, ...], tuple[int,
 _TYPES = {
     "day": "date",
     "hour": "smallint",
-    **dict.fromkeys(("level", "reason", "outcome", "model", "path"), "text"),
+    **dict.fromkeys(("level", "reason", "outcome", "model", "path", "bindings"), "text"),
 }
 
 

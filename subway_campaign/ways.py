@@ -1,8 +1,8 @@
 """The ways by which paid orders came, from placement to placement, told as counts and never as one person's.
 
 Invariant: a way that fewer than `LEAST` journeys took is folded into 其他, and so is the next one while 其他 itself has
-fewer, so that no subtraction from the sum tells of anybody; folding loses no order and no fen. What only some codes or
-goods are asked of is read from the log, for the rollup knows of a way's places alone.
+fewer, so that no subtraction from the sum tells of anybody; folding loses no order and no fen. Ways are read from the
+rollup, which knows their places and codes; those to some goods alone are read from the log.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from subway_campaign import counting, earnings, errors, narrowing, rollups
-from subway_campaign.lifecycle import Level, Model
+from subway_campaign.lifecycle import Level
 from subway_campaign.narrowing import Narrowing
 
 LEAST = 5
@@ -56,16 +56,20 @@ class Ways:
 
 _STORED = text("""
     SELECT path, cast(sum(orders) AS bigint), cast(sum(journeys) AS bigint), cast(sum(paid_fen) AS bigint)
-    FROM path_days WHERE day >= :from_day AND day < :to_day AND day <> ALL(cast(:but AS date[])) GROUP BY path
+    FROM path_days
+    WHERE day >= :from_day AND day < :to_day AND day <> ALL(cast(:but AS date[]))
+      AND (cast(:bindings AS bigint[]) IS NULL
+           OR cast(string_to_array(bindings, '.') AS bigint[]) && cast(:bindings AS bigint[]))
+    GROUP BY path
 """)
 # Every share of the linear model is above zero, so its weights are the whole journey, oldest touch first.
-_OF_SOME = text("""
+_OF_GOODS = text("""
     WITH sold AS (
         SELECT c.id, c.journey, cast(coalesce(sum(l.paid_fen), 0) AS bigint) AS fen
         FROM conversions c JOIN conversion_lines l ON l.conversion_id = c.id
         WHERE c.paid_at >= cast(cast(:from_day AS date) AS timestamp) AT TIME ZONE 'Asia/Shanghai'
           AND c.paid_at < cast(cast(:to_day AS date) AS timestamp) AT TIME ZONE 'Asia/Shanghai'
-          AND (cast(:products AS text[]) IS NULL OR l.product = ANY(cast(:products AS text[])))
+          AND l.product = ANY(cast(:products AS text[]))
         GROUP BY c.id, c.journey
     ), taken AS (
         SELECT s.journey, s.fen, string_agg(cast(w.placement_id AS text), '.' ORDER BY w.position) AS path
@@ -126,20 +130,25 @@ def of_period(
 
 def _counted(session: Session, from_day: date, to_day: date, narrowed: Narrowing) -> list[tuple[str, Counts]]:
     """Return the paths of placements with their counts; a path may come more than once."""
-    asked: dict[str, object] = {"from_day": from_day, "to_day": to_day}
-    if narrowed.is_any:
-        hung, goods = narrowing.bindings(session, narrowed), narrowed.products
-        asked |= {
-            "bindings": None if hung is None else sorted(hung),
-            "products": None if goods is None else list(goods),
-        }
-        return [(row[0], (row[1], row[2], row[3])) for row in session.execute(_OF_SOME, asked)]
+    hung = narrowing.bindings(session, narrowed)
+    asked: dict[str, object] = {
+        "from_day": from_day,
+        "to_day": to_day,
+        "bindings": None if hung is None else sorted(hung),
+    }
+    if narrowed.products is not None:
+        found = session.execute(_OF_GOODS, asked | {"products": list(narrowed.products)})
+        return [(row[0], (row[1], row[2], row[3])) for row in found]
     known = rollups.unrolled(session)
     stored = session.execute(_STORED, asked | {"but": list(known.order_days)})
     counted = [(row[0], (row[1], row[2], row[3])) for row in stored]
     fresh = [day for day in sorted(known.order_days) if from_day <= day < to_day]
-    earned = earnings.of(session, days=fresh, models=[Model.LAST])
-    return counted + [(row.path, (row.orders, row.journeys, row.paid_fen)) for row in earned.paths]
+    ways = (row for row in earnings.paths(session, days=fresh) if hung is None or _is_under(hung, row.bindings))
+    return counted + [(row.path, (row.orders, row.journeys, row.paid_fen)) for row in ways]
+
+
+def _is_under(hung: frozenset[int], bindings: str) -> bool:
+    return not hung.isdisjoint(int(binding) for binding in bindings.split("."))
 
 
 def _inside(numbers: Mapping[str, str], path: str) -> Iterable[bool]:

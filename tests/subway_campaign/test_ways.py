@@ -66,11 +66,14 @@ def test_a_campaign_has_the_ways_with_its_codes(drives: World) -> None:  # noqa:
     ride(drives, "AB", 5)
     ride(drives, "C", 7)
     a, b = (drives.numbers[letter] for letter in "AB")
-    for narrowed in (Narrowing(campaign="OTHER"), Narrowing(creative="PEAR")):
-        found = told(level=Level.POSITION, narrowed=narrowed)
-        assert [(way.nodes, way.orders, way.paid_fen) for way in found.ways] == [((a, b), 5, 5_000)], "the way is whole"
-        assert (found.orders, found.single_orders) == (5, 0)
-    assert told(narrowed=Narrowing(campaign="DRIVE")).orders == 18, "a way with two campaigns is one of either"
+    for _ in range(2):
+        for narrowed in (Narrowing(campaign="OTHER"), Narrowing(creative="PEAR")):
+            found = told(level=Level.POSITION, narrowed=narrowed)
+            ways_told = [(way.nodes, way.orders, way.paid_fen) for way in found.ways]
+            assert ways_told == [((a, b), 5, 5_000)], "the way is whole"
+            assert (found.orders, found.single_orders) == (5, 0)
+        assert told(narrowed=Narrowing(campaign="DRIVE")).orders == 18, "a way with two campaigns is one of either"
+        rollups.roll_up()
     with pytest.raises(errors.UnknownCampaign):
         told(narrowed=Narrowing(campaign="NOBODY"))
 
