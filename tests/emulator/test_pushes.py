@@ -113,6 +113,7 @@ def test_reminded_after_two_days_and_received_after_ten(
     wechat.control("POST", "/clock", offset_seconds=2 * DAY + 120)
     assert site.read(0, appid)["Event"] == "trade_manage_remind_shipping"
     assert upload(wechat, shipment) == 0
+    assert site.read(1, appid)["Event"] == "trade_manage_order_settlement"
     wechat.control("POST", "/clock", offset_seconds=13 * DAY)
     assert site.read(2, appid)["confirm_receive_method"] == 1
     assert wechat.order("SHIP-0001")["shipping"]["settled_at"]

@@ -116,7 +116,8 @@ def test_the_last_item_goes_to_one_of_eight(seeded: None, buyer: Buyer, skus: li
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let connections that are opened from now on wait for a lock as long as it takes eight of them to come there."""
-    monkeypatch.setattr(database, "_HOT_OPTIONS", f"{database._HOT_OPTIONS} -c lock_timeout=60s")
+    patient = "-c lock_timeout=60s -c statement_timeout=60s"
+    monkeypatch.setattr(database, "_HOT_OPTIONS", f"{database._HOT_OPTIONS} {patient}")
 
 
 def place_together(buyer: Buyer, sku: str) -> list[str | OutOfStock]:
