@@ -42,6 +42,22 @@ def distance(typed: str, name: str, pinyin: str = "", *, places: Sequence[str] =
     return found
 
 
+def part(typed: str, name: str, far: float) -> str:
+    """Return the shortest part of `name` that is no further than `far` from what was typed; the name if none is."""
+    begin, end = 0, len(name)
+    # The less is left of a name the further it is, so each end is found by halves.
+    low, high = 0, end
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if distance(typed, name[middle:]) <= far else (low, middle)
+    begin = low
+    low, high = begin, end
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if distance(typed, name[begin:middle]) <= far else (middle, high)
+    return name[begin:high]
+
+
 def _spelled(typed: str, name: Sequence[str], pinyin: str, most: float) -> float:
     """Return how far pinyin is from a name of these syllables, from any of them on.
 

@@ -330,10 +330,7 @@ class ProductName(database.Base):
     """
 
     __tablename__ = "product_names"
-    __table_args__ = (
-        Index("ix_product_names_search_vector", "search_vector", postgresql_using="gin"),
-        Index("ix_product_names_sounds", "pinyin", postgresql_using="gin", postgresql_ops={"pinyin": "gin_trgm_ops"}),
-    )
+    __table_args__ = (Index("ix_product_names_search_vector", "search_vector", postgresql_using="gin"),)
 
     id: Mapped[database.Id]
     name_key: Mapped[str] = mapped_column(index=True)

@@ -6,9 +6,9 @@ Chinese characters, and its size is bounded.
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, pairwise
 
 from catalog import sounds, words
 
@@ -16,8 +16,8 @@ from catalog import sounds, words
 MAX_QUERY_LENGTH = 64
 MAX_TERMS = 8
 # Of more characters than this the combinations that may be right are too many to ask for.
-MAX_CLOSE = 6
-# Longer pinyin is compared by its trigrams: it has too many neighbours, and enough trigrams.
+MAX_CLOSE = 5
+# Longer pinyin has too many neighbours, and halves long enough to be looked for by them.
 MAX_SLIPS = 10
 # Two slips in pinyin shorter than this could mean anything.
 MIN_LOOSE = 8
@@ -48,6 +48,8 @@ class Wanted:
     # The words one by one, and what a name ends with that is just what the last of them says.
     words: list[str]
     head: str
+    # Of a guess, whose words are parts of names that `head` has anywhere: how far each is from what was typed.
+    far: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +75,12 @@ class Query:
 class Guess:
     """What a name may be like: the characters and pinyin that were `typed`, and which `places` it must be from.
 
-    `near` is a tsquery for names worth comparing, and `sound` the pinyin to compare by trigrams, or None when it is
-    too short for that.
+    Each of `near` is a tsquery for names that are worth comparing for one reason, the best reason first.
     """
 
     typed: str
     places: list[tuple[str, ...]]
-    near: str
-    sound: str | None
+    near: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,23 +253,49 @@ def guesses(query: Query) -> list[Guess]:
     return [guess for typed, must in wanted.items() if (guess := _guess(typed, must)) is not None]
 
 
+def near(parts: Mapping[str, int], *, places: Sequence[tuple[str, ...]], is_split: bool) -> Wanted:
+    """Return the search for goods from these places that have one of the parts, each so far away, in their name.
+
+    A part is without the spaces and parentheses of its name, and over these no pair of characters goes: `is_split`
+    looks for the characters one by one, which takes PostgreSQL longer.
+    """
+    ordered = sorted(parts, key=parts.__getitem__)
+    written = [sorted(set(part if is_split else grams(part))) for part in ordered]
+    return Wanted(
+        grams=" | ".join("(" + " & ".join(f"'{gram}'" for gram in each) + ")" for each in written),
+        phrases=["|".join(names) for names in places],
+        text=ordered[0],
+        words=ordered,
+        head="|".join(ordered),
+        far=[parts[part] for part in ordered],
+    )
+
+
 def _guess(typed: str, places: list[tuple[str, ...]]) -> Guess | None:
     heard = sounds.heard(typed)
     if not heard.isascii() or heard.isdigit() or len(heard) < 3:
         return None
-    near = []
+    near: list[list[str]] = []
     if heard.isalpha():
         slips = sounds.mistyped(heard) if typed.isascii() and len(heard) <= MAX_SLIPS else set()
-        near = [f"'{each}':*" for each in sorted({heard, *sounds.misheard(heard), *slips, *_halves(heard)})]
-    characters = sorted({character for character in typed if not character.isascii()})[:MAX_CLOSE]
+        near.append([f"'{each}':*" for each in sorted({heard, *sounds.misheard(heard), *slips})])
+    near.append(_shared(typed))
+    near.append([f"'{each}':*" for each in sorted(_halves(heard))] if heard.isalpha() else [])
+    asked = [" | ".join(some) for some in near if some]
+    return Guess(typed, places, asked) if asked else None
+
+
+def _shared(typed: str) -> list[str]:
+    """Return what most of the characters of a name are, if one or two of them are wrong."""
+    if len(typed) > MAX_CLOSE:
+        # Three in a row: that many characters one by one are on too many names.
+        pairs = grams(typed)
+        return [f"('{one}' & '{other}')" for one, other in pairwise(pairs) if not f"{one}{other}".isascii()]
+    characters = sorted({character for character in typed if not character.isascii()})
     if len(typed) == 2 and len(characters) == 2:
-        near += [f"'{one}'" for one in characters]
-    elif len(characters) > 2:
-        fewest = len(characters) - (1 if len(characters) < 6 else 2)
-        near += ["(" + " & ".join(f"'{one}'" for one in some) + ")" for some in combinations(characters, fewest)]
-    if not near:
-        return None
-    return Guess(typed, places, " | ".join(near), heard if len(heard) >= MIN_LOOSE else None)
+        return [f"'{one}'" for one in characters]
+    some = combinations(characters, len(characters) - 1) if len(characters) > 2 else ()
+    return ["(" + " & ".join(f"'{one}'" for one in each) + ")" for each in some]
 
 
 def _halves(heard: str) -> set[str]:

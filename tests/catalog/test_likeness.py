@@ -38,3 +38,17 @@ def test_what_is_spelled_is_what_splits_into_syllables(letters: str) -> None:
 @given(st.text(alphabet="abdghilnsu", min_size=4, max_size=14))
 def test_what_is_typed_wholly_otherwise_is_no_guess(letters: str) -> None:
     assert likeness.distance(letters, "", "") in (likeness.FAR, *(float(n) for n in range(4)))
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "part"),
+    [
+        ("砀山苏梨", "老王家砀山酥梨特级", "砀山酥梨"),
+        ("苏梨", "砀山酥梨", "酥梨"),
+        ("dangshansulli", "砀山酥梨老王家", "砀山酥梨"),
+        ("砀山梨", "砀山酥梨", "砀山酥梨"),
+        ("茭白", "茭白", "茭白"),
+    ],
+)
+def test_the_part_of_a_name_is_as_near_as_the_whole(typed: str, name: str, part: str) -> None:
+    assert likeness.part(typed, name, likeness.distance(typed, name)) == part

@@ -99,7 +99,7 @@ HOSTILE = [
 def test_no_query_is_syntax_to_the_database(db: None, text: str) -> None:
     wanted = search.query(text)
     if wanted is not None:
-        near = [guess.near for guess in search.guesses(wanted)]
+        near = [each for guess in search.guesses(wanted) for each in guess.near]
         for each in (wanted.typed, wanted.meant):
             near += [each.grams] if each is not None else []
         for tsquery in near:
