@@ -15,15 +15,12 @@ from sqlalchemy import text
 
 from catalog import errors, stock
 from config import database
-from tests.waits import wait_until
+from tests.waits import IN_A_QUEUE, wait_until
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PEAR, TEA, HONEY = "AH001A", "AH034A", "AH003A"
 # How many wait for their turn with a SKU.
-IN_THE_QUEUE = (
-    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND classid = %s AND objid = %s"
-    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
+IN_THE_QUEUE = f"{IN_A_QUEUE} AND classid = %s AND objid = %s"
 
 
 def hold(reference: str, lines: dict[str, int]) -> None:

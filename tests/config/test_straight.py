@@ -1,7 +1,6 @@
 """Statements straight through libpq mean what they mean through psycopg."""
 
 import threading
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -10,6 +9,7 @@ import psycopg
 import pytest
 
 from config import database, straight
+from tests.waits import IN_A_QUEUE, wait_until
 
 NOW = datetime(2020, 11, 22, 8, 30, 15, 123456, tzinfo=UTC)
 VALUES = {
@@ -93,8 +93,7 @@ def test_other_threads_run_while_one_waits_for_its_answer(connection: straight.C
         other.execute("SELECT pg_advisory_lock(4711)")
         waiting = threading.Thread(target=connection.run, args=("SELECT pg_advisory_lock(%s)", (4711,)))
         waiting.start()
-        while not other.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").rowcount:
-            time.sleep(0)
+        wait_until(lambda: other.execute(IN_A_QUEUE).fetchone() == (1,), what="the other thread in the queue")
         other.execute("SELECT pg_advisory_unlock(4711)")
         waiting.join(10)
         assert not waiting.is_alive()

@@ -12,6 +12,10 @@ from config import database
 from storefront import carts, checkout, declarations, errors
 from storefront.declaration_models import DeclarationKind
 from tests.storefront.conftest import NOW, Buyer, stock_of
+from tests.waits import IN_A_QUEUE
+
+# How many wait for their turn with a SKU.
+WAITING = f"{IN_A_QUEUE} AND classid = %s AND objid = %s"
 
 
 def count(table: str) -> int:
@@ -129,13 +133,12 @@ def place_together(buyer: Buyer, sku: str) -> list[str | OutOfStock]:
         except OutOfStock as refusal:
             return refusal
 
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND NOT granted"
     [(sku_id,)] = database.statement("SELECT id FROM skus WHERE number = %s", (sku,))
     database.statement("UPDATE stock_levels SET reserved = on_hand - 1 WHERE sku_id = %s", (sku_id,))
     database.statement("SELECT pg_advisory_lock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
     with ThreadPoolExecutor(8) as threads:
         orders = [threads.submit(place, n) for n in range(8)]
-        while database.statement(waiting, (stock.SKU_QUEUE,)) != [(8,)]:
+        while database.statement(WAITING, (stock.SKU_QUEUE, sku_id)) != [(8,)]:
             assert not any(order.done() for order in orders)
         database.statement("SELECT pg_advisory_unlock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
         return [order.result() for order in orders]
@@ -181,11 +184,10 @@ def test_the_transaction_of_whoever_grasps_too_late_goes_on(buyer: Buyer, skus: 
             assert caught.value.details == {"lines": [{"sku": skus[0], "available": 1}]}
             return checkout.place(session, **wanted, key="in-time-00", lines={skus[0]: 1}, now=NOW).number
 
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND NOT granted"
     database.statement("SELECT pg_advisory_lock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))
     with ThreadPoolExecutor(1) as threads:
         order = threads.submit(order_two_then_one)
-        while database.statement(waiting, (stock.SKU_QUEUE,)) != [(1,)]:
+        while database.statement(WAITING, (stock.SKU_QUEUE, sku_id)) != [(1,)]:
             assert not order.done()
         database.statement("UPDATE stock_levels SET reserved = on_hand - 1 WHERE sku_id = %s", (sku_id,))
         database.statement("SELECT pg_advisory_unlock(%s, %s::int)", (stock.SKU_QUEUE, sku_id))

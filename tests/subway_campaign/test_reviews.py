@@ -31,6 +31,7 @@ from subway_campaign import (
 )
 from subway_campaign.lifecycle import Exclusion, Model, View
 from tests.subway_campaign.conftest import World, beijing
+from tests.waits import IN_A_QUEUE, wait_until
 
 ORDER = beijing(3, 4)
 LINK = "http://127.0.0.1:8000/s/"
@@ -395,7 +396,7 @@ def test_race_a_refund_in_the_middle_of_a_decision(
     assert gate.reached.wait(60)
     refunding.start()
     if guarded:
-        wait_for_a_waiter()
+        wait_until(lambda: rows(IN_A_QUEUE) != [(0,)], what="the refund in the queue")
     else:
         refunding.join(60)
     gate.go.set()
@@ -403,16 +404,6 @@ def test_race_a_refund_in_the_middle_of_a_decision(
         thread.join(60)
     right = {"A": 0, "B": 9_000}
     assert (world.credits("N1") == right) is guarded
-
-
-def wait_for_a_waiter() -> None:
-    """Return when somebody waits for an advisory lock; PostgreSQL itself says so."""
-    pause = threading.Event()
-    for _ in range(600):
-        if rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
-            return
-        pause.wait(0.05)
-    raise AssertionError
 
 
 @pytest.mark.parametrize("at", ["store", "move"])
