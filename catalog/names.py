@@ -46,5 +46,10 @@ def warehouses(session: Session, keys: Iterable[str]) -> dict[str, str]:
     return _names(session, "SELECT key, name FROM warehouses WHERE key = ANY(%s)", keys)
 
 
+def suppliers(session: Session, numbers: Iterable[str]) -> dict[str, str]:
+    """Return number → name of suppliers and sellers."""
+    return _names(session, "SELECT number, name FROM suppliers WHERE number = ANY(%s)", numbers)
+
+
 def _names(session: Session, sql: str, keys: Iterable[str]) -> dict[str, str]:
     return dict(database.driver_connection(session).execute(sql, (list(set(keys)),)).fetchall())

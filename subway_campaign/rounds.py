@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from subway_campaign import listings
 from subway_campaign.sellers import IS_PAPER
 
 # Once a month, as often as lines are cleaned thoroughly: our choice.
@@ -36,7 +37,7 @@ _DUE = text(f"""
         FROM hung
     )
     SELECT slug AS code, number AS placement, name AS placement_name, why, alerts, inspected_at, valid_from
-    FROM due WHERE why IS NOT NULL ORDER BY number COLLATE "C", slug LIMIT :limit
+    FROM due WHERE why IS NOT NULL ORDER BY {listings.by_number("number")}, slug LIMIT :limit
 """)
 _COUNTS = text(f"""
     SELECT count(*) FROM codes c

@@ -32,6 +32,11 @@ from storefront.staff_models import StaffAccount, StaffRole
 USERNAME = re.compile(r"[a-z][a-z0-9_.-]{2,31}", re.ASCII)
 PASSWORD_LENGTHS = range(12, 129)
 AREA = re.compile(r"\d{2}(\d{2}(\d{2}(\d{3})?)?)?", re.ASCII)
+_AREAS = {
+    roles.Role.CREW: (roles.BRANCH,),
+    roles.Role.ANALYST: (AREA, roles.BRANCH),
+    roles.Role.CAMPAIGN: (AREA, roles.BRANCH),
+}
 TOTP_CODE = re.compile(r"\d{6}", re.ASCII)
 
 
@@ -64,8 +69,8 @@ def add(
     """Create an account with at least one role. `by` is who does it, None for the command line.
 
     Raises `AccountInvalid` (user name 3..32 of a-z 0-9 _ . -, password 12..128 characters and not the user name,
-    area a prefix of 2, 4, 6 or 9 digits of a region's or township's code, the crew's a placement's number) and
-    `UsernameTaken`.
+    area a prefix of 2, 4, 6 or 9 digits of a region's or township's code, a placement's number for the crew, either for
+    analysts and campaign managers) and `UsernameTaken`.
     """
     _check_new(username, password, grants)
     secret = factors.new_secret() if roles.needs_totp(grants) else None
@@ -227,15 +232,15 @@ def _check_new(username: str, password: str, grants: tuple[Grant, ...]) -> None:
     if not grants or len(set(grants)) != len(grants):
         faults["roles"] = "至少一个角色，且不能重复"
     if not all(_fits(grant) for grant in grants):
-        faults["area"] = "行政区划代码的前 2、4、6 或 9 位；现场人员为点位编号"
+        faults["area"] = "行政区划代码的前 2、4、6 或 9 位；看点位的人为点位编号"
     if faults:
         raise AccountInvalid(fields=faults)
 
 
 def _fits(grant: Grant) -> bool:
-    """Tell whether an area is one of its role: a branch of placements for the crew, a region for everybody else."""
-    pattern = roles.BRANCH if grant.role is roles.Role.CREW else AREA
-    return grant.scope.area is None or pattern.fullmatch(grant.scope.area) is not None
+    """Tell whether an area is one of its role: a branch for who works at placements, a region for everybody else."""
+    patterns = _AREAS.get(grant.role, (AREA,))
+    return grant.scope.area is None or any(pattern.fullmatch(grant.scope.area) for pattern in patterns)
 
 
 def _load(session: Session, username: str) -> _Account | None:

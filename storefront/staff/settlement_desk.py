@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from catalog import payees
+from catalog import names, payees
 from catalog.errors import PayeeMissing, PayeeUnreadable, SupplierUnknown
 from payments import payouts
 from payments.lifecycle import PayoutState
@@ -187,6 +187,15 @@ def mark_bounced(session: Session, actor: Actor, *, payout: str, reason: str, no
     sight.require_whole(actor, Permission.SETTLE)
     settlement.bounced(session, payout=payout, reason=reason, by=_name(actor), now=now)
     audit.record(session, actor, "payout.bounced", payout, {"reason": reason}, now=now)
+
+
+def name_parties(session: Session, *tables: list[dict[str, Any]]) -> None:
+    """Add to the rows of `tables` what supplier, payee or seller of each is called, as `supplier_name` and so on."""
+    keys = ("supplier", "payee", "seller")
+    rows = [(row, key) for table in tables for row in table for key in keys if key in row]
+    called = names.suppliers(session, [row[key] for row, key in rows])
+    for row, key in rows:
+        row[f"{key}_name"] = called.get(row[key], row[key])
 
 
 def _own(actor: Actor) -> list[str | None]:

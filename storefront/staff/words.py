@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from catalog import editing
 from config import clock
-from storefront.staff import benefit_words, hall_words, partner_words
+from storefront.staff import benefit_words, hall_words, partner_words, trail_words
 from storefront.staff.settlement_words import SETTLEMENT_SOURCES
 from storefront.staff.supplier_words import SUPPLIER_AUDIT
 
@@ -56,7 +57,6 @@ ACCREDITATIONS = {
     "revoked": "已撤销",
 }
 ACCREDITATION_ACTS = {
-    **SUPPLIER_AUDIT,
     "submit": "提交申请",
     "withdraw": "撤回申请",
     "endorse": "同意推荐",
@@ -160,6 +160,8 @@ ROLES = {
 }
 ACTS = {
     **hall_words.TOLD,
+    **trail_words.SETTLED,
+    **SUPPLIER_AUDIT,
     **{f"accreditation.{act}": f"认定：{word}" for act, word in ACCREDITATION_ACTS.items()},
     "accreditation.drafted": "认定：新建申请",
     "accreditation.amended": "认定：修改申请",
@@ -290,38 +292,6 @@ SOURCES = {
     "case.written_off": "核销",
     **SETTLEMENT_SOURCES,
 }
-DETAILS = {
-    **hall_words.DETAILS,
-    **partner_words.DETAILS,
-    "amount_fen": "金额",
-    "restocked": "重新上架",
-    "proposal": "待批编号",
-    "order": "订单",
-    "note": "备注",
-    "bank_reference": "银行流水号",
-    "carrier": "快递",
-    "case_number": "单号",
-    "count": "数量",
-    "passers": "日客流",
-    "version": "版本",
-    "seed": "随机种子",
-    "difference_fen": "差额",
-    "freight_fen": "其中运费",
-    "kind": "类型",
-    "label": "名称",
-    "landing": "打开",
-    "level": "层级",
-    "lines": "商品行",
-    "name": "名称",
-    "network": "网络",
-    "placement": "点位",
-    "placements": "点位",
-    "reason": "原因",
-    "refund": "退款号",
-    "resolution": "结果",
-    "roles": "角色",
-    "tracking_number": "运单号",
-}
 _YUAN = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?", re.ASCII)
 _LINE_FIELD = re.compile(r"line[1-9][0-9]{0,2}", re.ASCII)
 WEEKDAYS = "一二三四五六日"
@@ -393,25 +363,35 @@ def second(at: datetime | str | None) -> str:
 
 def details(values: Mapping[str, Any]) -> str:
     """Return the details of an entry of the audit trail as a sentence."""
-    return "；".join(f"{DETAILS.get(name, name)} {_said(name, value)}" for name, value in values.items() if value)
+    named = trail_words.DETAILS
+    return "；".join(f"{named.get(name, name)} {_said(name, value)}" for name, value in values.items() if value)
 
 
 def _said(name: str, value: Any) -> str:
     if name.endswith("_fen"):
         return f"¥{money(value)}"
+    if name.endswith("_bp"):
+        return f"{value / 100:g}%"
+    if name.endswith("_at"):
+        return instant(value)
+    if isinstance(value, bool):
+        return "是"
     if isinstance(value, Mapping):
         return " ".join(str(part) for part in value.values())
     parts = value if isinstance(value, list) else [value]
-    return "、".join(
-        {
-            "level": LEVELS,
-            "roles": ROLES,
-            "kind": CASES | COSTS | partner_words.PARTNER_KINDS,
-            "scopes": partner_words.KEY_SCOPES,
-            "resolution": RESOLUTIONS,
-        }.get(name, {}).get(str(part), str(part))
-        for part in parts
-    )
+    known = _VALUES.get(name, {})
+    return "、".join(known.get(str(part), str(part)) for part in parts)
+
+
+_VALUES = trail_words.VALUES | {
+    "kind": PAPERS | CASES | COSTS | trail_words.VALUES["kind"],
+    "facts": dict(editing.accredited_facts()),
+    "finding": FINDINGS,
+    "level": LEVELS,
+    "resolution": RESOLUTIONS | ALERT_RESOLUTIONS,
+    "roles": ROLES,
+    "seat": SEATS,
+}
 
 
 def surplus(fen: int | None) -> str:

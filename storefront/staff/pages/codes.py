@@ -15,6 +15,7 @@ from storefront.staff.inventory import Hanging
 from storefront.staff.pages import exports, frame
 from storefront.staff.tables import Column, Kind
 from subway_campaign.landing import Landing, LandingKind
+from subway_campaign.lifecycle import Level
 
 blueprint = Blueprint("staff_pages_codes", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -177,8 +178,20 @@ def _listing(template: str) -> Response:
         first_query=urlencode(asked),
         here_query=urlencode(asked | ({"cursor": cursor} if cursor else {})),
         next_query=urlencode(asked | {"cursor": seen["page"]["next_cursor"] or ""}),
+        media=_media(asked, seen["branches"]),
         **seen,
     )
+
+
+def _media(asked: dict[str, str], branches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a tab for all media and for each, which keep whatever else is asked for."""
+    rest = {name: value for name, value in asked.items() if name != "under"}
+    here = asked.get("under", "").split(".")[0]
+    tabs = [("", "全部"), *((node["number"], node["name"]) for node in branches if node["level"] == Level.MEDIUM)]
+    return [
+        {"title": title, "query": urlencode(({"under": under} if under else {}) | rest), "is_here": under == here}
+        for under, title in tabs
+    ]
 
 
 def _hanging(form: Any) -> Hanging | None:

@@ -1,5 +1,6 @@
 """The five models side by side: how much they can differ at all, and what each gives to whom."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response
@@ -16,7 +17,6 @@ from subway_campaign import breaks, influence, ways
 from subway_campaign.breaks import Breaks
 from subway_campaign.gathering import net_of
 from subway_campaign.lifecycle import Level, Model
-from subway_campaign.narrowing import Narrowing
 from subway_campaign.reports import Tree
 
 blueprint = Blueprint("staff_pages_models", __name__, url_prefix=frame.ROOT, template_folder="../templates")
@@ -112,10 +112,15 @@ def _said(broken: Breaks) -> str:
     return f"约 {value} 元（95% 区间 {low} 至 {high}）；{known}"
 
 
+def _studied(level: Level) -> Table:
+    """Return the table of a level, with a title of its own: no two sheets of a file may have the same."""
+    return replace(STUDIED, title=f"{words.LEVELS[level]}的{STUDIED.title}")
+
+
 def _studies(studies: dict[Level, Any]) -> list[tuple[str, Any, Sheet]]:
     """Return what the nights' study says, level by level, each with its table."""
     return [
-        (words.LEVELS[level], study, Sheet.of(STUDIED, study["nodes"], notes=(("层级", words.LEVELS[level]),)))
+        (words.LEVELS[level], study, Sheet.of(_studied(level), study["nodes"], notes=(("层级", words.LEVELS[level]),)))
         for level, study in studies.items()
         if study
     ]
@@ -129,12 +134,13 @@ def _latest(session: Session) -> dict[Level, Any]:
 
 def _read(choice: Choice) -> tuple[Tree, ways.Ways, Breaks | None]:
     """Return the report, the ways, and for whom the whole is in sight the estimate of what identities broke."""
-    within = reports.reach(guard.actor())
+    actor, wanted = guard.actor(), choice.wanted
     with database.transaction() as session:
-        tree = reports.tree(session, guard.actor(), choice.wanted, with_models=True)
-        first, end = choice.wanted.from_day, choice.wanted.to_day
-        taken = ways.of_period(session, from_day=first, to_day=end, narrowed=Narrowing(within=within))
-        return tree, taken, breaks.of_period(session, from_day=first, to_day=end) if within is None else None
+        tree = reports.tree(session, actor, wanted, with_models=True)
+        taken = reports.ways_of(session, actor, wanted, level=Level.LINE, under=choice.under)
+        if reports.reach(actor) is not None:
+            return tree, taken, None
+        return tree, taken, breaks.of_period(session, from_day=wanted.from_day, to_day=wanted.to_day)
 
 
 def _sheet(tree: Tree, choice: Choice, rows: list[dict[str, Any]], notes: list[tuple[str, str]] | None = None) -> Sheet:

@@ -27,7 +27,8 @@ STATEMENTS = tables.Table(
     (
         Column("number", "结算单", Kind.CODE, href=lambda row: f"{frame.ROOT}/settlement/{row['number']}", width=18),
         Column("period", "账期"),
-        Column("supplier", "供应商", Kind.CODE),
+        Column("supplier", "供应商编号", Kind.CODE, only="file"),
+        Column("supplier_name", "供应商", width=24),
         Column(
             "state",
             "状态",
@@ -64,12 +65,14 @@ LINES = tables.Table(
         Column("occurred_at", "时间", Kind.MINUTE, width=20),
         Column("reference", "退款单号", Kind.CODE, only="file", width=32),
     ),
+    lead="title",
 )
 TERMS = tables.Table(
     "purchase-terms",
     "采购条款",
     (
-        Column("supplier", "供应商", Kind.CODE),
+        Column("supplier", "供应商编号", Kind.CODE, only="file"),
+        Column("supplier_name", "供应商", width=24),
         Column("sku", "SKU", value=lambda row: row["sku"] or "全部商品"),
         Column("price_fen", "进货价（每件）", Kind.MONEY),
         Column("share", "分成", Kind.RATE, value=lambda row: _rate(row["share_bp"])),
@@ -84,7 +87,8 @@ COMMISSIONS = tables.Table(
     "推广佣金",
     (
         Column("order", "订单", Kind.CODE, width=18, href=lambda row: f"{frame.ROOT}/orders/{row['order']}"),
-        Column("seller", "销售方", Kind.CODE),
+        Column("seller", "销售方编号", Kind.CODE, only="file"),
+        Column("seller_name", "销售方", width=24),
         Column("rate", "比例", Kind.RATE, value=lambda row: _rate(row["basis_points"])),
         Column("amount_fen", "佣金", Kind.MONEY, sums=True),
         Column("state", "状态", words=settlement_words.COMMISSIONS),
@@ -98,7 +102,8 @@ TRANSFERS = tables.Table(
     "付款清单",
     (
         Column("number", "付款编号", Kind.CODE, width=30),
-        Column("payee", "收款供应商", Kind.CODE),
+        Column("payee", "收款供应商编号", Kind.CODE),
+        Column("payee_name", "收款供应商", width=24),
         Column("holder", "户名", width=30),
         Column("bank", "开户行", width=30),
         Column("account", "账号", Kind.CODE, width=30),
@@ -119,6 +124,7 @@ def overview() -> Response:
     with database.transaction() as session:
         found = settlement_desk.listing(session, guard.actor(), state=state)
         waiting = settlement_desk.waiting(session, guard.actor(), now=now)
+        settlement_desk.name_parties(session, found, *(waiting[part] for part in ("terms", "payouts", "commissions")))
     return frame.render(
         "staff/settlement.html",
         here="settlement",
@@ -146,6 +152,7 @@ def download(kind: str) -> Response:
     with database.transaction() as session:
         found = settlement_desk.listing(session, guard.actor(), state=state)
         waiting = settlement_desk.waiting(session, guard.actor(), now=clock.now())
+        settlement_desk.name_parties(session, found, waiting["terms"], waiting["commissions"])
     notes = (("状态", settlement_words.STATEMENTS[state] if state else "全部"),)
     statements = tables.Sheet.of(STATEMENTS, found, sum_title="合计", notes=notes)
     terms, earned = (
@@ -161,6 +168,7 @@ def download_transfers(kind: str) -> Response:
     """Send what the bank is to be told."""
     with database.transaction() as session:
         found = settlement_desk.transfers(session, guard.actor(), now=clock.now())
+        settlement_desk.name_parties(session, found)
     return exports.send(kind, tables.Sheet.of(TRANSFERS, found, sum_title="合计"), now=clock.now())
 
 
@@ -197,6 +205,7 @@ def statement(number: str) -> Response:
     """Show one statement with its lines, its payouts and the next step."""
     with database.transaction() as session:
         found = settlement_desk.find(session, guard.actor(), number=number)
+        settlement_desk.name_parties(session, [found])
     return _show(found, is_own=False)
 
 
@@ -278,6 +287,7 @@ def download_lines(kind: str, number: str) -> Response:
     """Send the lines of a statement."""
     with database.transaction() as session:
         found = settlement_desk.find(session, guard.actor(), number=number)
+        settlement_desk.name_parties(session, [found])
     return _send(kind, found)
 
 
@@ -287,6 +297,7 @@ def mine() -> Response:
     """Show a supplier its own statements."""
     with database.transaction() as session:
         found = settlement_desk.mine(session, guard.actor())
+        settlement_desk.name_parties(session, found)
     sheet = tables.Sheet.of(OWN, found)
     return frame.render("staff/my_statements.html", here="statements", sheet=sheet, has_statements=bool(found))
 
@@ -297,6 +308,7 @@ def download_mine(kind: str) -> Response:
     """Send a supplier its own statements as a file."""
     with database.transaction() as session:
         found = settlement_desk.mine(session, guard.actor())
+        settlement_desk.name_parties(session, found)
     return exports.send(kind, tables.Sheet.of(OWN, found), now=clock.now())
 
 
@@ -306,6 +318,7 @@ def own(number: str) -> Response:
     """Show a supplier one of its own statements."""
     with database.transaction() as session:
         found = settlement_desk.find_mine(session, guard.actor(), number=number)
+        settlement_desk.name_parties(session, [found])
     return _show(found, is_own=True)
 
 
@@ -315,6 +328,7 @@ def download_own(kind: str, number: str) -> Response:
     """Send a supplier the lines of one of its own statements."""
     with database.transaction() as session:
         found = settlement_desk.find_mine(session, guard.actor(), number=number)
+        settlement_desk.name_parties(session, [found])
     return _send(kind, found)
 
 
@@ -333,7 +347,11 @@ def _show(found: dict[str, Any], *, is_own: bool) -> Response:
 
 
 def _send(kind: str, found: dict[str, Any]) -> Response:
-    notes = (("结算单", found["number"]), ("供应商", found["supplier"]), ("账期", found["period"]))
+    notes = (
+        ("结算单", found["number"]),
+        ("供应商", f"{found['supplier_name']} {found['supplier']}"),
+        ("账期", found["period"]),
+    )
     sheet = tables.Sheet.of(LINES, found["lines"], sum_title="合计", notes=notes)
     return exports.send(kind, sheet, now=clock.now(), period=found["number"])
 

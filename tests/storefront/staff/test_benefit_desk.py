@@ -82,7 +82,7 @@ def test_a_group_needs_a_kind_a_county_and_a_name(clerk: Hire) -> None:
         ("gang", DANGSHAN, "好名字"),
         ("households", "", "好名字"),
         ("households", DANGSHAN, "短"),
-        ("households", DANGSHAN, "坏\x00名"),
+        ("households", DANGSHAN, "坏\x07名"),
     ):
         assert "fault=form.group" in admin.send(f"{PATH}/groups", kind=kind, county=county, name=name).location
 

@@ -1,6 +1,7 @@
 """The crew's pages: a photo is enough, a form counts once, and the office sees and plans."""
 
 import io
+import re
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -123,6 +124,8 @@ def test_an_inspection_opens_an_alert_that_the_office_takes_and_closes(
     app: Flask, codes: dict[str, str], clerk: Callable[..., Clerk]
 ) -> None:
     office, crew, code = clerk(Role.CAMPAIGN, "li"), clerk(Role.CREW), codes[PLACE]
+    buses = re.findall(r"<h2>(\d+)路 ", crew.open("/field/round?under=BUS").text)
+    assert buses == sorted(buses, key=int) != sorted(buses), "line 9 comes before line 10"
     route = crew.open("/field/round?under=METRO.HF.L1.S04").get_data(as_text=True)
     assert code in route
     assert "挂出后还没检查过" in route

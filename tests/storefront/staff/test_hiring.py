@@ -61,3 +61,11 @@ def test_a_role_has_the_scope_that_fits_it(clerk: Hire, role: str, scope: str, f
     sent = clerk(Role.ADMIN).send("/accounts", role=role, scope=scope, username="somebody", password=PASSWORD)
     assert fault in sent.location
     assert roles_of("somebody") == []
+
+
+@pytest.mark.usefixtures("codes")
+@pytest.mark.parametrize("role", ["analyst", "campaign", "crew"])
+def test_who_works_at_placements_is_hired_for_a_branch(clerk: Hire, role: str) -> None:
+    sent = clerk(Role.ADMIN).send("/accounts", role=role, scope="METRO.HF.L1", username="somebody", password=PASSWORD)
+    assert "done=saved" in sent.location
+    assert roles_of("somebody") == [(role, "METRO.HF.L1", None)]

@@ -1,10 +1,15 @@
 """How figures, instants and details are written for people."""
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storefront.staff import case_words, words
+import storefront
+from storefront.staff import case_words, trail_words, words
 from subway_campaign import decisions
 from subway_campaign.lifecycle import Drop, Exclusion, Level, Model, TouchKind, View
 
@@ -39,6 +44,30 @@ def test_details_are_a_sentence() -> None:
         "none": None,
     }
     assert words.details(values) == "金额 ¥12.50；商品行 1、2；层级 车厢；打开 hall x"
+
+
+def recorded() -> Iterator[tuple[str, str]]:
+    """Every act and every name of a detail in the functions that write the audit trail."""
+    for path in Path(storefront.__path__[0]).rglob("*.py"):
+        for verb in ast.walk(ast.parse(path.read_text())):
+            if isinstance(verb, ast.FunctionDef) and "audit.record(" in ast.unparse(verb):
+                for node in ast.walk(verb):
+                    if isinstance(node, ast.Dict):
+                        yield from (("detail", key.value) for key in node.keys if isinstance(key, ast.Constant))
+                    elif isinstance(node, ast.Constant) and re.fullmatch(r"[a-z]+\.[a-z_]+", str(node.value)):
+                        yield "act", node.value
+
+
+def test_the_trail_is_in_chinese() -> None:
+    found = set(recorded())
+    assert len(found) > 100
+    assert {act for kind, act in found if kind == "act"} <= words.ACTS.keys()
+    # What these verbs only read or say to a database is no detail.
+    others = {"address", "area", "batches", "before", "bound", "explained", "merges", "names", "number", "query"}
+    others |= {"role", "saved_at", "slug", "staff_id", "titles", "units", "valid_from", "valid_until"}
+    assert {name for kind, name in found if kind == "detail"} - others <= trail_words.DETAILS.keys()
+    said = words.details({"share_bp": 8_050, "effective_at": "2025-12-31T16:00:00+00:00", "freight_is_theirs": True})
+    assert said == "比例 80.5%；生效 2026-01-01 00:00；运费归供应商 是"
 
 
 def test_a_difference_says_who_has_more() -> None:

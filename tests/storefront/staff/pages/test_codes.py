@@ -30,6 +30,7 @@ def test_codes_are_narrowed_to_what_they_hang_for(planner: Clerk, codes: dict[st
     page = planner.open("/codes?campaign=XFFP2020&under=METRO").text
     assert page.count('class="mono" href="/staff/codes/') == 24
     assert page.count("campaign=XFFP2020") >= 4, "sheet, files and the next page are of the same codes"
+    assert 'href="/staff/codes?under=BUS&amp;campaign=XFFP2020"' in page, "another medium, the same campaign"
     assert "没有找到二维码" in planner.open("/codes?campaign=NOBODY").text
     database.statement(
         """

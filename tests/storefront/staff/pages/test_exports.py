@@ -54,7 +54,7 @@ def test_a_file_is_whole_where_the_page_is_cut(counter: Counter, monkeypatch: py
     assert found[4][0] == "合计"
     page = clerk.open("/orders").get_data(as_text=True)
     assert "本页合计" in page
-    assert f'<td class="num" data-label="应付">{float(payable[-1]):,.2f}</td>' in page
+    assert f'<td class="num" data-label="应付">¥{float(payable[-1]):,.2f}</td>' in page
     assert rows(clerk, "/orders.csv?state=cancelled")[1][0] == "合计"
 
 

@@ -40,6 +40,15 @@ def test_an_error_is_a_page_of_the_staffs_own(clerk: Callable[..., Clerk]) -> No
     assert "回到今日" in lost.get_data(as_text=True)
 
 
+def test_what_no_database_can_hold_is_refused_on_a_page(clerk: Callable[..., Clerk]) -> None:
+    admin = clerk(Role.ADMIN)
+    for path in ("/report?campaign=%00", "/orders?q=a%00b", "/audit?subject=%00"):
+        page = admin.open(path)
+        assert page.status_code == 400, path
+        assert "<main" in page.text
+    assert admin.send("/suppliers", name="梨\x00园", kind="supplier").status_code == 400
+
+
 def test_what_is_too_large_is_refused_on_a_page_with_the_menu(clerk: Callable[..., Clerk]) -> None:
     answer = clerk(Role.FULFILMENT).send("/phone/mark", label="x" * http.MAX_BODY_BYTES)
     assert answer.status_code == 413

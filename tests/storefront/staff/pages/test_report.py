@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 from config import clock, database
 from storefront.roles import Role
 from storefront.staff import words
-from subway_campaign import costs
+from subway_campaign import costs, influence
 from subway_campaign.cost_models import CostKind
 from tests.storefront.staff.conftest import Clerk, Counter
 
@@ -138,6 +139,8 @@ def test_ways_are_narrowed_as_the_report_is(counter: Counter, sold: str) -> None
         page = analyst.open(f"/report/ways?span=today&{query}").text
         assert "其他（1 条很少人走的路径）" in page, query
         assert "去掉这些条件" in page, query
+        assert "（1 / 1 笔" in analyst.open(f"/report/models?span=today&{query}").text, query
+    assert "还没有归因到点位的付款订单" in analyst.open("/report/models?span=today&product=nothing").text
     assert "没有归因到点位的付款订单" in analyst.open("/report/ways?span=today&product=nothing").text
     assert analyst.open("/report/ways?campaign=nothing").status_code == 404
     assert "跨度过长" in analyst.open("/report/ways?from=2001-01-01&to=2026-11-01").text
@@ -195,3 +198,13 @@ def test_the_models_say_what_broken_identities_may_have_cost(counter: Counter, s
     analyst = counter.hire(Role.ANALYST)
     assert "这段时间没有这样的订单" in analyst.open("/report/models?span=today").get_data(as_text=True)
     assert "可能是身份断开的（估计）" in analyst.open("/report/models.csv?span=today").get_data(as_text=True)
+
+
+def test_the_nights_study_has_a_sheet_for_each_level(counter: Counter, sold: str) -> None:
+    now = clock.now()
+    for level in influence.LEVELS:
+        influence.study(level=level, to_day=now.astimezone(clock.SHANGHAI).date() + timedelta(days=1), now=now)
+    file = counter.hire(Role.ANALYST).open("/report/models.xlsx?span=today")
+    book = zipfile.ZipFile(io.BytesIO(file.data)).read("xl/workbook.xml").decode()
+    sheets = re.findall(r'<sheet name="([^"]+)"', book)
+    assert sorted(sheets) == sorted(["五种模型", "媒介的移除效应与夏普利值", "线路的移除效应与夏普利值", "说明"])
