@@ -52,7 +52,7 @@ class Engines:
     _owner_pid: int = field(repr=False)
 
     def release(self) -> bool:
-        """Give up the hold and stop the engines when nobody else holds them; True when they were stopped.
+        """Give up the hold, and stop the engines when nobody else holds them, sockets and all; True when they were stopped.
 
         A forked child does nothing.
         """
@@ -69,6 +69,7 @@ class Engines:
                 is_last = True
                 _stop_redis(place)
                 _stop_postgres(place)
+                shutil.rmtree(place.sockets, ignore_errors=True)
             self._users.close()
         return is_last
 
@@ -152,10 +153,10 @@ def ensure(data_dir: Path, *, options: Sequence[str] = ()) -> Engines:
     if place.base != data_dir.absolute():
         sys.stderr.write(f"{data_dir} cannot be entered by the account {UNPRIVILEGED}; the data is in {place.base}\n")
     _made(place.base, 0o711 if place.run_as else 0o700)
-    _made(place.sockets, 0o711 if place.run_as else 0o700)
-    if place.sockets.stat().st_uid != os.getuid():
-        raise EngineError(f"{place.sockets} belongs to somebody else")
     with _locked(place.base / "engines.lock"):
+        _made(place.sockets, 0o711 if place.run_as else 0o700)
+        if place.sockets.stat().st_uid != os.getuid():
+            raise EngineError(f"{place.sockets} belongs to somebody else")
         users = (place.base / "users.lock").open("w")
         fcntl.flock(users, fcntl.LOCK_SH)
         _start_postgres(place, options)
