@@ -11,7 +11,7 @@ from config import database
 
 # Names that are looked at for one reason, those that are compared, of those that are as like the words as one another,
 # and parts of names that are searched for at once.
-MAX_LOOKED_AT = 40
+MAX_LOOKED_AT = 24
 MAX_COMPARED = 16
 MAX_AS_LIKE = 3
 MAX_PARTS = 8
@@ -31,14 +31,12 @@ Part = tuple[int, int, str]
 
 def meant(query: search.Query) -> Iterator[search.Wanted]:
     """Yield what to search for instead of what was typed, in the order in which to try."""
-    found = [(near[0][0], not guess.places, near, guess) for guess in search.guesses(query) if (near := _near(guess))]
-    # Of what is as near, all that is from the place that was typed comes before what has the place in its name.
-    found.sort(key=lambda each: each[:2])
-    asked = [({part: far for far, _, part in reversed(near[:MAX_PARTS])}, guess.places) for *_, near, guess in found]
-    for parts, places in asked:
-        yield search.near(parts, places=places, is_split=False)
-    if asked:
-        yield search.near(asked[0][0], places=asked[0][1], is_split=True)
+    for guess in search.guesses(query):
+        near = _near(guess)
+        if near:
+            parts = {part: far for far, _, part in reversed(near[:MAX_PARTS])}
+            yield search.near(parts, places=guess.places, is_split=False)
+            yield search.near(parts, places=guess.places, is_split=True)
 
 
 def _near(guess: search.Guess) -> list[Part]:

@@ -4,7 +4,7 @@ Invariant: the dictionary (55 MB) is loaded on the first call only, so whoever m
 for it; no module that a web worker imports may import this one.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 
 # Local readings that the dictionary gets wrong: 涡阳 is guo, 长丰, 天长 and 长淮 are chang, 重楼 is chong.
@@ -27,4 +27,10 @@ def _dictionary() -> ModuleType:
 
 def syllables(text: str) -> list[str]:
     """Return one lower-case ASCII syllable per Chinese character of `text`, ü written v; all else is dropped."""
-    return [str(syllable) for syllable in _dictionary().lazy_pinyin(text, errors="ignore")]
+    return list(_read(text))
+
+
+# All goods of a sheet are from a few hundred places, each of which is read again with every one of them.
+@lru_cache(1024)
+def _read(text: str) -> tuple[str, ...]:
+    return tuple(str(syllable) for syllable in _dictionary().lazy_pinyin(text, errors="ignore"))

@@ -247,9 +247,8 @@ def guesses(query: Query) -> list[Guess]:
     """Return what a name may be like when a query finds nothing: the whole, and the rest without the places in it."""
     places = [words.places()[part] for part in query.told if part in words.places()]
     rest = "".join(part for part in query.told if part not in words.places())
-    wanted: dict[str, list[tuple[str, ...]]] = {"".join(query.runs): [], "".join(query.told): []}
-    if places and rest:
-        wanted[rest] = places
+    wanted = {rest: places} if places and rest else {}
+    wanted |= {"".join(query.told): [], "".join(query.runs): []}
     return [guess for typed, must in wanted.items() if (guess := _guess(typed, must)) is not None]
 
 
