@@ -7,6 +7,7 @@ pinyin, then initials, then others; all that are left follow in the order of the
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import orjson
 
@@ -60,61 +61,79 @@ def page(*, q: str | None, chosen: Narrowing, sort: str | None, cursor: str | No
     """Return one page of the list; `products.page` says what it refuses."""
     if sort not in _SORTS or not 1 <= limit <= MAX_LIMIT:
         raise errors.FilterInvalid
-    params, filters = chosen.params(), chosen.filters()
-    walked = chosen.filters(by_price=True) if sort in ("price", "-price") else filters
+    by_price = sort in ("price", "-price")
     is_search = q is not None and bool(q.strip())
     is_general = q is not None and search.is_general(q)
     wanted = search.query(q) if is_search and q is not None else None
+    narrowed = _priced(q, chosen)
     if chosen.is_empty or (is_search and wanted is None):
+        chosen.params()
         return _answer(b"[]", None, "nothing" if is_search else None)
     if wanted is None or is_general:
-        items, following = shelf.walk(sort=sort or "shelf", filters=walked, params=params, cursor=cursor, limit=limit)
+        filters, params = narrowed.filters(by_price=by_price), narrowed.params()
+        items, following = shelf.walk(sort=sort or "shelf", filters=filters, params=params, cursor=cursor, limit=limit)
         return _answer(items, following, "meant" if is_general else None)
     way = cursors.sort_of(cursor) if cursor is not None else None
     if way not in (None, *([sort] if sort else (*_RANKS, "rest"))):
         raise errors.CursorInvalid
-    for name, order, each in _ways(wanted):
+    for name, order, each, within in _ways(wanted, chosen, narrowed):
         if way not in (None, order, sort, "rest"):
             continue
+        filters, params = within.filters(by_price=by_price), within.params()
         wanted_order = sort or ("rest" if way == "rest" else order)
-        items, following = _walk(each, order, wanted_order, walked, params, cursor, limit)
+        items, following = _walk(each, order, wanted_order, filters, params, cursor, limit)
         if items != b"[]":
             first = items
             if order == "close" and cursor is not None:
-                first, _ = _walk(each, order, sort or order, walked, params, None, 1)
+                first, _ = _walk(each, order, sort or order, filters, params, None, 1)
             return _answer(items, following, name, orjson.loads(first)[0]["name"] if order == "close" else None)
     return _answer(b"[]", None, "nothing")
 
 
-def _ways(query: search.Query) -> Iterator[tuple[str, str, search.Wanted]]:
-    """Yield how to take the words, in which order to show what has them, and what to look for, one after the other."""
-    yield "exact", "rank", query.typed
-    for each in (query.meant, query.mended):
-        if each is not None:
-            yield "meant", "meant", each
+def _priced(q: str | None, chosen: Narrowing) -> Narrowing:
+    """Return what was chosen with the bounds of a price that the words tell, unless others were chosen."""
+    least, most = search.price(q or "")
+    if (least, most) == (None, None) or (chosen.price_from, chosen.price_to) != (None, None):
+        return chosen
+    return replace(chosen, price_from=least, price_to=most)
+
+
+def _ways(
+    query: search.Query, chosen: Narrowing, narrowed: Narrowing
+) -> Iterator[tuple[str, str, search.Wanted, Narrowing]]:
+    """Yield how to take the words, in which order to show what has them, what to look for and within what.
+
+    One after the other: what costs as much as the words tell comes before all else.
+    """
+    for within in dict.fromkeys((narrowed, chosen)):
+        yield "exact", "rank", query.typed, within
+        for each in (query.meant, query.mended):
+            if each is not None:
+                yield "meant", "meant", each, within
     for each in guessing.meant(query):
-        yield "close", "close", each
+        yield "close", "close", each, chosen
     # Guesses come before what is left of the words.
-    if query.relaxed is not None:
-        yield "close", "meant", query.relaxed
+    for each in query.relaxed:
+        yield "close", "meant", each, chosen
 
 
 def counts(*, q: str | None, chosen: Narrowing, month: int) -> bytes:
     """Return how many goods each further choice leaves; `products.counts` says what it refuses."""
-    params, hall = chosen.params(), narrowing.everything(chosen)
+    hall = narrowing.everything(chosen)
     is_search = q is not None and bool(q.strip()) and not search.is_general(q)
     wanted = search.query(q) if is_search and q is not None else None
+    chosen.params()
     if hall.is_empty or (is_search and wanted is None):
         return orjson.dumps(narrowing.NOTHING)
-    filters = hall.filters()
+    filters, narrowed = hall.filters(), _priced(q, chosen)
     if wanted is not None:
-        for _, _, each in _ways(wanted):
-            asked = params | _said(each)
-            found = narrowing.counts(chosen=chosen, filters=filters + _found(each), params=asked, month=month)
-            if found["is_any"]:
+        for _, _, each, within in _ways(wanted, chosen, narrowed):
+            asked, these = within.params() | _said(each), filters + _found(each)
+            found = narrowing.counts(chosen=within, filters=these, params=asked, month=month)
+            if found["is_any"] and (within == chosen or found["total"]):
                 return _told(found)
         return orjson.dumps(narrowing.NOTHING)
-    return _told(narrowing.counts(chosen=chosen, filters=filters, params=params, month=month))
+    return _told(narrowing.counts(chosen=narrowed, filters=filters, params=narrowed.params(), month=month))
 
 
 def _told(found: dict[str, object]) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 
-from catalog import sounds, words
+from catalog import asked_prices, sounds, words
 
 # Longer than any product name; what lies beyond is cut off rather than refused, as people paste whole sentences.
 MAX_QUERY_LENGTH = 64
@@ -33,6 +33,7 @@ _AMOUNT = re.compile(
     rf"(?:\d+ ?(?:kg|ml|g|l|{_UNITS})?|[一二两三四五六七八九十百半几]+(?:{_UNITS}))"
     "(?:钱|装|以内|以下|以上|之内|左右|上下|内|起|的)*(?![a-z])"
 )
+_HALLS = ("馆", "地方馆", "线上馆")
 _RUNS = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|[0-9a-z]+")
 _LATIN_MARKS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
 _APOSTROPHES = re.compile(r"(?<=[a-z])['\u2019\u02bc](?=[a-z])")
@@ -60,13 +61,14 @@ class Query:
     the empty words left out, and None when that changes nothing; `mended` puts places right that are written wrong,
     looks character by character in names for what no list knows, and takes letters as the initials of two words.
     `runs` and `told` are the words of the first two. When all that finds nothing, and nothing is like it, `relaxed`
-    wants only what the last word ends with: the end of a Chinese word says what the goods are.
+    wants only what the last word ends with, as the end of a Chinese word says what the goods are; then only the words
+    that lists know, and last whatever is from the place whose hall was asked for.
     """
 
     typed: Wanted
     meant: Wanted | None
     mended: Wanted | None
-    relaxed: Wanted | None
+    relaxed: list[Wanted]
     runs: list[str]
     told: list[str]
 
@@ -145,17 +147,22 @@ def query(text: str) -> Query | None:
         typed=_wanted(runs),
         meant=_wanted(told) if told and told != runs else None,
         mended=_mended(runs, told),
-        relaxed=_relaxed(told),
+        relaxed=[each for each in (_relaxed(told), _known(told), _from_hall(runs)) if each is not None],
         runs=runs,
         told=told,
     )
 
 
 def is_general(text: str) -> bool:
-    """Tell whether `text` asks for anything at all that is sold here, in no other words."""
-    runs = normalise(text[:MAX_QUERY_LENGTH]).split()
-    cut = [part for run in runs for part in words.parts(run)]
-    return not words.general().isdisjoint(cut) and words.fillers().issuperset(cut)
+    """Tell whether `text` asks for anything at all that is sold here, or at such a price, in no other words."""
+    plain, is_priced = normalise(text[:MAX_QUERY_LENGTH]), price(text) != (None, None)
+    cut = [part for run in (_AMOUNT.sub(" ", plain) if is_priced else plain).split() for part in words.parts(run)]
+    return (is_priced or not words.general().isdisjoint(cut)) and words.fillers().issuperset(cut)
+
+
+def price(text: str) -> tuple[int | None, int | None]:
+    """Return the least and the most in fen that whatever `text` asks for may cost, each None when it says none."""
+    return asked_prices.bounds(normalise(text[:MAX_QUERY_LENGTH]))
 
 
 def _joined(runs: Sequence[str]) -> list[str]:
@@ -209,6 +216,8 @@ def _mended(runs: Sequence[str], told: Sequence[str]) -> Wanted | None:
 
 def _relaxed(told: Sequence[str]) -> Wanted | None:
     """Return what the last word that is no place ends with, the longest first, and None when no name could end so."""
+    if len(told) > 1 and told[-1].isascii() and told[-1] in words.same():
+        return _wanted(told[-1:])
     heads = [part for part in told if not part.isascii() and part not in words.places() and len(part) > 1]
     if not heads or (len(told) == 1 and len(heads[0]) == 2):
         return None
@@ -219,6 +228,28 @@ def _relaxed(told: Sequence[str]) -> Wanted | None:
     found = _wanted(tails[-1:])
     phrases = found.phrases if known else [f"^[^省]*{tails[-1]}"]
     return replace(found, phrases=phrases, words=[*tails, *(part for part in told if part in words.places())])
+
+
+def _known(told: Sequence[str]) -> Wanted | None:
+    """Return only those words that lists know, and None when these are all, or just places, or not the last.
+
+    The last word says what the goods are, unless it says what they are for: 炖鸡用.
+    """
+    last = next((part for part in reversed(told) if not part.endswith("用")), "")
+    places = [part for part in told if part in words.places()]
+    # One character for a kind of goods (米) says enough only beside a place.
+    goods = [part for part in told if part in words.same() or (places and part in words.tails())]
+    return _wanted([*places, *goods]) if last in goods and len(places) + len(goods) < len(told) else None
+
+
+def _from_hall(runs: Sequence[str]) -> Wanted | None:
+    """Return the place whose hall was asked for, 金寨馆, and None of none."""
+    for run in runs:
+        cut = words.parts(run)
+        for place, word in pairwise(cut):
+            if word in _HALLS and place in words.places():
+                return _wanted([place])
+    return None
 
 
 def _initials(run: str) -> str:
@@ -277,7 +308,8 @@ def _guess(typed: str, places: list[tuple[str, ...]]) -> Guess | None:
     near: list[list[str]] = []
     if heard.isalpha():
         slips = sounds.mistyped(heard) if typed.isascii() and len(heard) <= MAX_SLIPS else set()
-        near.append([f"'{each}':*" for each in sorted({heard, *sounds.misheard(heard), *slips})])
+        sounding = {heard, *sounds.misheard(heard), *sounds.said_otherwise(heard), *slips}
+        near.append([f"'{each}':*" for each in sorted(sounding)])
     near.append(_shared(typed))
     near.append([f"'{each}':*" for each in sorted(_halves(heard))] if heard.isalpha() else [])
     asked = [" | ".join(some) for some in near if some]

@@ -8,6 +8,7 @@ import csv
 import re
 from functools import cache, lru_cache
 from importlib import resources
+from itertools import combinations, product
 from string import ascii_lowercase
 
 # What many speakers do not tell apart, folded one way: flat and curled tongue, n and l, f and h, front and back nasals;
@@ -16,6 +17,8 @@ _FOLDS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("ang", "an"), ("eng", "en"), (
 _SWAPS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"), ("f", "h"), ("ng", "n"), ("v", "u"))
 _TONED = re.compile(r"(?:[a-z]+[1-5])+")
 _LONGEST = 6
+# In more syllables than this two that are said otherwise may be anywhere: too many ways to ask for.
+_MOST_SAID_OTHERWISE = 5
 
 
 def _rows(name: str) -> list[list[str]]:
@@ -96,6 +99,26 @@ def untoned(run: str) -> str:
         return run
     letters = re.sub(r"[1-5]", " ", run).split()
     return "".join(letters) if all(part in _known() for part in letters) else run
+
+
+@cache
+def _said_alike() -> dict[str, tuple[str, ...]]:
+    alike: dict[str, list[str]] = {}
+    for syllable in sorted(_known()):
+        alike.setdefault(fold(syllable), []).append(syllable)
+    return {syllable: tuple(alike[fold(syllable)]) for syllable in _known()}
+
+
+def said_otherwise(letters: str) -> set[str]:
+    """Return the pinyin that `letters` are for those who do not tell one or two of their syllables from others."""
+    syllables = split(letters)
+    if syllables is None or len(syllables) > _MOST_SAID_OTHERWISE:
+        return set()
+    found = set()
+    for places in combinations(range(len(syllables)), min(2, len(syllables))):
+        said = [_said_alike()[each] if at in places else (each,) for at, each in enumerate(syllables)]
+        found |= {"".join(each) for each in product(*said)}
+    return found
 
 
 def misheard(letters: str) -> set[str]:

@@ -28,16 +28,16 @@ def _groups(kind: str) -> list[list[str]]:
 def same() -> dict[str, tuple[str, ...]]:
     """Return each word, and its pinyin, that has other names → all of them, itself among them.
 
+    In pinyin also as those read it who take a character for one that looks like it: haoju for 亳菊.
     A kind of goods stands for all that are of it, but none of these for another; so does an English word, of which one
     or more may be meant, written without spaces. A single character is on too many
     labels to stand for a word, or a word for it.
     """
     meant: dict[str, dict[str, None]] = {}
     for group in _groups("same"):
-        names = [word for word in group if len(word) > 1]
-        for word in names:
-            for key in (word, sounds.heard(word)):
-                meant.setdefault(key, {}).update(dict.fromkeys(names))
+        alike = dict.fromkeys(word for word in group if len(word) > 1)
+        for key in [key for word in alike for key in (word, sounds.heard(word))]:
+            meant.setdefault(key, {}).update(alike)
     for kind, *members in _groups("kind"):
         for key in (kind, sounds.heard(kind)):
             meant.setdefault(key, {}).update(dict.fromkeys([kind, *members]))
@@ -47,6 +47,9 @@ def same() -> dict[str, tuple[str, ...]]:
         every = dict.fromkeys(other for name in names for other in meant.get(name, (name,)))
         for key in (word, f"{word}s", f"{word}es"):
             meant.setdefault(key, {}).update(every)
+    for word in [word for word in meant if not word.isascii()]:
+        for read in _misread(word):
+            meant.setdefault(read, meant[word])
     return {word: tuple(others) for word, others in meant.items()}
 
 
@@ -78,20 +81,20 @@ def places() -> dict[str, tuple[str, ...]]:
                 found.setdefault(key, {})[meant] = None
     for place in [place for place in found if not place.isascii()]:
         for read in _misread(place):
-            if len(read) >= MIN_PLACE_LETTERS and read not in found:
-                found[read] = {place: None}
+            found.setdefault(read, {place: None})
     for area, *within in _groups("area"):
         for key in (area, sounds.heard(area)):
             found.setdefault(key, {}).update(dict.fromkeys([area, *within]))
     return {place: tuple(meant) for place, meant in found.items()}
 
 
-def _misread(place: str) -> set[str]:
-    found = {sounds.heard(place)}
-    for at, character in enumerate(place):
+def _misread(word: str) -> set[str]:
+    """Return the pinyin of a word with one character taken for another or none, of which each is long enough."""
+    found = {sounds.heard(word)}
+    for at, character in enumerate(word):
         twins = (twin for pair in _alike() if character in pair for twin in pair - {character})
-        found |= {sounds.heard(place[:at] + twin + place[at + 1 :]) for twin in twins}
-    return found
+        found |= {sounds.heard(word[:at] + twin + word[at + 1 :]) for twin in twins}
+    return {read for read in found if len(read) >= MIN_PLACE_LETTERS}
 
 
 @cache

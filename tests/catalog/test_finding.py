@@ -123,6 +123,43 @@ def test_a_whole_that_nothing_is_like_shows_what_it_ends_with(seeded: None) -> N
     assert page["search"]["matched"] == "close"
 
 
+@pytest.mark.parametrize(
+    ("typed", "slug"),
+    [
+        ("我妈让我买的那种凤阳的米", "fengyanggongmi"),
+        ("天麻炖鸡用的", "jinzhaitianma"),
+        ("金寨馆 茶", "jinzhaibanli"),
+        ("mianshui baihe", "manshuihebaihe"),
+        ("dansan suli", "dangshansuli"),
+        ("haoju", "boju"),
+    ],
+)
+def test_some_of_the_words_will_do_when_all_of_them_are_nowhere(seeded: None, typed: str, slug: str) -> None:
+    assert slug in {item["slug"] for item in walked(typed)}
+
+
+@pytest.mark.parametrize("typed", ["草莓味牙膏", "生姜洗发水", "苹果手机"])
+def test_what_the_last_word_says_is_not_left_out(seeded: None, typed: str) -> None:
+    assert walked(typed) == []
+
+
+def test_a_price_in_words_narrows_unless_another_was_chosen_or_nothing_costs_so(seeded: None) -> None:
+    assert {item["price_fen"] <= 5_000 for item in walked("50元以内的茶")} == {True}
+    assert {item["price_fen"] >= 20_000 for item in walked("200元以上的茶")} == {True}
+    assert {item["price_fen"] <= 10_000 for item in walked("100以下")} == {True}
+    assert [item["price_fen"] for item in walked("50元以内的茶", price_from=29_000)] == [29_800]
+    assert len(walked("1元以内的茶叶")) == len(walked("茶叶"))
+
+
+def test_facets_count_what_a_price_in_words_leaves(seeded: None) -> None:
+    def total(typed: str) -> int:
+        counted: int = orjson.loads(finding.counts(q=typed, chosen=Narrowing(), month=5))["total"]
+        return counted
+
+    for typed in ("50元以内的茶", "100以下", "1元以内的茶叶", "砀山苏梨"):
+        assert total(typed) == len(walked(typed))
+
+
 @pytest.mark.parametrize("typed", ["特产", "安徽 土特产推荐"])
 def test_who_asks_for_anything_is_shown_the_shelf(seeded: None, typed: str) -> None:
     assert len(walked(typed)) == len(walked("安徽"))
