@@ -52,9 +52,9 @@ class Engines:
     _owner_pid: int = field(repr=False)
 
     def release(self) -> bool:
-        """Give up the hold, and stop the engines when nobody else holds them, sockets and all; True when they were stopped.
+        """Give up the hold and stop the engines when nobody else holds them; True when they were stopped.
 
-        A forked child does nothing.
+        Their sockets go with them. A forked child does nothing.
         """
         if os.getpid() != self._owner_pid or self._users.closed:
             return False

@@ -4,6 +4,7 @@ Invariant: without DATABASE_URL / REDIS_URL the master holds the embedded engine
 URLs through the environment and never start engines themselves.
 """
 
+import gc
 import os
 
 from config import embedded
@@ -24,5 +25,15 @@ accesslog = None
 # and an order's link opens that order.
 loglevel = os.environ.get("LOG_LEVEL", "INFO").lower().replace("debug", "info")
 proc_name = "local-hall"
+
+
+def post_worker_init(_worker: object) -> None:
+    """Spare the collector of garbage what was loaded at the start and stays.
+
+    Else it looks through all of it every few thousand requests, which stand still meanwhile for a fifth of a second.
+    """
+    gc.collect()
+    gc.freeze()
+
 
 embedded.provide(os.environ)
