@@ -119,6 +119,30 @@ def test_pages_fit_the_phone_and_the_thumb(phone: Callable[..., Phone], shop: Sh
         assert page.evaluate(SMALL_TARGETS) == [], path
 
 
+# Whether what has the keyboard shows it, and where: on a picker inside of a date field, the field does.
+FOCUSED = """() => {
+    const here = document.activeElement;
+    if (here === document.body) return null;
+    const [box, look] = [here.getBoundingClientRect(), getComputedStyle(here)];
+    const isSeen = parseFloat(look.outlineWidth) >= 2 && look.outlineStyle !== "none"
+        && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+    return [isSeen, !!here.closest("main"), here.outerHTML.slice(0, 120)];
+}"""
+
+
+def walk_by_keyboard(page: Page) -> None:
+    """Go past the menu and through the whole page by Tab: where one is must always be seen."""
+    for key in ("Tab", "Enter", "Tab"):
+        page.keyboard.press(key)
+    assert page.evaluate(FOCUSED)[1], "past the menu at one stroke"
+    stops = []
+    while len(stops) < 200 and (stop := page.evaluate(FOCUSED)) is not None:
+        stops.append(stop)
+        page.keyboard.press("Tab")
+    assert 10 < len(stops) < 200
+    assert [what for is_seen, _, what in stops if not is_seen] == []
+
+
 def test_a_refused_form_keeps_what_was_typed_and_a_report_fits_its_sheet(desk_page: Page, shop: Shop) -> None:
     page = desk_page
     enter(page, shop, "tou.fang", employ(shop, "tou.fang", "admin"))
@@ -144,6 +168,8 @@ def test_a_refused_form_keeps_what_was_typed_and_a_report_fits_its_sheet(desk_pa
     expect(page.locator("[data-too-large]")).to_be_visible()
     assert page.input_value("#code") == shop.train_code(), "only the photo must be another"
     expect(page.locator("form[data-resend] button")).to_be_enabled()
+    page.goto(f"{shop.url}/staff/metro")
+    walk_by_keyboard(page)
     page.emulate_media(media="print")
     # A4 with margins of 10 mm, in pixels of CSS.
     page.set_viewport_size({"width": 718, "height": 1046})

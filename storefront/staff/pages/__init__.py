@@ -42,6 +42,7 @@ from storefront.staff.pages import (
     trail,
     train,
     trials,
+    typed,
     views,
     wall,
 )
@@ -93,5 +94,6 @@ _NOUNS = (
 def install(app: Flask) -> None:
     """Give `app` these pages; after the shop's own, whose error page stands everywhere else."""
     frame.install(app)
+    typed.install(app)
     for noun in _NOUNS:
         app.register_blueprint(noun.blueprint)

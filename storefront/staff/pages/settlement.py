@@ -54,9 +54,9 @@ LINES = tables.Table(
     "statement",
     "结算明细",
     (
+        Column("title", "商品", width=30),
         Column("kind", "类别", words=settlement_words.STATEMENT_LINES),
         Column("order", "订单", Kind.CODE, width=18),
-        Column("title", "商品", width=30),
         Column("quantity", "件数", Kind.COUNT),
         Column("gross_fen", "销售额", Kind.MONEY, sums=True),
         Column("owed_fen", "应付", Kind.MONEY, sums=True),
@@ -65,7 +65,6 @@ LINES = tables.Table(
         Column("occurred_at", "时间", Kind.MINUTE, width=20),
         Column("reference", "退款单号", Kind.CODE, only="file", width=32),
     ),
-    lead="title",
 )
 TERMS = tables.Table(
     "purchase-terms",
