@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         rates = {skus: variety_imports.rate(place) for skus, place in places.items()}
     lines, is_met = _table(taken, inside)
     lines += [*_imports(rates), *_remarks(shown, told)]
-    is_met &= min(rates.values()) >= variety_imports.LEAST_ROWS
+    is_met &= min(rows for rows, _ in rates.values()) >= variety_imports.LEAST_ROWS
     print("\n" + "\n".join(lines))
     if options.write:
         print(f"Written to {_write(lines, what, options.skus)}")
@@ -206,15 +206,16 @@ def _table(
     return lines, is_met
 
 
-def _imports(rates: dict[int, float]) -> list[str]:
+def _imports(rates: dict[int, tuple[float, float]]) -> list[str]:
     least = variety_imports.LEAST_ROWS
     return [
         "",
-        f"| import of {variety_imports.ROWS:,} new goods, after validation | rows a second | wanted | verdict |",
-        "|---|---|---|---|",
+        f"| import of {variety_imports.ROWS:,} goods, after validation | rows a second | a CPU-s | wanted | verdict |",
+        "|---|---|---|---|---|",
         *(
-            f"| {skus:,} SKUs | {rate:,.0f} | ≥ {least:,} | {'met' if rate >= least else 'missed'} |"
-            for skus, rate in rates.items()
+            f"| {skus:,} SKUs | {rows:,.0f} | {by_cpu:,.0f} | ≥ {least:,} a second "
+            f"| {'met' if rows >= least else 'missed'} |"
+            for skus, (rows, by_cpu) in rates.items()
         ),
     ]
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from catalog import categories, labels, models, sheets, stock
 from catalog.sheets import Change, Fault, Meant, Verdict
+from config import database
 
 # The drawn plate of goods whose sheet names none.
 PLATES = {
@@ -174,9 +175,8 @@ def apply(session: Session, rows: Sequence[Meant], *, key: str, now: datetime, i
     new = [_product(values, known, is_heard=is_heard) for slug, values in first.items() if slug not in known.products]
     top = session.scalar(text("SELECT coalesce(max(position), 0) FROM products")) or 0
     if new:
-        session.execute(
-            insert(models.Product), [each | {"position": top + 10 * at} for at, each in enumerate(new, start=1)]
-        )
+        placed = [each | {"position": top + 10 * at} for at, each in enumerate(new, start=1)]
+        _insert(session, "products", placed)
     for slug, values in first.items():
         if slug in known.products and _changes(known.products[slug], values, known):
             changed = {name: value for name, value in _product(values, known).items() if name not in _ONCE}
@@ -185,6 +185,16 @@ def apply(session: Session, rows: Sequence[Meant], *, key: str, now: datetime, i
                 del changed["hall_id"]
             session.execute(update(models.Product).where(models.Product.slug == slug), changed)
     _write_packs(session, rows, known, key, now)
+
+
+def _insert(session: Session, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of the same columns with one statement, which marks what the feed has to tell once for all of them."""
+    columns = list(rows[0])
+    sql = f"""
+        INSERT INTO {table} ({", ".join(columns)}) SELECT {", ".join(f"r.{column}" for column in columns)}
+        FROM jsonb_populate_recordset(CAST(NULL AS {table}), CAST(:rows AS jsonb)) r
+    """
+    session.execute(text(sql), {"rows": database.dump_json(rows)})
 
 
 # What a sheet says of new goods only.
@@ -256,15 +266,11 @@ def _write_packs(session: Session, rows: Sequence[Meant], known: _Known, key: st
         fresh.append(pack | named | {"price_fen": values["first_price"], "price_version": 1})
     if not fresh:
         return
-    session.execute(insert(models.Sku), fresh)
+    _insert(session, "skus", fresh)
     ids = {row[0]: row[1] for row in session.execute(_IDS["skus"], {"skus": [pack["number"] for pack in fresh]})}
-    session.execute(
-        insert(models.SkuPrice),
-        [
-            {"sku_id": ids[pack["number"]], "version": 1, "price_fen": pack["price_fen"], "effective_at": now}
-            for pack in fresh
-        ],
-    )
+    first = {"version": 1, "effective_at": now}
+    prices = [{"sku_id": ids[pack["number"]], "price_fen": pack["price_fen"]} | first for pack in fresh]
+    _insert(session, "sku_prices", prices)
     opening = {row.values["sku"]: row.values["first_stock"] for row in rows if row.values["first_stock"]}
     if opening:
         stock.receive(session, lines=opening, key=key)
