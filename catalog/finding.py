@@ -31,11 +31,10 @@ _FROM = " AND coalesce(p.search_text ~ ALL (%(phrases)s::text[]), false)"
 _NAMED = " AND p.name_key ~ %(head)s"
 # Each arm is asked only while those before it left room: PostgreSQL appends them one after the other.
 _RANKED = """
-    SELECT DISTINCT id, sort_key, slug, is_cut
-    FROM (SELECT h.*, {is_cut} AS is_cut FROM ({arms} LIMIT {hits}) h) a
+    SELECT DISTINCT ON (a.id) a.* FROM (SELECT h.*, {is_cut} AS is_cut FROM ({arms} LIMIT {hits}) h) a
 """
-_HIT = """
-    SELECT p.id, {rank} AS sort_key, p.slug FROM products p WHERE p.is_on_sale {filters}"""
+_HIT = f"""
+    SELECT {shelf.HIT}, {{rank}} AS sort_key FROM products p WHERE p.is_on_sale {{filters}}"""
 # Of what was meant comes first what has the most of the words as they were typed, in its name before elsewhere, then
 # whose name ends with the last one: the end of a Chinese name says what the goods are.
 _MEANT = f"""(

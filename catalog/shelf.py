@@ -75,6 +75,8 @@ _SHARED = f"""
 """
 # What a list says of a product `p`, as the columns that `listed` takes, and what they need beside it.
 ITEM = f"json_build_object({_SHARED})::text, f.market_price_fen, p.hall_id, p.origin_code"
+# What that says of the product itself.
+HIT = "p.id, p.slug, p.name, p.plate, p.is_display_only, p.is_illustrative, p.hall_id, p.origin_code"
 # Of so few halls and regions the names are kept in memory: to look up both for each of a page was a quarter of it.
 _PLACES = """
 SELECT h.id, NULL, json_build_object('hall', h.slug, 'hall_name', h.name)::text FROM halls h
@@ -89,11 +91,7 @@ _ON_SHELF = """
     FROM products p {priced} WHERE p.is_on_sale {filters} ORDER BY {order} LIMIT {limit} + 1
 """
 _PRICED = "JOIN skus f ON f.product_id = p.id AND f.position = 1"
-_AMONG = """
-    SELECT p.*, b.sort_key, b.is_cut
-    FROM (SELECT * FROM ({among}) a WHERE true {filters} ORDER BY sort_key, slug LIMIT {limit} + 1) b
-    JOIN products p ON p.id = b.id
-"""
+_AMONG = "SELECT * FROM ({among}) a WHERE true {filters} ORDER BY sort_key, slug LIMIT {limit} + 1"
 _PAGE = f"""
 SELECT {ITEM}, p.sort_key, p.slug, p.is_cut FROM ({{page}}) p {ITS_PACKS} ORDER BY p.sort_key, p.slug
 """
@@ -143,7 +141,7 @@ def walk(
 def walk_among(
     among: str, *, sort: str, params: Mapping[str, object], cursor: str | None, limit: int
 ) -> tuple[bytes, str | None]:
-    """Return one page of `among`, as `walk` does: a SELECT of each product's `id`, `sort_key` and `slug`.
+    """Return one page of `among`, as `walk` does: a SELECT of `HIT` and a `sort_key` of each product.
 
     It also says of each whether `among` `is_cut`, so that more have to follow it: in the order `rest`, of those others.
     """
