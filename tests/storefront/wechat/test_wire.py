@@ -437,7 +437,7 @@ def test_the_last_resort_is_a_single_refresh_by_force(oracle: Oracle) -> None:
     assert len(oracle.asked) == 7
 
 
-def test_many_who_are_refused_at_once_force_once(oracle: Oracle) -> None:
+def test_many_who_are_refused_at_once_force_once(oracle: Oracle, patient: None) -> None:
     Dislike(oracle, is_stable=True, liked="T2")
     client, together = wire.miniprogram(), threading.Barrier(8)
 
