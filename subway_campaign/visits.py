@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from secrets import randbits
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID, uuid4, uuid5
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -55,6 +57,8 @@ WITH hung AS (
     ) b ON true
     WHERE c.slug = {slug} AND c.retired_at IS NULL
 )"""
+_LANDING = " SELECT landing_kind, landing_slug, valid FROM hung"
+_LEADS = HUNG.format(at="%(now)s", slug="%(slug)s") + _LANDING
 _OPEN = (
     HUNG.format(at="%(now)s", slug="%(slug)s")
     + """, touched AS (
@@ -62,10 +66,9 @@ _OPEN = (
                          code_id, binding_id, placement_id, network)
     SELECT %(touch)s, %(now)s, %(now)s, %(kind)s, 'h5', 'server', %(drop)s, %(visitor)s,
            code_id, CASE WHEN valid THEN binding_id END, CASE WHEN valid THEN placement_id END, %(network)s
-    FROM hung ON CONFLICT DO NOTHING
-)
-SELECT landing_kind, landing_slug, valid FROM hung
-"""
+    FROM hung
+)"""
+    + _LANDING
 )
 
 
@@ -90,8 +93,7 @@ def open(  # noqa: A001 - callers say visits.open
     """
     slug = codes.normalize(slug)
     visitor, touch = visitor or _ordered_id(now), _ordered_id(now)
-    rows = codes.is_code(slug) and database.statement(
-        _OPEN,
+    rows = codes.is_code(slug) and _write(
         {
             "slug": slug,
             "now": now,
@@ -100,7 +102,7 @@ def open(  # noqa: A001 - callers say visits.open
             "drop": scenes.drop_of_request(method=method, user_agent=user_agent, headers=headers),
             "network": network,
             "kind": kind,
-        },
+        }
     )
     if not rows:
         count_orphan(slug, now=now)
@@ -110,6 +112,16 @@ def open(  # noqa: A001 - callers say visits.open
         logs.alarm("campaign.orphan_touch", code=slug)
     landing = Landing(LandingKind(landing_kind), landing_slug) if landing_kind else None
     return Opened(visitor, touch, tokens.seal_visit(touch, occurred_at=now), landing, not is_bound)
+
+
+def _write(touch: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Write the touch and return where its code leads, no row when it is none of ours."""
+    try:
+        return database.statement(_OPEN, touch)
+    except UniqueViolation:
+        # The connection broke once it was written, and the statement was sent again. To let PostgreSQL look each time
+        # whether a touch of this id is there already is a tenth of the insert.
+        return database.statement(_LEADS, {"slug": touch["slug"], "now": touch["now"]})
 
 
 def count_orphan(slug: str, *, now: datetime) -> None:

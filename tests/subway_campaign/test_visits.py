@@ -1,11 +1,13 @@
 import threading
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
-from config import database
+from config import database, straight
 from subway_campaign import bindings, codes, errors, tokens, visits
 from subway_campaign.landing import Landing, LandingKind
 from subway_campaign.lifecycle import TouchKind
@@ -32,6 +34,34 @@ def test_a_scan_is_one_committed_statement(world: World, monkeypatch: pytest.Mon
     assert rows("SELECT id, visitor_id, kind, occurred_at FROM touches") == [
         (opened.touch, opened.visitor, "scan", NOW)
     ]
+
+
+def test_a_scan_whose_answer_was_lost_stands_once_and_leads_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection breaks behind the commit, and the statement is sent once more on another."""
+    known, sent = straight.Connection.run, []
+
+    def run(connection: straight.Connection, sql: str, params: Any) -> Any:
+        answer = known(connection, sql, params)
+        sent.append(sql)
+        if len(sent) == 1:
+            connection._connection.close()
+            raise psycopg.OperationalError
+        return answer
+
+    monkeypatch.setattr(straight.Connection, "run", run)
+    opened = visits.open(slug=world.codes["A"], visitor=None, now=NOW)
+    assert (len(sent), opened.landing) == (2, Landing(LandingKind.PRODUCT, "tea"))
+    assert rows("SELECT id FROM touches") == [(opened.touch,)]
+
+
+def test_every_list_of_words_that_a_scan_is_checked_against_is_one_constant(db: None) -> None:
+    """Migration 0065: `IN` would be read and cast anew at each insert."""
+    checks = database.statement("""
+        SELECT pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE contype = 'c' AND conrelid IN (cast('touches' AS regclass), cast('rollup_marks' AS regclass))
+    """)
+    assert len(checks) == 5
+    assert not [check for (check,) in checks if "ARRAY[" in check]
 
 
 def test_new_ids_grow_with_time(world: World) -> None:
