@@ -25,9 +25,11 @@ def _fen(found: re.Match[str] | None) -> int | None:
     number = next(filter(None, found.groups()), "") if found else ""
     if number.isdigit():
         return int(number) * 100 or None
-    yuan, digit = 0, 0
+    yuan, digit, place = 0, 0, 1
     for character in number:
         digit = _DIGITS.get(character, digit)
         if character in _TENS:
             yuan, digit = yuan + (digit or 1) * _TENS[character], 0
-    return (yuan + digit) * 100 or None
+            # 一百五 is 150: what comes last counts the next smaller unit.
+            place = _TENS[character] // 10
+    return (yuan + digit * place) * 100 or None

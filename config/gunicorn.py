@@ -30,7 +30,7 @@ proc_name = "local-hall"
 def post_worker_init(_worker: object) -> None:
     """Spare the collector of garbage what was loaded at the start and stays.
 
-    Else it looks through all of it every few thousand requests, which stand still meanwhile for a fifth of a second.
+    Else it looks through all of it once in thousands of requests, all of which stand still meanwhile.
     """
     gc.collect()
     gc.freeze()

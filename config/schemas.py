@@ -224,7 +224,7 @@ class Blueprint(SmorestBlueprint):
 class HouseApi(Api):
     """flask-smorest's registry with our error shape, whose document is drawn when it is first asked for.
 
-    Hardly any process is ever asked for it, and in each its parts would be a tenth of all that the process holds.
+    Hardly any process is ever asked for it, and its parts would be some megabytes in each.
     """
 
     ERROR_SCHEMA = ErrorAnswer
