@@ -10,7 +10,7 @@ import os
 from config import embedded
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
-worker_class = "gthread"
+worker_class = "config.server.Worker"
 # One process a core; eight threads wait for PostgreSQL and WeChat meanwhile (docs/decisions/server.md).
 workers = int(os.environ.get("WEB_PROCESSES", str(min(os.cpu_count() or 2, 4))))
 threads = 8

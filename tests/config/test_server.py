@@ -1,0 +1,223 @@
+"""The worker of gunicorn: threads that wait themselves, connections that are kept, shared, expire and end in order."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ports import free_port
+from tests.waits import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+LARGE = b"x" * 1_000_000
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """What is served: a page per way of answering."""
+    path = environ["PATH_INFO"]
+    if path == "/broken":
+        raise ValueError("the application is broken")
+    if path == "/none":
+        start_response("204 No Content", [])
+        return []
+    if path == "/parts":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return iter([b"one ", b"two ", b"three"])
+    if path == "/gate":
+        with Path(environ["QUERY_STRING"]).open("rb") as gate:
+            body = gate.read()
+    elif path == "/echo":
+        body = environ["wsgi.input"].read()
+    else:
+        body = LARGE if path == "/large" else path.encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+class Served:
+    """A gunicorn of one process and two threads."""
+
+    def __init__(self, log: Path, *options: str) -> None:
+        self.port = free_port()
+        self.log = log
+        command = [sys.executable, "-m", "gunicorn", "--no-control-socket", "--threads", "2", "--keep-alive", "30"]
+        command += ["--bind", f"127.0.0.1:{self.port}", "--worker-class", "config.server.Worker", *options]
+        with log.open("wb") as written:
+            self.process = subprocess.Popen([*command, f"{__name__}:app"], cwd=ROOT, stderr=written)
+        wait_until(self.answers, what="the server")
+
+    def answers(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(OSError), self.connect() as wire:
+            return ask(wire, "/up").endswith(b"/up")
+        return False
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    started: list[Served] = []
+
+    def serve(*options: str) -> Served:
+        started.append(Served(tmp_path / f"log-{len(started)}", *options))
+        return started[-1]
+
+    yield serve
+    for server in started:
+        server.process.kill()
+        server.process.wait()
+
+
+def said(path: str, *, method: str = "GET", body: bytes = b"") -> bytes:
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    return f"{method} {path} HTTP/1.1\r\nHost: hall\r\n{length}\r\n".encode() + body
+
+
+def heard(wire: socket.socket, *, method: str = "GET") -> bytes:
+    """One answer: its head and the body of the length that the head tells."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += (more := wire.recv(65536))
+        assert more, data
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    wanted = 0 if method == "HEAD" else int(lines.get(b"content-length", b"0"))
+    while len(body) < wanted:
+        body += (more := wire.recv(65536))
+        assert more, data
+    return head + b"\r\n\r\n" + body
+
+
+def ask(wire: socket.socket, path: str, *, method: str = "GET", body: bytes = b"") -> bytes:
+    wire.sendall(said(path, method=method, body=body))
+    return heard(wire, method=method)
+
+
+def rest(wire: socket.socket) -> bytes:
+    """Everything until the server hangs up."""
+    data = b""
+    with contextlib.suppress(ConnectionResetError):
+        while more := wire.recv(65536):
+            data += more
+    return data
+
+
+def test_a_connection_is_kept_and_each_answer_leaves_in_one_piece(served: Callable[..., Served]) -> None:
+    with served().connect() as wire:
+        for turn in range(50):
+            wire.sendall(said(f"/turn-{turn}"))
+            assert wire.recv(65536).endswith(f"\r\n\r\n/turn-{turn}".encode())
+
+
+def test_answers_of_every_kind_are_framed_as_gunicorn_frames_them(served: Callable[..., Served]) -> None:
+    server = served()
+    with server.connect() as wire:
+        assert ask(wire, "/large").endswith(LARGE)
+        assert b"204 No Content" in ask(wire, "/none")
+        head = ask(wire, "/head", method="HEAD")
+        assert head.endswith(b"\r\n\r\n")
+        assert b"Content-Length: 5" in head
+        assert ask(wire, "/echo", method="POST", body=b"pears").endswith(b"pears")
+        # What the application leaves unread does not become the next request.
+        assert ask(wire, "/ignored", method="POST", body=b"GET /smuggled HTTP/1.1\r\n\r\n").endswith(b"/ignored")
+        wire.sendall(said("/parts").replace(b"Host: hall", b"Host: hall\r\nConnection: close"))
+        parts = rest(wire)
+    assert b"Transfer-Encoding: chunked" in parts
+    assert parts.endswith(b"4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\n")
+
+
+def test_requests_sent_at_once_are_answered_one_after_the_other(served: Callable[..., Served]) -> None:
+    with served().connect() as wire:
+        wire.sendall(said("/first", method="POST", body=b"body") + said("/second") + said("/last"))
+        data = b""
+        while not data.endswith(b"/last"):
+            data += wire.recv(65536)
+        assert data.index(b"/first") < data.index(b"/second") < data.index(b"/last")
+
+
+def test_what_is_no_request_is_refused_and_hurts_nobody_else(served: Callable[..., Served]) -> None:
+    server = served()
+    with server.connect() as good:
+        assert ask(good, "/before").endswith(b"/before")
+        for nonsense in (b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"):
+            with server.connect() as bad:
+                bad.sendall(nonsense)
+                assert rest(bad).startswith(b"HTTP/1.1 400")
+        with server.connect() as broken:
+            broken.sendall(said("/broken"))
+            assert rest(broken).startswith(b"HTTP/1.1 500")
+        with server.connect() as gone:
+            gone.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
+        assert ask(good, "/after").endswith(b"/after")
+
+
+def test_connections_that_do_not_speak_hold_no_thread(served: Callable[..., Served]) -> None:
+    server = served()
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(server.connect()) for _ in range(20)]
+        spoke = [stack.enter_context(server.connect()) for _ in range(20)]
+        for turn in range(3):
+            for number, wire in enumerate(spoke):
+                assert ask(wire, f"/{turn}-{number}").endswith(f"/{turn}-{number}".encode())
+        # And they speak when they like.
+        assert ask(silent[7], "/late").endswith(b"/late")
+
+
+def test_a_connection_too_many_waits_until_another_ends(served: Callable[..., Served]) -> None:
+    server = served("--worker-connections", "4")
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(server.connect()) for _ in range(4)]
+        # gunicorn keeps as many as there are connections without those that the threads are busy with.
+        assert all(b"/taken" in ask(wire, "/taken") for wire in taken[:2])
+        late = stack.enter_context(server.connect())
+        late.sendall(said("/late"))
+        late.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.recv(1)
+        taken[3].close()
+        late.settimeout(60)
+        assert heard(late).endswith(b"/late")
+
+
+def test_a_connection_that_stays_silent_is_ended(served: Callable[..., Served]) -> None:
+    with served("--keep-alive", "1").connect() as wire:
+        assert ask(wire, "/only").endswith(b"/only")
+        assert rest(wire) == b""
+
+
+def test_stopping_answers_what_is_under_way_and_lets_everybody_go(
+    served: Callable[..., Served], tmp_path: Path
+) -> None:
+    server = served()
+    os.mkfifo(tmp_path / "gate")
+    with server.connect() as under_way, server.connect() as kept, server.connect() as silent:
+        assert ask(kept, "/kept").endswith(b"/kept")
+        under_way.sendall(said(f"/gate?{tmp_path / 'gate'}"))
+        gate = (tmp_path / "gate").open("wb")
+        server.process.send_signal(signal.SIGTERM)
+        # Who kept a connection may be sending on it already.
+        wait_until(lambda: not _accepts(server), what="the end of listening")
+        last = ask(kept, "/last")
+        assert b"Connection: close" in last
+        assert last.endswith(b"/last")
+        gate.write(b"under way")
+        gate.close()
+        assert rest(under_way).endswith(b"under way")
+        assert rest(kept) == rest(silent) == b""
+    assert server.process.wait(60) == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+def _accepts(server: Served) -> bool:
+    with contextlib.suppress(OSError), server.connect():
+        return True
+    return False
