@@ -18,7 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Loading {size.skus:,} SKUs and {size.touches:,} touches …", flush=True)
         goods.fill(place, size)
         place.serve("product", "wsgi:app")
-        place.serve("reference", "benchmarks.reference:app")
+        # As the reference is defined: behind gunicorn's own threads.
+        place.serve("reference", "benchmarks.reference:app", "--worker-class", "gthread")
         asked = jobs.all_jobs(place, scale=QUICK_SCALE if options.quick else 1.0)
         unknown = set(options.names) - {job.name for job in asked}
         if unknown:

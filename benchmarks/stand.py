@@ -86,10 +86,10 @@ class Stand:
         command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True)
 
-    def serve(self, name: str, application: str) -> None:
+    def serve(self, name: str, application: str, *options: str) -> None:
         """Start a WSGI application under the product's gunicorn settings and wait until it answers."""
         port = free_port()
-        command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", application]
+        command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", *options, application]
         self._start(name, command, {"BIND": f"127.0.0.1:{port}", "WEB_PROCESSES": str(WEB_PROCESSES)}, port)
         deadline = time.monotonic() + _PATIENCE_S
         while not _answers(port):

@@ -27,6 +27,8 @@ MAX_INT = 2**53 - 1
 # Of common questions, half a megabyte a process at most.
 MAX_MEANINGS = 1024
 LONGEST_KEPT_QUERY = 400
+# What stands before a cursor, the cursor as it is written, and what stands behind it.
+_CURSOR = re.compile(rb"((?:.*&)?)cursor=([A-Za-z0-9_-]{1,300})((?:&.*)?)")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -134,23 +136,26 @@ _RETRY_AFTER = {"schema": {"type": "integer"}, "description": "Seconds to wait."
 class StrictParser(FlaskParser):
     """JSON bodies must be JSON in fact and in name; unknown query keys are refused like unknown body keys."""
 
-    _meanings: ClassVar[dict[tuple[ma.Schema, bytes], dict[str, Any]]] = {}
+    _meanings: ClassVar[dict[tuple[ma.Schema, bytes, bool], dict[str, Any]]] = {}
     _have_lists: ClassVar[dict[ma.Schema, bool]] = {}
 
     DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}  # noqa: RUF012
 
     def parse(self, argmap: Any, req: Any = None, *, location: str | None = None, **options: Any) -> Any:
-        """Return what the request says, from memory where a common question has been asked before."""
+        """Return what the request says, from memory where a common question has been asked before, on any page."""
         asked = flask.request.query_string if location == "query" and getattr(argmap, "is_common", False) else None
         if asked is None or len(asked) > LONGEST_KEPT_QUERY:
             return super().parse(argmap, req, location=location, **options)
-        meaning = self._meanings.get((argmap, asked))
+        # A cursor means itself, and what is asked beside it means the same with any other.
+        found = _CURSOR.fullmatch(asked) if asked.count(b"ursor=") == 1 else None
+        kept = (argmap, b"%b%b" % found.group(1, 3) if found else asked, found is not None)
+        meaning = self._meanings.get(kept)
         if meaning is None:
             meaning = super().parse(argmap, req, location=location, **options)
             if len(self._meanings) >= MAX_MEANINGS:
                 self._meanings.clear()
-            self._meanings[argmap, asked] = meaning
-        return dict(meaning)
+            self._meanings[kept] = meaning
+        return {**meaning, "cursor": found[2].decode()} if found else dict(meaning)
 
     def load_querystring(self, req: flask.Request, schema: ma.Schema) -> Any:
         """Return the query as a plain dict where no argument may come twice.

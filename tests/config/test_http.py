@@ -216,3 +216,11 @@ def test_a_common_question_is_read_once_and_a_wrong_one_refused_each_time(settin
     long = "b" * schemas.LONGEST_KEPT_QUERY
     assert [client.get(f"/things?kind={long}").get_json()["kind"] for _ in range(2)] == [long] * 2
     assert read == ["a", "b", long, long]
+    # The next pages of the same question are the same question.
+    pages = [client.get(f"/things?kind=c{cursor}&limit=4").get_json() for cursor in ("", "&cursor=One", "&cursor=T-o_")]
+    assert [page["cursor"] for page in pages] == [None, "One", "T-o_"]
+    assert read[4:] == ["c", "c"]
+    assert client.get("/things?cursor=One&kind=c&cursor=T-o_").get_json()["cursor"] == "One"
+    assert client.get("/things?cursor=%E6%A2%A8&kind=d").get_json()["cursor"] == "梨"
+    assert [client.get(f"/things?cursor={'x' * 301}&kind=e").status_code for _ in range(2)] == [422, 422]
+    assert [client.get("/things?cursor=One&limit=0").status_code for _ in range(2)] == [422, 422]
