@@ -6,7 +6,8 @@ connection has something to say. What HTTP is (parsing, limits, framing, errors)
 
 Invariant: a connection either waits in `keepalived_conns` or is in the hands of the one thread that took it out, since
 epoll reports it once (EPOLLONESHOT) until it is put back and `dict.pop` gives it to one taker only. No thread waits for
-a connection that has not spoken, so idle ones cost none.
+a connection that has not spoken, so idle ones cost none; one that falls silent in the middle of a request holds its
+thread for `patience_s` at most.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import errno
 import os
 import select
 import socket
+import struct
 import threading
 import time
 from typing import Any
@@ -28,6 +30,26 @@ _TICK_S = 1.0
 # Beyond this, copying a body behind its head costs more than sending it apart.
 _JOINED_BYTES = 65_536
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class _Wire(socket.socket):
+    """A client's socket that gives up on whoever stays away in the middle of a request or an answer."""
+
+    def give_up_after(self, seconds: int) -> None:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))
+
+    def recv(self, *given: int) -> bytes:
+        try:
+            return super().recv(*given)
+        except BlockingIOError as late:
+            raise ConnectionResetError(errno.ECONNRESET, "the client is too slow") from late
+
+    def sendall(self, *given: Any) -> None:
+        try:
+            super().sendall(*given)
+        except BlockingIOError as late:
+            raise ConnectionResetError(errno.ECONNRESET, "the client is too slow") from late
 
 
 class _Pieces:
@@ -61,6 +83,9 @@ class Response(wsgi.Response):
 
 class Worker(ThreadWorker):
     """A process with `threads` threads, each of which accepts, reads, answers and waits again."""
+
+    # For how long a client may stay away in the middle of a request or an answer, in seconds: as long as a tunnel.
+    patience_s = 20
 
     def init_process(self) -> None:
         """Make ready and serve until told to stop."""
@@ -141,7 +166,7 @@ class Worker(ThreadWorker):
 
     def _accept(self, listener: socket.socket) -> None:
         try:
-            wire, client = listener.accept()
+            accepted, client = listener.accept()
         except OSError as error:
             # Without descriptors left the main thread listens again in a moment; else another process was faster, the
             # client has gone again, or we stop.
@@ -150,6 +175,8 @@ class Worker(ThreadWorker):
             else:
                 self._listen()
             return
+        wire = _Wire(fileno=accepted.detach())
+        wire.give_up_after(self.patience_s)
         connection = TConn(self.cfg, wire, client, listener.getsockname())
         self._open.add(connection)
         self._epoll.register(wire, 0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from config.server import Worker
 from tests.ports import free_port
 from tests.waits import wait_until
 
@@ -39,6 +40,12 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
         body = LARGE if path == "/large" else path.encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
     return [body]
+
+
+class Hasty(Worker):
+    """A worker that waits for nobody."""
+
+    patience_s = 1
 
 
 class Served:
@@ -192,6 +199,22 @@ def test_a_connection_that_stays_silent_is_ended(served: Callable[..., Served]) 
     with served("--keep-alive", "1").connect() as wire:
         assert ask(wire, "/only").endswith(b"/only")
         assert rest(wire) == b""
+
+
+def test_who_falls_silent_in_the_middle_of_a_request_holds_no_thread_for_ever(served: Callable[..., Served]) -> None:
+    server = served("--worker-class", f"{__name__}.Hasty")
+    with server.connect() as asking, server.connect() as telling, server.connect() as third:
+        asking.sendall(b"GET /half HT")
+        telling.sendall(said("/echo", method="POST", body=b"x" * 100)[:-1])
+        assert ask(third, "/third").endswith(b"/third")
+        assert rest(asking) == rest(telling) == b""
+    # Nor does who asks for much and takes none of it.
+    with server.connect() as asking, server.connect() as telling, server.connect() as third:
+        for greedy in (asking, telling):
+            greedy.sendall(said("/large") * 20)
+        assert ask(third, "/third").endswith(b"/third")
+        assert len(rest(asking)) < 20 * len(LARGE)
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_stopping_answers_what_is_under_way_and_lets_everybody_go(
