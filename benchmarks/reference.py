@@ -1,7 +1,7 @@
 """The reference: the least honest code that does the same jobs, on Flask and psycopg alone.
 
 Invariant: it checks nothing that a job does not force it to check: no sessions, limits, replays, refusals, freight or
-logs; one autocommitted prepared statement a request. `benchmarks.reference:app` runs under `config/gunicorn.py`.
+logs; one autocommitted prepared statement a request. `benchmarks.reference:app` runs behind gunicorn's own threads.
 """
 
 import base64

@@ -195,9 +195,9 @@ def _stored(place: Stand) -> Measured:
 
 
 def _taken_in(place: Stand) -> Measured:
-    """Scan codes over HTTP, by turns at the product and at one statement behind the same server."""
+    """Scan codes over HTTP, by turns at the product and at one statement behind gunicorn's own worker."""
     place.serve("product", "wsgi:app")
-    place.serve("reference", "benchmarks.reference:app")
+    place.serve("reference", "benchmarks.reference:app", "--worker-class", "gthread")
     [job] = [each for each in jobs.all_jobs(place, scale=0.5) if each.name == "scan"]
     result = measure.run(job, 3)
     for name in ("product", "reference"):

@@ -1,7 +1,8 @@
 """The stand: PostgreSQL and Redis of its own, product and reference behind gunicorn, and who used the processor.
 
-Invariant: both servers run under `config/gunicorn.py` with two processes, against one durable PostgreSQL (fsync,
-full_page_writes and synchronous_commit on); what is started here is stopped here.
+Invariant: both servers run under `config/gunicorn.py` with two processes of eight threads, the reference on gunicorn's
+own worker, against one durable PostgreSQL (fsync, full_page_writes and synchronous_commit on); what is started here is
+stopped here.
 """
 
 import contextlib
