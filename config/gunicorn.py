@@ -14,7 +14,8 @@ worker_class = "config.server.Worker"
 # One process a core; eight threads wait for PostgreSQL and WeChat meanwhile (docs/decisions/server.md).
 workers = int(os.environ.get("WEB_PROCESSES", str(min(os.cpu_count() or 2, 4))))
 threads = 8
-keepalive = 15
+# Longer than a proxy keeps an unused connection (nginx: 60 s): else it would send on one that we are closing.
+keepalive = 75
 timeout = 30
 graceful_timeout = 20
 max_requests = 0
