@@ -128,10 +128,10 @@ _OF_VISITOR = text("""
     SELECT s.resolution FROM touches t JOIN held_touches h ON h.touch_id = t.id AND h.occurred_at = t.occurred_at
     JOIN fraud_signals s ON s.id = h.signal_id WHERE t.visitor_id = :visitor
 """)
-_LIST = """
+_OPEN_LIST = text("""
     SELECT s.number, s.kind, s.day, s.opened_at, s.closed_at, s.closed_by, s.resolution, s.evidence,
            c.slug AS code, p.number AS placement, coalesce(held.touches, 0) AS touches,
-           coalesce(held.placements, '{{}}') AS placements
+           coalesce(held.placements, '{}') AS placements
     FROM fraud_signals s
     LEFT JOIN codes c ON c.id = s.code_id
     LEFT JOIN placements p ON p.id = s.placement_id
@@ -141,11 +141,9 @@ _LIST = """
         LEFT JOIN placements hung ON hung.id = t.placement_id
         WHERE h.signal_id = s.id
     ) held ON true
-    WHERE {which}
+    WHERE s.closed_at IS NULL
     ORDER BY s.opened_at DESC, s.id DESC LIMIT :at_most
-"""
-_OPEN_LIST = text(_LIST.format(which="s.closed_at IS NULL"))
-_CLOSED_LIST = text(_LIST.format(which="s.closed_at IS NOT NULL"))
+""")
 AT_MOST = 500
 
 
@@ -155,15 +153,7 @@ def open_list(session: Session) -> list[dict[str, Any]]:
     Keys: number, kind, words, day, opened_at, closed_at, closed_by, resolution, evidence, code, placement, touches,
     placements.
     """
-    return _told(session.execute(_OPEN_LIST, {"at_most": AT_MOST}))
-
-
-def closed_list(session: Session, *, at_most: int = 50) -> list[dict[str, Any]]:
-    """Return the suspicions that were closed, the latest first, with who closed them and how."""
-    return _told(session.execute(_CLOSED_LIST, {"at_most": at_most}))
-
-
-def _told(rows: Any) -> list[dict[str, Any]]:
+    rows = session.execute(_OPEN_LIST, {"at_most": AT_MOST})
     return [{**row._asdict(), "words": WORDS.get(row.kind, row.kind)} for row in rows]
 
 

@@ -5,12 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from config import database
 from subway_campaign import bindings, errors, exclusions, placements, reports, retention, rollups, signals, suspicion
 from subway_campaign.landing import Landing, LandingKind
 from subway_campaign.lifecycle import Exclusion, Level, Resolution
+from subway_campaign.signal_models import FraudSignal
 from tests.subway_campaign.conftest import World, beijing
 
 START = beijing(3, 2)
@@ -105,8 +106,8 @@ def test_r18_closing_twice_the_same_way_is_once_and_otherwise_is_refused(world: 
     with pytest.raises(errors.UnknownSignal):
         close("SG0", Resolution.HARMLESS)
     with database.transaction() as session:
-        [closed] = signals.closed_list(session)
-    assert (closed["closed_by"], closed["resolution"]) == ("ana", "confirmed")
+        [closed] = session.execute(select(FraudSignal.closed_by, FraudSignal.resolution)).all()
+    assert closed == ("ana", "confirmed")
 
 
 def test_r18_what_was_found_harmless_is_not_suspected_again_and_new_scans_are(world: World) -> None:
