@@ -19,7 +19,7 @@ from storefront import claim_photos, claim_views, claims, errors, guard, order_v
 from storefront.api.shapes import photograph
 from storefront.claim_lifecycle import HOLDS_PIECES, Cause, ClaimKind, ClaimState
 from storefront.h5 import pages
-from storefront.h5.viewmodels import ClaimCard, ClaimForm, ClaimFormPage, ClaimLine, ClaimPage
+from storefront.h5.aftersales_models import ClaimCard, ClaimForm, ClaimFormPage, ClaimLine, ClaimPage
 from storefront.order_lifecycle import CLAIMABLE
 
 blueprint = Blueprint("h5_aftersales", __name__, url_prefix="/orders/<number:number>/aftersales")

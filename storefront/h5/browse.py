@@ -13,7 +13,7 @@ from catalog import halls, products, regions
 from catalog import shelves as shelf_verbs
 from config import clock, http, logs
 from storefront import benefit_public, guard
-from storefront.h5 import documents, pages, searching, shelves, signposts, viewmodels
+from storefront.h5 import browse_models, documents, pages, searching, shelves, signposts
 from subway_campaign import visits
 
 PICKS = 6
@@ -43,7 +43,7 @@ def home() -> Response:
     """Show the halls of every city and a few of their goods."""
     groups = shelves.by_city(filter(_is_home, _halls(kind="local", presence="online")))
     picks = orjson.loads(products.page(limit=PICKS))["items"]
-    page = viewmodels.HomePage(
+    page = browse_models.HomePage(
         groups=groups,
         picks=tuple(map(shelves.card, picks)),
         city_count=sum(group.head is not None for group in groups),
@@ -71,7 +71,7 @@ def hall(slug: str) -> Response:
     goods = orjson.loads(products.page(hall=slug, cursor=request.args.get("cursor"), limit=PAGE))
     chosen = orjson.loads(shelf_verbs.body(slug))["items"]
     is_city = region["level"] == "prefecture"
-    page = viewmodels.HallPage(
+    page = browse_models.HallPage(
         hall=shelves.hall_link(found),
         card=shelves.hall_card(found),
         contact=found["contact"],
@@ -81,7 +81,7 @@ def hall(slug: str) -> Response:
         city=next((shelves.hall_link(each) for each in homes if _is_city(each)), None),
         home=next((shelves.hall_link(each) for each in homes if each["region"]["code"] == region["code"]), None),
         story=found["story"],
-        shelves=tuple(viewmodels.Shelf(each["name"], tuple(map(shelves.card, each["products"]))) for each in chosen),
+        shelves=tuple(browse_models.Shelf(each["name"], tuple(map(shelves.card, each["products"]))) for each in chosen),
         products=tuple(map(shelves.card, goods["items"])) if found["is_home"] else (),
         around=tuple(
             shelves.hall_card(each)

@@ -18,7 +18,8 @@ from storefront import addresses, benefit_public, checkout, guard
 from storefront import errors as shop_errors
 from storefront.actors import Actor
 from storefront.h5 import callers, forms, guests, pages, places, purchase, shelves
-from storefront.h5.viewmodels import AbsentPage, OrderForm, Product, ProductPage, Quote, RegionChoices
+from storefront.h5.buying_models import AbsentPage, OrderForm, Product, ProductPage
+from storefront.h5.delivery_models import Quote, RegionChoices
 
 blueprint = Blueprint("h5_buying", __name__)
 

@@ -18,8 +18,8 @@ from storefront import carts, guard
 from storefront import errors as shop_errors
 from storefront.actors import Actor
 from storefront.h5 import buying, callers, cart_views, forms, guests, pages, places, shelves
+from storefront.h5.buying_models import OrderForm, Product
 from storefront.h5.cart_models import AddedPage
-from storefront.h5.viewmodels import OrderForm, Product
 
 blueprint = Blueprint("h5_cart", __name__)
 

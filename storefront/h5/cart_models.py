@@ -1,9 +1,9 @@
-"""Own what the pages of a cart are told: frozen values like those of `viewmodels`."""
+"""Own what the pages of a cart are told: frozen values."""
 
 from dataclasses import dataclass
 
 from storefront.declaration_models import DeclarationKind
-from storefront.h5.viewmodels import DeliveryForm, Quote, RegionChoices
+from storefront.h5.delivery_models import DeliveryForm, Quote, RegionChoices
 
 
 @dataclass(frozen=True)

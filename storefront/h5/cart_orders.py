@@ -20,7 +20,7 @@ from storefront import errors as shop_errors
 from storefront.declaration_models import DeclarationKind
 from storefront.h5 import buying, callers, cart, cart_views, forms, pages, places, purchase
 from storefront.h5.cart_models import CartForm, CheckoutPage, Parcel
-from storefront.h5.viewmodels import Quote, RegionChoices
+from storefront.h5.delivery_models import Quote, RegionChoices
 
 blueprint = Blueprint("h5_cart_orders", __name__)
 

@@ -20,7 +20,7 @@ from storefront import checkout, claim_views, declarations, errors, guard, order
 from storefront.actors import ActorKind
 from storefront.declaration_models import DeclarationKind
 from storefront.h5 import aftersales, callers, formats, pages, progress
-from storefront.h5.viewmodels import Consignment, OrderCard, OrderLine, OrderPage, OrdersPage, Progress
+from storefront.h5.following_models import Consignment, OrderCard, OrderLine, OrderPage, OrdersPage, Progress
 
 blueprint = Blueprint("h5_following", __name__)
 

@@ -12,8 +12,9 @@ from catalog import identifiers
 from storefront.declaration_models import DeclarationKind
 from storefront.declarations import OF_CLASS
 from storefront.errors import AddressInvalid
+from storefront.h5.buying_models import OrderForm, Product
 from storefront.h5.cart_models import CartForm
-from storefront.h5.viewmodels import DeliveryForm, OrderForm, Product
+from storefront.h5.delivery_models import DeliveryForm
 
 MAX_QUANTITY = 99
 # What the API asks of an Idempotency-Key.

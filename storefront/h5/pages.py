@@ -17,7 +17,7 @@ from catalog import plates
 from config import http, settings, storage
 from storefront import guard
 from storefront.h5 import callers, formats
-from storefront.h5.viewmodels import Apology, Shop
+from storefront.h5.page_models import Apology, Shop
 
 _SCRIPT = (Path(__file__).parent / "static" / "shop.js").read_bytes()
 SCRIPT_URL = f"/h5/shop.js?v={hashlib.sha256(_SCRIPT).hexdigest()[:12]}"

@@ -6,7 +6,7 @@ Whatever was sent, what comes back is a chain that exists: each select lists wha
 from collections.abc import Mapping
 
 from catalog import errors, regions
-from storefront.h5.viewmodels import RegionChoices
+from storefront.h5.delivery_models import RegionChoices
 
 # Most who scan in Hefei's metro live there: two of three selects are right before anybody touches them, and the
 # third is left open, so that nobody sends a parcel to a guess.

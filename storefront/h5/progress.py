@@ -5,7 +5,7 @@ Once money is recorded no page says 待支付; nobody is offered a button that t
 
 from datetime import datetime, timedelta
 
-from storefront.h5.viewmodels import Progress
+from storefront.h5.following_models import Progress
 
 # No new payment starts in the last two minutes: WeChat could finish it after the order has expired.
 PAY_WINDOW_CLOSES = timedelta(minutes=2)

@@ -16,7 +16,7 @@ from storefront.addresses import Delivery
 from storefront.declaration_models import DeclarationKind
 from storefront.errors import ConsentInvalid
 from storefront.h5.cart_models import CartForm
-from storefront.h5.viewmodels import DeliveryForm
+from storefront.h5.delivery_models import DeliveryForm
 
 SUM_CHANGED = "请核对应付金额，再点一次“微信支付”。"
 ORDERED_BEFORE = "刚才已经下过一单，请先到“订单”里查看。如果要再买一单，请再点一次“微信支付”。"

@@ -13,7 +13,7 @@ import orjson
 from catalog import categories, models, products
 from catalog.narrowing import Narrowing
 from config import clock
-from storefront.h5 import shelves, viewmodels
+from storefront.h5 import browse_models, shelves
 
 PAGE = 20
 POPULAR = 4
@@ -23,18 +23,18 @@ _CERTIFICATES = {"accreditation": "已认定", "geographical_indication": "地�
 _PRICE = re.compile(r"(\d{1,9})-(\d{0,9})")
 
 
-def page(asked: Mapping[str, str]) -> viewmodels.SearchPage:
+def page(asked: Mapping[str, str]) -> browse_models.SearchPage:
     """Return what a search page shows for these arguments of an address."""
     query = " ".join(asked.get("q", "")[:MAX_QUERY].split())
     if not query:
-        return viewmodels.SearchPage(query="", products=(), next_url=None)
+        return browse_models.SearchPage(query="", products=(), next_url=None)
     month = clock.now().astimezone(clock.SHANGHAI).month
     chosen = _chosen(asked)
     narrowed = _narrowing(chosen, month)
     found = orjson.loads(products.page(q=query, cursor=asked.get("cursor"), limit=PAGE, **narrowed))
     counted = orjson.loads(products.counts(q=query, chosen=Narrowing(**narrowed), month=month))
     cursor = found["next_cursor"]
-    return viewmodels.SearchPage(
+    return browse_models.SearchPage(
         query=query,
         products=tuple(map(shelves.card, found["items"])),
         next_url=None if cursor is None else _url(query, chosen | {"cursor": cursor}),
@@ -77,7 +77,7 @@ def _narrowing(chosen: Mapping[str, str], month: int) -> dict[str, Any]:
     }
 
 
-def _choices(query: str, chosen: dict[str, str], counted: Mapping[str, Any]) -> list[viewmodels.Choice]:
+def _choices(query: str, chosen: dict[str, str], counted: Mapping[str, Any]) -> list[browse_models.Choice]:
     """Return the choices that would change something, those made already first."""
     offered = [("category", each["value"], each["name"], each["count"]) for each in counted["categories"]]
     offered += [("county", each["value"], each["name"], each["count"]) for each in counted["counties"]][:MAX_COUNTIES]
@@ -96,10 +96,10 @@ def _choices(query: str, chosen: dict[str, str], counted: Mapping[str, Any]) -> 
     return sorted(useful, key=lambda each: not each.is_chosen)
 
 
-def _choice(query: str, chosen: dict[str, str], kind: str, value: str, name: str, count: int) -> viewmodels.Choice:
+def _choice(query: str, chosen: dict[str, str], kind: str, value: str, name: str, count: int) -> browse_models.Choice:
     is_chosen = chosen.get(kind) == value
     rest = {key: each for key, each in chosen.items() if key != kind}
-    return viewmodels.Choice(name, count, _url(query, rest if is_chosen else rest | {kind: value}), is_chosen)
+    return browse_models.Choice(name, count, _url(query, rest if is_chosen else rest | {kind: value}), is_chosen)
 
 
 def _price_name(price: Mapping[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _price_name(price: Mapping[str, Any]) -> str:
     return f"{(high + 1) // 100}元以下" if low == 0 else f"{low}–{(high + 1) // 100}元"
 
 
-def _popular(chosen: Mapping[str, str]) -> tuple[viewmodels.ProductCard, ...]:
+def _popular(chosen: Mapping[str, str]) -> tuple[browse_models.ProductCard, ...]:
     """Return the first goods on the shelf of the category that was chosen, or of all."""
     listed = orjson.loads(products.page(category=chosen.get("category"), limit=POPULAR))["items"]
     return tuple(map(shelves.card, listed))

@@ -14,7 +14,7 @@ import orjson
 from catalog import labels, plates, products
 from storefront import declarations
 from storefront.benefit_public import Benefit
-from storefront.h5 import viewmodels
+from storefront.h5 import browse_models, buying_models
 from storefront.staff import benefit_words
 
 Json = Mapping[str, Any]
@@ -48,10 +48,10 @@ def seal(name: str) -> str:
     return (place[:-1] if len(place) > 2 and place[-1] in "省市县区" else place)[:4]
 
 
-def hall_link(hall: Json) -> viewmodels.HallLink:
+def hall_link(hall: Json) -> browse_models.HallLink:
     """Return a hall of the catalog as a link."""
     place = hall["region"]["name"] if hall["kind"] == "local" else hall["name"]
-    return viewmodels.HallLink(
+    return browse_models.HallLink(
         slug=hall["slug"],
         name=hall["name"],
         place=place,
@@ -60,10 +60,10 @@ def hall_link(hall: Json) -> viewmodels.HallLink:
     )
 
 
-def by_city(halls: Iterable[Json]) -> tuple[viewmodels.HallGroup, ...]:
+def by_city(halls: Iterable[Json]) -> tuple[browse_models.HallGroup, ...]:
     """Group home halls under their cities, in the order given."""
-    heads: dict[str, viewmodels.HallLink] = {}
-    members: dict[str, list[viewmodels.HallLink]] = {}
+    heads: dict[str, browse_models.HallLink] = {}
+    members: dict[str, list[browse_models.HallLink]] = {}
     for hall in halls:
         city = hall["region"]["city"]
         members.setdefault(city, [])
@@ -71,7 +71,7 @@ def by_city(halls: Iterable[Json]) -> tuple[viewmodels.HallGroup, ...]:
             heads[city] = hall_link(hall)
         else:
             members[city].append(hall_link(hall))
-    return tuple(viewmodels.HallGroup(name, heads.get(name), tuple(links)) for name, links in members.items())
+    return tuple(browse_models.HallGroup(name, heads.get(name), tuple(links)) for name, links in members.items())
 
 
 def hall_kind(hall: Json) -> str:
@@ -82,9 +82,9 @@ def hall_kind(hall: Json) -> str:
     return where + ZONES.get(hall["zone_kind"] or "", KINDS[hall["kind"]])
 
 
-def hall_card(hall: Json) -> viewmodels.HallCard:
+def hall_card(hall: Json) -> browse_models.HallCard:
     """Return a hall of any kind as a card."""
-    return viewmodels.HallCard(
+    return browse_models.HallCard(
         slug=hall["slug"],
         name=hall["name"],
         kind=hall_kind(hall),
@@ -96,7 +96,7 @@ def hall_card(hall: Json) -> viewmodels.HallCard:
     )
 
 
-def picture(found: Json | None) -> viewmodels.Picture | None:
+def picture(found: Json | None) -> browse_models.Picture | None:
     """Return a picture in its sizes, the smallest format first."""
     if found is None:
         return None
@@ -105,7 +105,7 @@ def picture(found: Json | None) -> viewmodels.Picture | None:
         suffix: ", ".join(f"{url} {name.split('.')[0]}w" for name, url in files.items() if name.endswith(f".{suffix}"))
         for suffix in ("avif", "webp")
     }
-    return viewmodels.Picture(
+    return browse_models.Picture(
         sources=tuple((f"image/{suffix}", srcset) for suffix, srcset in sets.items() if srcset),
         image=next(url for name, url in sorted(files.items(), reverse=True) if name.endswith(".jpg")),
         width=found["width"],
@@ -113,9 +113,9 @@ def picture(found: Json | None) -> viewmodels.Picture | None:
     )
 
 
-def card(product: Json) -> viewmodels.ProductCard:
+def card(product: Json) -> browse_models.ProductCard:
     """Return a product of a list as a card."""
-    return viewmodels.ProductCard(
+    return browse_models.ProductCard(
         slug=product["slug"],
         name=product["name"],
         hall=product["hall_name"],
@@ -129,7 +129,7 @@ def card(product: Json) -> viewmodels.ProductCard:
     )
 
 
-def others(hall: str, slug: str) -> tuple[viewmodels.ProductCard, ...]:
+def others(hall: str, slug: str) -> tuple[browse_models.ProductCard, ...]:
     """Return a few goods of a hall that can be bought, without the one that cannot."""
     items = orjson.loads(products.page(hall=hall, limit=2 * OTHERS))["items"]
     cards = [card(each) for each in items if each["slug"] != slug and each["available"] > 0]
@@ -159,19 +159,19 @@ def _households(found: Benefit) -> str:
     return f"，涉及农户 {found.households} 户以上" if found.households else ""
 
 
-def product(found: Json) -> viewmodels.Product:
+def product(found: Json) -> buying_models.Product:
     """Return a product's page of the catalog as what its landing shows."""
     hall = found["hall_name"]
-    return viewmodels.Product(
+    return buying_models.Product(
         slug=found["slug"],
         name=found["name"],
-        hall=viewmodels.HallLink(found["hall"], hall, hall, seal(hall)),
+        hall=browse_models.HallLink(found["hall"], hall, hall, seal(hall)),
         origin=found["origin"],
         description=found["description"],
         image=found["image"],
         tint=_tint(found["image"]),
         specs=tuple(
-            viewmodels.Spec(
+            buying_models.Spec(
                 sku["number"], sku["spec"], sku["price_fen"], sku["available"] > 0, sku.get("market_price_fen")
             )
             for sku in found["skus"]
@@ -203,11 +203,11 @@ def _refusal(found: Json) -> str:
     return DISPLAY_ONLY.get(found["licence_class"], "本品只作展示，不出售。")
 
 
-def _certificate(found: Json | None, evidence: Json | None) -> viewmodels.Accreditation | None:
+def _certificate(found: Json | None, evidence: Json | None) -> buying_models.Accreditation | None:
     if found is None:
         return None
     known, until = evidence or {}, found["valid_until"]
-    return viewmodels.Accreditation(
+    return buying_models.Accreditation(
         number=found["number"],
         issuer=found["issuer"],
         issued_on=date.fromisoformat(found["issued_on"]),
@@ -220,11 +220,11 @@ def _certificate(found: Json | None, evidence: Json | None) -> viewmodels.Accred
     )
 
 
-def _indication(found: Json | None) -> viewmodels.Indication | None:
+def _indication(found: Json | None) -> buying_models.Indication | None:
     if found is None:
         return None
     issued_on = date.fromisoformat(found["issued_on"])
-    return viewmodels.Indication(INDICATIONS[found["kind"]], found["number"], found["issuer"], issued_on)
+    return buying_models.Indication(INDICATIONS[found["kind"]], found["number"], found["issuer"], issued_on)
 
 
 def _instant(said: str | None) -> datetime | None:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import orjson
 
 from catalog import errors, halls
-from storefront.h5 import shelves, viewmodels
+from storefront.h5 import browse_models, shelves
 
 # What the tabs say, and how each narrows the list.
 KINDS: dict[str, tuple[str, dict[str, str]]] = {
@@ -30,7 +30,7 @@ _PAGE = 60
 _LONGEST = 80
 
 
-def page(asked: Mapping[str, str]) -> viewmodels.HallsPage:
+def page(asked: Mapping[str, str]) -> browse_models.HallsPage:
     """Return the list as `asked` narrows it by kind, city and words."""
     kind = asked.get("kind", "") if asked.get("kind", "") in KINDS else ""
     query = asked.get("q", "").strip()[:_LONGEST]
@@ -38,11 +38,11 @@ def page(asked: Mapping[str, str]) -> viewmodels.HallsPage:
     city = asked.get("city", "") if asked.get("city", "") in {each["slug"] for each in cities} else ""
     chosen = {"kind": kind, "city": city, "q": query}
     found = _found(KINDS[kind][1] | {name: chosen[name] for name in ("city", "q") if chosen[name]}, asked.get("cursor"))
-    groups: dict[str, list[viewmodels.HallCard]] = {}
+    groups: dict[str, list[browse_models.HallCard]] = {}
     for hall in found["items"]:
         groups.setdefault(hall["region"]["city"], []).append(shelves.hall_card(hall))
     names = [("", "全省"), *((each["slug"], each["region"]["city"]) for each in cities)]
-    return viewmodels.HallsPage(
+    return browse_models.HallsPage(
         query=query,
         kinds=tuple(_choice(chosen, "kind", key, title) for key, (title, _) in KINDS.items()),
         cities=tuple(_choice(chosen, "city", key, title) for key, title in names),
@@ -65,8 +65,8 @@ def _found(narrowed: dict[str, str], cursor: str | None) -> shelves.Json:
     return found
 
 
-def _choice(chosen: dict[str, str], name: str, value: str, title: str) -> viewmodels.Choice:
-    return viewmodels.Choice(title, 0, _url(chosen | {name: value}), chosen[name] == value)
+def _choice(chosen: dict[str, str], name: str, value: str, title: str) -> browse_models.Choice:
+    return browse_models.Choice(title, 0, _url(chosen | {name: value}), chosen[name] == value)
 
 
 def _url(query: Mapping[str, str]) -> str:

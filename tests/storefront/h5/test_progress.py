@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from storefront.h5 import progress
-from storefront.h5.viewmodels import Progress
+from storefront.h5.following_models import Progress
 from storefront.order_lifecycle import OrderState
 
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
