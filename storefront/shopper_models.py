@@ -130,7 +130,10 @@ class Address(Base):
 
 
 class CartLine(Base):
-    """A SKU that a shopper means to buy. No price: that is asked of the catalog whenever the cart is shown."""
+    """A SKU that a shopper means to buy, with the next order while it is ticked.
+
+    No price: that is asked of the catalog whenever the cart is shown.
+    """
 
     __tablename__ = "cart_lines"
     __table_args__ = (CheckConstraint("quantity BETWEEN 1 AND 999", name="quantity"),)
@@ -139,3 +142,4 @@ class CartLine(Base):
     sku: Mapped[str] = mapped_column(primary_key=True)
     quantity: Mapped[int] = mapped_column(SmallInteger)
     added_at: Mapped[datetime]
+    is_ticked: Mapped[bool] = mapped_column(server_default=text("true"))

@@ -26,6 +26,7 @@ blueprint = Blueprint("h5_cart", __name__)
 _EMPTY = carts.CartView(lines=(), pieces=0, goods_fen=0)
 _BOUNDS = f"数量在 1 到 {MAX_QUANTITY} 之间"
 _GONE = "这件商品已经不在购物车里，可能在别的页面移除了，或者已经下单。"
+_TICKS = {"tick": True, "untick": False}
 # What putting goods in may run into and the product's page can say.
 _SAID_ON_THE_PAGE = (catalog_errors.NotForSale, catalog_errors.QuantityInvalid, shop_errors.CartFull)
 
@@ -103,12 +104,14 @@ def reopened(sku: str) -> AnyResponse:
 @blueprint.post("/cart/lines/<number:sku>")
 @guard.shopper
 def change(sku: str) -> AnyResponse:
-    """Change how many pieces a line holds, by one or to what was typed, or take it out; show the cart again."""
+    """Change a line: by one piece, to what was typed, ticked or not, or taken out; show the cart again."""
     do, typed = request.form.get("do", ""), request.form.get("quantity", "").strip()[:20]
     if do == "remove":
         with database.transaction() as session:
             carts.clear(session, shopper_id=guard.shopper_id(), skus=[sku])
         return redirect("/cart", 303)
+    if do in _TICKS:
+        return _tick(sku, is_ticked=_TICKS[do])
     quantity = forms.quantity({"quantity": typed}) + {"more": 1, "less": -1}.get(do, 0)
     if not 1 <= quantity <= MAX_QUANTITY:
         is_none = quantity == 0 and (do == "less" or typed == "0")
@@ -131,6 +134,31 @@ def change(sku: str) -> AnyResponse:
     return redirect(f"/cart#l-{sku}", 303)
 
 
+@blueprint.get("/cart/ticks")
+@guard.public
+def reopened_ticks() -> AnyResponse:
+    """Lead whoever reloads the address of the ticks to the cart."""
+    return redirect("/cart", 302)
+
+
+@blueprint.post("/cart/ticks")
+@guard.shopper
+def tick_all() -> AnyResponse:
+    """Tick every line of my cart, or take every tick off; show the cart again."""
+    with database.transaction() as session:
+        carts.tick_all(session, shopper_id=guard.shopper_id(), is_ticked=_TICKS.get(request.form.get("do", ""), True))
+    return redirect("/cart", 303)
+
+
+def _tick(sku: str, *, is_ticked: bool) -> AnyResponse:
+    try:
+        with database.transaction() as session:
+            carts.tick(session, shopper_id=guard.shopper_id(), sku=sku, is_ticked=is_ticked)
+    except shop_errors.CartLineNotFound:
+        return page(_read(guard.actor()), notice=_GONE, status=404)
+    return redirect(f"/cart#l-{sku}", 303)
+
+
 def page(view: carts.CartView, *, notice: str = "", status: int = 200) -> Response:
     """Return the page of a cart."""
     shown = cart_views.page(view, notice=notice)
@@ -147,7 +175,9 @@ def _read(buyer: Actor | None) -> carts.CartView:
 def _wrong(sku: str, typed: str, words: str) -> Response:
     view = _read(guard.actor())
     wrong = {
-        line.sku: replace(cart_views.line(line), typed=typed, wrong=words) for line in view.lines if line.sku == sku
+        line.sku: replace(cart_views.line(line, is_ticked=sku not in view.unticked), typed=typed, wrong=words)
+        for line in view.lines
+        if line.sku == sku
     }
     shown = cart_views.page(view, notice="" if wrong else _GONE, wrong=wrong)
     return pages.private(pages.render("h5/cart.html", status=422 if wrong else 404, page=shown))

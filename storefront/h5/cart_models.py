@@ -10,7 +10,7 @@ from storefront.h5.delivery_models import DeliveryForm, Quote, RegionChoices
 class CartLine:
     """One line at today's price; `because` says why it cannot be bought now, `wrong` what was typed and is refused.
 
-    `can_change` is false where no quantity would help.
+    `can_change` is false where no quantity would help. `is_ticked` is None for a line that cannot be ordered now.
     """
 
     sku: str
@@ -22,6 +22,7 @@ class CartLine:
     quantity: int
     because: str = ""
     can_change: bool = True
+    is_ticked: bool | None = None
     typed: str = ""
     wrong: str = ""
 
@@ -43,15 +44,17 @@ class Parcel:
 
 @dataclass(frozen=True)
 class CartPage:
-    """The cart: what can be bought by parcel, and apart from it what cannot; sums count what can be bought only.
+    """The cart: what can be bought by parcel, and apart from it what cannot; sums count what is ticked and can be.
 
-    `most_kinds` is how many lines one order takes, `most_pieces` how many pieces a line holds.
+    `kinds` are the lines that can be bought, `chosen` those of them that are ticked; `most_kinds` is how many lines one
+    order takes, `most_pieces` how many pieces a line holds.
     """
 
     parcels: tuple[Parcel, ...]
     absent: tuple[CartLine, ...]
     pieces: int
     kinds: int
+    chosen: int
     goods_fen: int
     most_kinds: int
     most_pieces: int

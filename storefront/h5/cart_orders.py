@@ -26,7 +26,8 @@ blueprint = Blueprint("h5_cart_orders", __name__)
 
 _CHANGED = "购物车有变动，请核对商品和应付金额，再点一次“微信支付”。"
 _SOLD = "这些商品刚刚卖完了，订单没有提交，也没有扣款。"
-_EMPTIED = "这些商品刚刚已经下单，或者在别的页面移除了。请到“订单”里查看。"
+_UNTICKED = "还没有勾选能买的商品。请勾选要买的，再去结算。"
+_EMPTIED = "这些商品刚刚已经下单，或者在别的页面移除、取消勾选了。请到“订单”里查看。"
 # What a form of ours may run into and its page can say beside the form, instead of an error page.
 _SAID_ON_THE_PAGE = (
     catalog_errors.OutOfStock,
@@ -43,7 +44,7 @@ _SAID_ON_THE_PAGE = (
 @blueprint.get("/cart/checkout")
 @guard.public
 def show() -> AnyResponse:
-    """Show what would be ordered, with the form that orders it; without anything to order, the cart."""
+    """Show what is ticked, with the form that orders it; without anything to order, the cart."""
     buyer = guard.caller()
     if buyer is None or buyer.shopper_id is None:
         return redirect("/cart", 302)
@@ -127,11 +128,9 @@ def _page(
     """Return the form over what the cart holds now; what was agreed to for other lines is asked for again."""
     with database.transaction() as session:
         held = carts.view(session, shopper_id=guard.shopper_id())
-    free = [line for line in held.lines if line.is_available]
-    lines = free[: checkout.MAX_LINES]
+    lines = held.chosen[: checkout.MAX_LINES]
     if not lines:
-        words = _SOLD if held.lines else _EMPTIED
-        return cart.page(held, notice=words if notice else "", status=status)
+        return cart.page(held, notice=_nothing(held, is_told=bool(notice)), status=status)
     wanted = tuple((line.sku, line.quantity) for line in lines)
     if form.lines != wanted:
         form = replace(form, lines=wanted, declared=frozenset())
@@ -156,6 +155,14 @@ def _page(
         consent=purchase.offered_consent(),
     )
     return pages.private(shown)
+
+
+def _nothing(held: carts.CartView, *, is_told: bool) -> str:
+    """Return why nothing of a cart can be ordered; `is_told` when its page was about to tell what changed meanwhile."""
+    if not is_told:
+        return _UNTICKED if held.pieces else ""
+    is_sold = any(line.sku not in held.unticked for line in held.lines)
+    return _SOLD if is_sold else _EMPTIED
 
 
 def _quote(lines: list[PricedLine], region_code: str) -> tuple[Quote, tuple[Parcel, ...]]:

@@ -19,7 +19,7 @@ OF_AGE = "我已年满十八周岁。本店不向未成年人售酒。"
 _OF_QUANTITY = frozenset({"short", "sold_out"})
 
 
-def line(found: PricedLine) -> CartLine:
+def line(found: PricedLine, *, is_ticked: bool = True) -> CartLine:
     """Return a line as a cart shows it."""
     because = absences.of_line(found)
     words = absences.WORDS[because] if because else ""
@@ -33,6 +33,7 @@ def line(found: PricedLine) -> CartLine:
         quantity=found.quantity,
         because=f"库存只剩 {found.available} 份，请减少数量" if because == "short" else words,
         can_change=because is None or because in _OF_QUANTITY,
+        is_ticked=None if because else is_ticked,
     )
 
 
@@ -40,7 +41,7 @@ def page(view: CartView, *, notice: str = "", wrong: Mapping[str, CartLine] | No
     """Return the cart; `wrong` are the lines, by SKU, that are shown with what was typed and refused."""
     shown = wrong or {}
     parcels = _parcels(
-        (found, shown.get(found.sku) or line(found))
+        (found, shown.get(found.sku) or line(found, is_ticked=found.sku not in view.unticked))
         for found in view.lines
         if found.is_available or absences.of_line(found) == "short"
     )
@@ -48,9 +49,10 @@ def page(view: CartView, *, notice: str = "", wrong: Mapping[str, CartLine] | No
     return CartPage(
         parcels=parcels,
         absent=tuple(line(found) for found in view.lines if found.sku not in held),
-        pieces=view.pieces,
+        pieces=sum(found.quantity for found in view.chosen),
         kinds=sum(found.is_available for found in view.lines),
-        goods_fen=view.goods_fen,
+        chosen=len(view.chosen),
+        goods_fen=sum(found.amount_fen for found in view.chosen),
         most_kinds=checkout.MAX_LINES,
         most_pieces=stock.MAX_QUANTITY,
         notice=notice,

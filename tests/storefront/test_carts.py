@@ -223,6 +223,59 @@ def test_a_line_is_changed_only_while_it_is_there(skus: list[str], guest: int, p
         assert not carts.holds(session, shopper_id=guest, lines={skus[0]: 4, skus[1]: 1})
 
 
+def ticked(session: Session, shopper_id: int) -> list[str]:
+    return [line.sku for line in carts.view(session, shopper_id=shopper_id).chosen]
+
+
+def test_a_line_without_its_tick_is_in_no_order_until_more_is_put_in(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        put(session, skus[0])
+        put(session, skus[1], minutes=1)
+        carts.tick(session, shopper_id=guest, sku=skus[0], is_ticked=False)
+        assert ticked(session, guest) == [skus[1]]
+        assert carts.view(session, shopper_id=guest).pieces == 2
+        assert not carts.holds(session, shopper_id=guest, lines={skus[0]: 1})
+        assert carts.holds(session, shopper_id=guest, lines={skus[1]: 1})
+        assert carts.change(session, shopper_id=guest, sku=skus[0], quantity=3, now=NOW).unticked == {skus[0]}
+        assert not carts.add(session, shopper_id=guest, sku=skus[0], quantity=1, now=NOW).unticked
+        carts.tick_all(session, shopper_id=guest, is_ticked=False)
+        assert ticked(session, guest) == []
+        carts.tick(session, shopper_id=guest, sku=skus[1], is_ticked=True)
+        assert ticked(session, guest) == [skus[1]]
+        carts.tick_all(session, shopper_id=guest, is_ticked=True)
+        assert ticked(session, guest) == skus[:2]
+
+
+def test_only_one_s_own_lines_are_ticked(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        put(session, skus[0])
+        other = shoppers.arrive_as_guest(session, now=NOW).shopper_id
+        for sku in (skus[0], skus[1], "NOPE"):
+            with pytest.raises(CartLineNotFound):
+                carts.tick(session, shopper_id=other, sku=sku, is_ticked=False)
+        carts.tick_all(session, shopper_id=other, is_ticked=False)
+        assert ticked(session, guest) == [skus[0]]
+
+
+def test_a_tick_moves_with_its_line_and_one_in_either_cart_is_enough(skus: list[str], guest: int, put: Filler) -> None:
+    with database.transaction() as session:
+        owner = shoppers.arrive_as_guest(session, now=NOW).shopper_id
+        for sku in skus[:4]:
+            put(session, sku)
+        for sku in skus[:3]:
+            put(session, sku, shopper_id=owner)
+        for shopper_id, sku in (
+            (guest, skus[0]),
+            (guest, skus[2]),
+            (guest, skus[3]),
+            (owner, skus[1]),
+            (owner, skus[2]),
+        ):
+            carts.tick(session, shopper_id=shopper_id, sku=sku, is_ticked=False)
+        carts.move(session, from_shopper=guest, to_shopper=owner)
+        assert sorted(ticked(session, owner)) == sorted(skus[:2])
+
+
 def test_two_who_put_the_same_in_at_once_both_count(
     skus: list[str], guest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -237,6 +237,7 @@ def test_addresses_of_the_cart_can_be_reloaded(browser: Browser) -> None:
     for path, target in (
         (f"/p/{PEAR}/cart?again=1", f"/p/{PEAR}"),
         ("/cart/lines/AH001A", "/cart"),
+        ("/cart/ticks", "/cart"),
         ("/cart/added?sku=AH001A&n=1", "/cart"),
         ("/cart/added", "/cart"),
         ("/cart/checkout", "/cart"),
@@ -250,3 +251,84 @@ def test_a_made_up_address_is_no_claim_about_the_cart(browser: Browser) -> None:
     sku = put(browser)
     assert "这次加入" not in browser.get(f"/cart/added?sku={sku}&n=9")
     assert "这次加入" not in browser.get(f"/cart/added?sku={sku}&n=<b>")
+
+
+def ticks(shown: str) -> list[str]:
+    """What the boxes of the cart's page say, that of the whole cart first when it has one."""
+    return re.findall(r'role="checkbox" aria-checked="(\w+)"', shown)
+
+
+def sum_of(shown: str) -> str:
+    found = re.search(r'class="bar-sum">(.*?)</p>', shown, re.DOTALL)
+    assert found
+    return re.sub(r"<[^>]*>", "", found[1])
+
+
+def test_a_tick_is_taken_off_and_the_sum_follows(browser: Browser) -> None:
+    pear, tea = put(browser, quantity="2"), put(browser, TEA)
+    shown = browser.get("/cart")
+    assert ticks(shown) == ["true"] * 3
+    whole = sum_of(shown)
+    assert change(browser, pear, do="untick")[0] == 303
+    shown = browser.get("/cart")
+    assert sorted(ticks(shown)) == ["false", "false", "true"]
+    assert "1 份" in sum_of(shown)
+    assert sum_of(shown) != whole
+    assert held() == {pear: 2, tea: 1}
+    assert change(browser, pear, do="tick")[0] == 303
+    assert sum_of(browser.get("/cart")) == whole
+
+
+def test_all_lines_are_ticked_at_once_and_none_is_said_before_the_till(browser: Browser) -> None:
+    put(browser)
+    put(browser, TEA)
+    token = hidden(browser.get("/cart"))["csrf_token"]
+    assert browser.post("/cart/ticks", {"csrf_token": token, "do": "untick"}).status_code == 303
+    shown = browser.get("/cart")
+    assert ticks(shown) == ["false"] * 3
+    assert sum_of(shown) == "¥0.00还没有勾选商品"
+    assert "请勾选要买的，再去结算" in browser.get("/cart/checkout")
+    assert browser.post("/cart/ticks", {"csrf_token": token, "do": "tick"}).status_code == 303
+    assert ticks(browser.get("/cart")) == ["true"] * 3
+    assert browser.post("/cart/ticks", {"csrf_token": token, "do": "what"}).status_code == 303
+    assert ticks(browser.get("/cart")) == ["true"] * 3
+
+
+def test_what_cannot_be_bought_has_no_box_and_a_wrong_quantity_leaves_the_tick(browser: Browser) -> None:
+    pear, tea = put(browser), put(browser, TEA)
+    assert change(browser, tea, do="untick")[0] == 303
+    status, shown = change(browser, tea, quantity="0")
+    assert status == 422
+    assert sorted(ticks(shown)) == ["false", "false", "true"]
+    database.statement(
+        "UPDATE stock_levels SET on_hand = reserved WHERE sku_id = (SELECT id FROM skus WHERE number = %s)", (pear,)
+    )
+    assert ticks(browser.get("/cart")) == ["false"]
+    assert "请勾选要买的" in browser.get("/cart/checkout")
+
+
+def test_a_tick_of_a_line_that_is_gone_or_is_not_mine_changes_nothing(
+    browser: Browser, another: Callable[..., Browser]
+) -> None:
+    sku = put(browser)
+    stranger = another()
+    put(stranger, TEA)
+    status, shown = change(stranger, sku, do="untick")
+    assert (status, "已经不在购物车里" in shown) == (404, True)
+    assert ticks(browser.get("/cart")) == ["true"]
+    assert change(browser, sku, do="remove")[0] == 303
+    put(browser, TEA)
+    assert change(browser, sku, do="tick")[0] == 404
+    assert browser.post("/cart/ticks", {"csrf_token": "wrong", "do": "untick"}).status_code == 403
+    assert another().post("/cart/ticks", {"do": "untick"}).status_code == 401
+    assert ticks(browser.get("/cart")) == ["true"]
+
+
+def test_goods_put_in_again_are_ticked_again(browser: Browser) -> None:
+    sku = put(browser)
+    assert change(browser, sku, do="untick")[0] == 303
+    assert change(browser, sku, do="more", quantity="1")[0] == 303
+    assert ticks(browser.get("/cart")) == ["false"]
+    put(browser)
+    assert ticks(browser.get("/cart")) == ["true"]
+    assert held() == {sku: 3}

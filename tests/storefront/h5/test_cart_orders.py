@@ -6,6 +6,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
@@ -15,6 +16,10 @@ from config import clock, database
 from storefront import carts, consents
 from tests.storefront.h5.conftest import ADDRESS, INSIDE_WECHAT, Browser, hidden, read
 from tests.storefront.h5.test_cart import PEAR, TEA, change, held, put
+from tests.waits import wait_until
+
+# How many wait for what this transaction holds.
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
 
 
 def orders() -> list[tuple[Any, ...]]:
@@ -264,3 +269,76 @@ def test_a_page_takes_as_many_kinds_as_one_order_may_have(browser: Browser, monk
     assert "还有 1 种留在" in shown
     assert send(browser, form(browser)).status_code == 303
     assert held() == {tea: 1}
+
+
+def test_only_what_is_ticked_is_ordered_at_its_own_freight_and_the_rest_stays(browser: Browser) -> None:
+    put(browser, PEAR)
+    tea = put(browser, TEA)
+    whole = form(browser)
+    assert change(browser, tea, do="untick")[0] == 303
+    shown = browser.get("/cart/checkout")
+    assert shown.count("data-parcel=") == 1
+    assert "还有 1 种留在" in shown
+    data = form(browser)
+    assert int(data["seen"]) < int(whole["seen"])
+    assert send(browser, data).status_code == 303
+    assert str(orders()[0][3]) == data["seen"]
+    assert held() == {tea: 1}
+    assert "请勾选要买的" in browser.get("/cart/checkout")
+    assert send(browser, data).status_code == 303, "a form sent again finds its order"
+    assert len(orders()) == 1
+
+
+def test_a_tick_that_another_page_took_off_is_no_order_of_this_one(browser: Browser) -> None:
+    pear, tea = put(browser, PEAR), put(browser, TEA)
+    data = form(browser)
+    assert change(browser, tea, do="untick")[0] == 303
+    answer = send(browser, data)
+    assert (answer.status_code, "购物车有变动" in read(answer)) == (409, True)
+    assert change(browser, pear, do="untick")[0] == 303
+    answer = send(browser, data)
+    assert (answer.status_code, "在别的页面移除、取消勾选了" in read(answer)) == (409, True)
+    assert (orders(), held()) == ([], {pear: 1, tea: 1})
+
+
+def test_a_ticked_line_that_sold_out_is_said_so_beside_one_that_is_not_ticked(browser: Browser) -> None:
+    pear, tea = put(browser, PEAR), put(browser, TEA)
+    assert change(browser, tea, do="untick")[0] == 303
+    data = form(browser)
+    database.statement(
+        "UPDATE stock_levels SET on_hand = reserved WHERE sku_id = (SELECT id FROM skus WHERE number = %s)", (pear,)
+    )
+    answer = send(browser, data)
+    assert (answer.status_code, "这些商品刚刚卖完了" in read(answer)) == (409, True)
+    assert (orders(), held()) == ([], {pear: 1, tea: 1})
+
+
+def test_a_tick_taken_off_while_the_order_is_placed_comes_too_late_or_keeps_it_out(
+    browser: Browser, another: Callable[..., Browser], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds = carts.holds
+    rival = another()
+
+    def race() -> tuple[int, int]:
+        """Place the order of a line whose tick another page takes off meanwhile; return both answers."""
+        sku = put(browser)
+        cookie = browser.client.get_cookie("hall_session", domain="127.0.0.1")
+        assert cookie
+        rival.client.set_cookie("hall_session", cookie.value, domain="127.0.0.1")
+        data, late = form(browser), []
+
+        def seen_before_the_tick(session: Session, **asked: Any) -> bool:
+            found = holds(session, **asked)
+            late.append(pool.submit(change, rival, sku, do="untick"))
+            wait_until(lambda: late[0].done() or session.scalar(WAITING), what="the other page")
+            return found
+
+        with ThreadPoolExecutor(1) as pool, monkeypatch.context() as gate:
+            gate.setattr(carts, "holds", seen_before_the_tick)
+            placed = send(browser, data).status_code
+            return placed, late[0].result()[0]
+
+    with monkeypatch.context() as off:
+        off.setattr(carts, "_lock", lambda session, shopper_id: None)
+        assert race() == (303, 303), "without the lock a tick that was taken off is ordered"
+    assert race() == (303, 404)
