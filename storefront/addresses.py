@@ -117,13 +117,18 @@ def add(
     is_default = is_default or held == 0
     if is_default:
         _clear_default(session, shopper_id)
-    row = Address(
-        number=tokens.number("A"), shopper_id=shopper_id, is_default=is_default, created_at=now, changed_at=now
-    )
-    _fill(row, delivery)
-    session.add(row)
-    session.flush()
-    return AddressView(number=row.number, delivery=delivery, is_default=is_default)
+    return _enter(session, shopper_id, delivery, is_default=is_default, now=now)
+
+
+def keep(session: Session, *, shopper_id: int, delivery: Delivery, now: datetime) -> None:
+    """Put a checked address into the book, once however often it is kept; the first one is the default.
+
+    A full book stays as it is: that is no reason to refuse the order that is placed with it.
+    """
+    _lock_book(session, shopper_id)
+    held = [view.delivery for view in listing(session, shopper_id=shopper_id)]
+    if delivery not in held and len(held) < MOST:
+        _enter(session, shopper_id, delivery, is_default=not held, now=now)
 
 
 def change(
@@ -173,6 +178,24 @@ def remove(session: Session, *, shopper_id: int, number: str) -> None:
         session.execute(update(Address).where(Address.id == heir).values(is_default=True))
 
 
+def move(session: Session, *, from_shopper: int, to_shopper: int) -> None:
+    """Pour one book into another, which belongs to the same person now: what stands in both stands there once.
+
+    The default of the other book stays; without one it is that of the first. What no longer fits stays behind with the
+    old shopper.
+    """
+    for shopper_id in sorted((from_shopper, to_shopper)):
+        _lock_book(session, shopper_id)
+    held = [view.delivery for view in listing(session, shopper_id=to_shopper)]
+    for view in listing(session, shopper_id=from_shopper):
+        moved = Address.number == view.number
+        if view.delivery in held:
+            session.execute(delete(Address).where(moved))
+        elif len(held) < MOST:
+            session.execute(update(Address).where(moved).values(shopper_id=to_shopper, is_default=not held))
+            held.append(view.delivery)
+
+
 def _view(row: Address) -> AddressView:
     delivery = Delivery(
         name=row.name,
@@ -182,6 +205,16 @@ def _view(row: Address) -> AddressView:
         detail=row.detail,
     )
     return AddressView(number=row.number, delivery=delivery, is_default=row.is_default)
+
+
+def _enter(session: Session, shopper_id: int, delivery: Delivery, *, is_default: bool, now: datetime) -> AddressView:
+    row = Address(
+        number=tokens.number("A"), shopper_id=shopper_id, is_default=is_default, created_at=now, changed_at=now
+    )
+    _fill(row, delivery)
+    session.add(row)
+    session.flush()
+    return AddressView(number=row.number, delivery=delivery, is_default=is_default)
 
 
 def _lock_book(session: Session, shopper_id: int) -> None:

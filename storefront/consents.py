@@ -14,7 +14,7 @@ from storefront.errors import ConsentInvalid
 from storefront.shopper_models import Consent
 
 # The versions whose text the pages show. Changing a text in substance means a new date here, and asking again.
-VERSIONS = {"privacy": "2026-11-22", "terms": "2026-11-21"}
+VERSIONS = {"privacy": "2026-11-23", "terms": "2026-11-21"}
 
 
 def give(session: Session, *, shopper_id: int, document: str, version: str, now: datetime) -> None:

@@ -1,8 +1,8 @@
 """Logging in: from what WeChat says about a person to a session of ours.
 
 Invariant: WeChat is asked first, outside any transaction; then one transaction finds or creates the shopper, ends
-the session that the client came with, opens the new one, and carries over a guest's cart, orders and trail of
-scans. The campaign is told that two random ids are one human, and by which proof; the proof itself stays here.
+the session that the client came with, opens the new one, and carries over a guest's cart, addresses, orders and
+trail of scans. The campaign is told that two random ids are one human, and by which proof; the proof itself stays here.
 """
 
 import re
@@ -17,7 +17,7 @@ from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
 from config import database, settings
-from storefront import carts, orders, sessions, shoppers, tokens
+from storefront import addresses, carts, orders, sessions, shoppers, tokens
 from storefront.actors import ActorKind, WeChatIdentity
 from storefront.errors import NextRejected, StateRejected
 from storefront.shopper_models import LoginState
@@ -164,6 +164,7 @@ def _enter(
     _link(session, identity, shopper, visitor, now)
     if left is not None and left.kind is ActorKind.GUEST and left.shopper_id is not None:
         carts.move(session, from_shopper=left.shopper_id, to_shopper=shopper.shopper_id)
+        addresses.move(session, from_shopper=left.shopper_id, to_shopper=shopper.shopper_id)
         orders.adopt(session, from_shopper=left.shopper_id, to_shopper=shopper.shopper_id)
         _same_human(session, left.shopper_id, shopper, now)
     opened = sessions.open_for_shopper(session, shopper_id=shopper.shopper_id, kind=ActorKind.SHOPPER, now=now)

@@ -14,12 +14,13 @@ from catalog import absences, halls, products
 from catalog import errors as catalog_errors
 from config import clock, database
 from config.errors import AppError
-from storefront import addresses, benefit_public, checkout, guard
+from storefront import benefit_public, checkout, guard
 from storefront import errors as shop_errors
 from storefront.actors import Actor
-from storefront.h5 import callers, forms, guests, pages, places, purchase, shelves
+from storefront.h5 import callers, destinations, forms, guests, pages, purchase, shelves
 from storefront.h5.buying_models import AbsentPage, OrderForm, Product, ProductPage
-from storefront.h5.delivery_models import Quote, RegionChoices
+from storefront.h5.delivery_models import Quote
+from storefront.h5.destinations import Destination
 
 blueprint = Blueprint("h5_buying", __name__)
 
@@ -43,12 +44,7 @@ def product(slug: str) -> Response:
         shown = shelves.product(products.find(slug))
     except catalog_errors.ProductUnknown:
         return absent(slug)
-    form, region = forms.blank(shown), places.choose(places.HERE)
-    known = default_address(guard.caller()) if shown.is_available else None
-    if known is not None:
-        form = replace(form, name=known.name, phone=known.phone, detail=known.detail)
-        region = places.choose(places.trace(known.region_code))
-    return page(shown, form, region)
+    return page(shown, forms.blank(shown), destinations.opening(guard.caller() if shown.is_available else None))
 
 
 @blueprint.get("/p/<slug>/<any(orders, cart):act>")
@@ -70,44 +66,43 @@ def order(slug: str) -> AnyResponse:
 
 
 def _order(shown: Product) -> AnyResponse:
-    form, region = forms.read(shown, request.form), places.choose(request.form)
-    buyer = callers.buyer()
-    if request.form.get("do") == "region":
-        return page(shown, form, region)
-    faults = forms.judge(shown, form, is_region_whole=bool(places.leaf(region)))
+    form, buyer = forms.read(shown, request.form), callers.buyer()
+    where = destinations.sent(buyer, request.form)
+    if where.lost or request.form.get("do") == "region":
+        return page(shown, form, where.again(), notice=where.lost, status=where.status)
+    is_saved = where.saved is not None
+    faults = forms.judge(shown, form, is_region_whole=bool(where.region_code), is_saved=is_saved)
     # The last pack may have gone into the order that this very form made, and whose answer was lost.
     if faults and (buyer is None or faults.keys() != {"sku"}):
-        return _faulty(shown, form, region, faults)
+        return _faulty(shown, form, where, faults)
     if buyer is None:
         return guests.become(back=f"/p/{quote(shown.slug)}")
-    return _bought(buyer, shown, form, region, faults)
+    return _bought(buyer, shown, form, where, faults)
 
 
-def _bought(
-    buyer: Actor, shown: Product, form: OrderForm, region: RegionChoices, faults: dict[str, str]
-) -> AnyResponse:
+def _bought(buyer: Actor, shown: Product, form: OrderForm, where: Destination, faults: dict[str, str]) -> AnyResponse:
     """Lead to the order, or show the form again: with its `faults`, a refusal, or a sum that is not what was seen."""
     try:
-        bought = _buy(buyer, shown, form, places.leaf(region), is_sold_out=bool(faults))
+        bought = _buy(buyer, shown, form, where, is_sold_out=bool(faults))
     except AppError as error:
-        return _refused(shown, form, region, error)
+        return _refused(shown, form, where, error)
     if bought is None:
-        return _faulty(shown, form, region, faults)
+        return _faulty(shown, form, where, faults)
     if isinstance(bought, checkout.Quote):
-        return page(shown, form, region, notice=purchase.SUM_CHANGED)
+        return page(shown, form, where, notice=purchase.SUM_CHANGED)
     return redirect(callers.paying_url(buyer, bought.number), 303)
 
 
-def _faulty(shown: Product, form: OrderForm, region: RegionChoices, faults: dict[str, str]) -> Response:
+def _faulty(shown: Product, form: OrderForm, where: Destination, faults: dict[str, str]) -> Response:
     notice = _SOLD_OUT if "sku" in faults else "还有几处需要补充，已在下面标出。"
-    return page(shown, replace(form, errors=faults), region, notice=notice, status=422)
+    return page(shown, replace(form, errors=faults), where, notice=notice, status=422)
 
 
 def _buy(
-    buyer: Actor, shown: Product, form: OrderForm, region_code: str, *, is_sold_out: bool
+    buyer: Actor, shown: Product, form: OrderForm, where: Destination, *, is_sold_out: bool
 ) -> checkout.Placed | checkout.Quote | None:
     """Place the order or find the one that this form made: of what is sold out only that, or None without one."""
-    delivery = addresses.check(name=form.name, phone=form.phone, region_code=region_code, detail=form.detail)
+    delivery = where.delivery(form)
     assert buyer.shopper_id is not None
     assert buyer.person is not None
     lines = {form.sku: form.quantity}
@@ -127,7 +122,7 @@ def _buy(
         )
 
 
-def _refused(shown: Product, form: OrderForm, region: RegionChoices, error: AppError) -> Response:
+def _refused(shown: Product, form: OrderForm, where: Destination, error: AppError) -> Response:
     """Show the form again with what is wrong with it; what no form of ours can run into is raised on."""
     if isinstance(error, shop_errors.AddressInvalid):
         form = replace(form, errors=forms.faults_of(error))
@@ -136,7 +131,7 @@ def _refused(shown: Product, form: OrderForm, region: RegionChoices, error: AppE
     elif not isinstance(error, _SAID_ON_THE_PAGE):
         raise error
     is_spent = isinstance(error, shop_errors.IdempotencyMismatch)
-    return page(shown, form, region, notice=_words(error), is_spent=is_spent, status=error.status)
+    return page(shown, form, where, notice=_words(error), is_spent=is_spent, status=error.status)
 
 
 def absent(slug: str) -> Response:
@@ -154,7 +149,7 @@ def absent(slug: str) -> Response:
 def page(
     shown: Product,
     form: OrderForm,
-    region: RegionChoices,
+    where: Destination,
     *,
     notice: str = "",
     is_spent: bool = False,
@@ -164,21 +159,22 @@ def page(
     filled = ProductPage(
         product=shown,
         form=form,
-        regions=region,
-        quote=_quote(shown, form, region),
+        where=where.shown(back=f"/p/{quote(shown.slug)}"),
+        regions=where.regions,
+        quote=_quote(shown, form, where.region_code),
         notice=notice,
         is_spent=is_spent,
         benefit=shelves.benefit_of_product(benefit_public.of_product(shown.slug, now=clock.now())),
         others=() if shown.is_available else shelves.others(shown.hall.slug, shown.slug),
     )
-    return pages.render("h5/product.html", status=status, page=filled, consent=purchase.offered_consent())
+    rendered = pages.render("h5/product.html", status=status, page=filled, consent=purchase.offered_consent())
+    return pages.private(rendered) if where.book else rendered
 
 
-def _quote(shown: Product, form: OrderForm, region: RegionChoices) -> Quote:
+def _quote(shown: Product, form: OrderForm, region_code: str) -> Quote:
     """Return what the choice costs as far as it is known: freight only once the region is whole."""
     quantity = form.quantity if 1 <= form.quantity <= forms.MAX_QUANTITY else 1
     goods_fen = quantity * next(spec.price_fen for spec in shown.specs if spec.sku == form.sku)
-    region_code = places.leaf(region)
     if not region_code or not shown.is_available:
         return Quote(goods_fen, None)
     try:
@@ -186,15 +182,6 @@ def _quote(shown: Product, form: OrderForm, region: RegionChoices) -> Quote:
     except AppError as error:
         return Quote(goods_fen, None, _words(error))
     return Quote(priced.goods_fen, priced.freight_fen)
-
-
-def default_address(buyer: Actor | None) -> addresses.Delivery | None:
-    """Return where a shopper's parcels usually go, or None for who never said it."""
-    if buyer is None or buyer.shopper_id is None:
-        return None
-    with database.transaction() as session:
-        book = addresses.listing(session, shopper_id=buyer.shopper_id)
-    return book[0].delivery if book else None
 
 
 def _words(error: AppError) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from storefront.h5.browse_models import HallLink, ProductCard
-from storefront.h5.delivery_models import DeliveryForm, Quote, RegionChoices
+from storefront.h5.delivery_models import AddressChoices, DeliveryForm, Quote, RegionChoices
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class ProductPage:
 
     product: Product
     form: OrderForm
+    where: AddressChoices
     regions: RegionChoices
     quote: Quote
     notice: str = ""

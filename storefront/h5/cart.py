@@ -17,7 +17,7 @@ from config import clock, database
 from storefront import carts, guard
 from storefront import errors as shop_errors
 from storefront.actors import Actor
-from storefront.h5 import buying, callers, cart_views, forms, guests, pages, places, shelves
+from storefront.h5 import buying, callers, cart_views, destinations, forms, guests, pages, shelves
 from storefront.h5.buying_models import OrderForm, Product
 from storefront.h5.cart_models import AddedPage
 
@@ -184,4 +184,5 @@ def _wrong(sku: str, typed: str, words: str) -> Response:
 
 
 def _refused(shown: Product, form: OrderForm, words: str, status: int) -> Response:
-    return buying.page(shown, form, places.choose(request.form), notice=words, status=status)
+    where = destinations.sent(callers.buyer(), request.form).again()
+    return buying.page(shown, form, where, notice=words, status=status)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from storefront.declaration_models import DeclarationKind
-from storefront.h5.delivery_models import DeliveryForm, Quote, RegionChoices
+from storefront.h5.delivery_models import AddressChoices, DeliveryForm, Quote, RegionChoices
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ class CheckoutPage:
 
     parcels: tuple[Parcel, ...]
     form: CartForm
+    where: AddressChoices
     regions: RegionChoices
     quote: Quote
     terms: tuple[Term, ...]

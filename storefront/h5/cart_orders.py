@@ -15,12 +15,13 @@ from catalog import products
 from catalog.pricing import PricedLine
 from config import clock, database
 from config.errors import AppError
-from storefront import addresses, carts, checkout, guard
+from storefront import carts, checkout, guard
 from storefront import errors as shop_errors
 from storefront.declaration_models import DeclarationKind
-from storefront.h5 import buying, callers, cart, cart_views, forms, pages, places, purchase
+from storefront.h5 import callers, cart, cart_views, destinations, forms, pages, purchase
 from storefront.h5.cart_models import CartForm, CheckoutPage, Parcel
-from storefront.h5.delivery_models import Quote, RegionChoices
+from storefront.h5.delivery_models import Quote
+from storefront.h5.destinations import Destination
 
 blueprint = Blueprint("h5_cart_orders", __name__)
 
@@ -48,12 +49,7 @@ def show() -> AnyResponse:
     buyer = guard.caller()
     if buyer is None or buyer.shopper_id is None:
         return redirect("/cart", 302)
-    form, region = CartForm(key=forms.new_key()), places.choose(places.HERE)
-    known = buying.default_address(buyer)
-    if known is not None:
-        form = replace(form, name=known.name, phone=known.phone, detail=known.detail)
-        region = places.choose(places.trace(known.region_code))
-    return _page(form, region)
+    return _page(CartForm(key=forms.new_key()), destinations.opening(buyer))
 
 
 @blueprint.get("/cart/orders")
@@ -67,28 +63,29 @@ def reopened() -> AnyResponse:
 @guard.shopper
 def order() -> AnyResponse:
     """Place the order of a filled form and lead to its page, or show the form again with what is wrong."""
-    form, region = forms.read_cart(request.form), places.choose(request.form)
-    if request.form.get("do") == "region":
-        return _page(form, region)
+    form, where = forms.read_cart(request.form), destinations.sent(guard.actor(), request.form)
+    if where.lost or request.form.get("do") == "region":
+        return _page(form, where.again(), notice=where.lost, status=where.status)
+    is_saved = where.saved is not None
     try:
         asked = [term.kind for term in cart_views.terms(products.price(None, dict(form.lines)))]
-        faults = forms.judge_cart(form, asked, is_region_whole=bool(places.leaf(region)))
+        faults = forms.judge_cart(form, asked, is_region_whole=bool(where.region_code), is_saved=is_saved)
         if faults:
-            return _page(form, region, errors=faults, notice="还有几处需要补充，已在下面标出。", status=422)
-        bought = _buy(form, asked, places.leaf(region)) if form.lines else None
+            return _page(form, where, errors=faults, notice="还有几处需要补充，已在下面标出。", status=422)
+        bought = _buy(form, asked, where) if form.lines else None
     except AppError as error:
-        return _refused(form, region, error)
+        return _refused(form, where, error)
     if bought is None:
-        return _page(form, region, notice=_CHANGED, status=409)
+        return _page(form, where, notice=_CHANGED, status=409)
     if isinstance(bought, checkout.Quote):
-        return _page(form, region, notice=purchase.SUM_CHANGED)
+        return _page(form, where, notice=purchase.SUM_CHANGED)
     return redirect(callers.paying_url(guard.actor(), bought.number), 303)
 
 
 def _buy(
-    form: CartForm, declared: Sequence[DeclarationKind], region_code: str
+    form: CartForm, declared: Sequence[DeclarationKind], where: Destination
 ) -> checkout.Placed | checkout.Quote | None:
-    delivery = addresses.check(name=form.name, phone=form.phone, region_code=region_code, detail=form.detail)
+    delivery = where.delivery(form)
     buyer = guard.actor()
     assert buyer.person is not None
     with database.transaction() as session:
@@ -104,21 +101,21 @@ def _buy(
         )
 
 
-def _refused(form: CartForm, region: RegionChoices, error: AppError) -> AnyResponse:
+def _refused(form: CartForm, where: Destination, error: AppError) -> AnyResponse:
     """Show the form again with what is wrong with it; what no form of ours can run into is raised on."""
     if isinstance(error, shop_errors.AddressInvalid):
-        return _page(form, region, errors=forms.faults_of(error), notice=error.text, status=error.status)
+        return _page(form, where, errors=forms.faults_of(error), notice=error.text, status=error.status)
     if isinstance(error, shop_errors.IdempotencyMismatch):
         form = replace(form, key=forms.new_key())
-        return _page(form, region, notice=purchase.ORDERED_BEFORE, is_spent=True, status=error.status)
+        return _page(form, where, notice=purchase.ORDERED_BEFORE, is_spent=True, status=error.status)
     if not isinstance(error, _SAID_ON_THE_PAGE):
         raise error
-    return _page(form, region, notice=_words(error, _titles(form)), status=error.status)
+    return _page(form, where, notice=_words(error, _titles(form)), status=error.status)
 
 
 def _page(
     form: CartForm,
-    region: RegionChoices,
+    where: Destination,
     *,
     errors: dict[str, str] | None = None,
     notice: str = "",
@@ -134,11 +131,12 @@ def _page(
     wanted = tuple((line.sku, line.quantity) for line in lines)
     if form.lines != wanted:
         form = replace(form, lines=wanted, declared=frozenset())
-    quote, parcels = _quote(lines, places.leaf(region))
+    quote, parcels = _quote(lines, where.region_code)
     page = CheckoutPage(
         parcels=parcels,
         form=replace(form, errors=errors or {}),
-        regions=region,
+        where=where.shown(back="/cart/checkout"),
+        regions=where.regions,
         quote=quote,
         terms=cart_views.terms(lines),
         notes=cart_views.notes(lines),

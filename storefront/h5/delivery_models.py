@@ -16,6 +16,34 @@ class RegionChoices:
 
 
 @dataclass(frozen=True)
+class SavedAddress:
+    """An address of the shopper's own book, its telephone masked; `choice` is what a form sends that is to go there."""
+
+    number: str
+    choice: str
+    name: str
+    phone: str
+    place: str
+    region_code: str
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class AddressChoices:
+    """The saved addresses to choose from, the default one first, and which is chosen: "" is the one that is typed.
+
+    `back` is the page of ours that editing leads back to; `can_keep` says that a typed one may be saved, `is_shared`
+    that others may hold the same telephone.
+    """
+
+    saved: tuple[SavedAddress, ...]
+    to: str
+    back: str
+    can_keep: bool
+    is_shared: bool
+
+
+@dataclass(frozen=True)
 class Quote:
     """What an order would be charged, or why it cannot be delivered there."""
 
@@ -33,7 +61,8 @@ class Quote:
 class DeliveryForm:
     """What the shopper has entered so far; `errors` maps a field to what is wrong with it.
 
-    `seen_fen` is the sum that the page showed for this very choice, `consent` the texts that the ticked box stood for.
+    `keeps` says that what was typed is to be saved; `seen_fen` is the sum that the page showed for this very choice,
+    `consent` the texts that the ticked box stood for.
     """
 
     key: str
@@ -43,4 +72,27 @@ class DeliveryForm:
     remark: str = ""
     consent: str = ""
     seen_fen: int = 0
+    keeps: bool = False
     errors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BookPage:
+    """My addresses, the default one first; `is_shared`: whoever holds this telephone sees them, too."""
+
+    saved: tuple[SavedAddress, ...]
+    is_shared: bool
+    back: str
+
+
+@dataclass(frozen=True)
+class AddressPage:
+    """One of my addresses with the form that changes it. A landline will do, as wherever addresses are kept."""
+
+    number: str
+    form: DeliveryForm
+    regions: RegionChoices
+    is_default: bool
+    wants_default: bool
+    back: str
+    any_phone: bool = True

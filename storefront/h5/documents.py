@@ -7,7 +7,7 @@ from storefront.h5 import page_models
 
 TITLES = {"privacy": "隐私政策", "terms": "购买须知"}
 # Newest first. The first of each is what `consents.VERSIONS` asks for; a new text is a new file under a new date.
-ARCHIVE = {"privacy": ("2026-11-22", "2026-11-21"), "terms": ("2026-11-21",)}
+ARCHIVE = {"privacy": ("2026-11-23", "2026-11-22", "2026-11-21"), "terms": ("2026-11-21",)}
 
 
 def find(kind: str, version: str | None) -> page_models.Document | None:

@@ -87,16 +87,26 @@ def _typed(fields: Mapping[str, str]) -> dict[str, Any]:
         "key": key if _KEY.fullmatch(key) else new_key(),
         "phone": _FILLING.sub("", fields.get("phone", ""))[:20],
         "consent": fields.get("consent", "")[:100],
+        # A saved address is kept already.
+        "keeps": fields.get("keep") == "yes" and not fields.get("to"),
         "seen_fen": int(seen) if re.fullmatch(r"[0-9]{1,12}", seen) else 0,
         **text,
     }
 
 
-def judge(product: Product, form: OrderForm, *, is_region_whole: bool) -> dict[str, str]:
-    """Return what is wrong with a form, by field and in the order of the page; empty when nothing is."""
+def read_address(fields: Mapping[str, str]) -> DeliveryForm:
+    """Return what was typed into the form of a saved address."""
+    return DeliveryForm(**_typed(fields))
+
+
+def judge(product: Product, form: OrderForm, *, is_region_whole: bool, is_saved: bool = False) -> dict[str, str]:
+    """Return what is wrong with a form, by field and in the order of the page; empty when nothing is.
+
+    One that goes to a saved address, `is_saved`, need not name another.
+    """
     return judge_choice(product, form) | _faults(
         {
-            **_of_delivery(form, is_region_whole=is_region_whole),
+            **({} if is_saved else _of_delivery(form, is_region_whole=is_region_whole)),
             "returns": form.has_confirmed_returns or product.return_class not in OF_CLASS or "请确认退货说明",
             "adult": form.has_declared_adult or not product.needs_adult or "请确认年龄",
             "consent": bool(form.consent) or "同意后才能下单",
@@ -115,11 +125,14 @@ def judge_choice(product: Product, form: OrderForm) -> dict[str, str]:
     )
 
 
-def judge_cart(form: CartForm, terms: Iterable[DeclarationKind], *, is_region_whole: bool) -> dict[str, str]:
+def judge_cart(
+    form: CartForm, terms: Iterable[DeclarationKind], *, is_region_whole: bool, is_saved: bool = False
+) -> dict[str, str]:
     """Return what is wrong with the form of a cart that asks for these confirmations, in the order of the page."""
+    delivery = {} if is_saved else _of_delivery(form, is_region_whole=is_region_whole)
     asked = {kind.value: kind in form.declared or TO_CONFIRM[kind] for kind in terms}
     consent = {"consent": bool(form.consent) or "同意后才能下单"}
-    return _faults(_of_delivery(form, is_region_whole=is_region_whole) | asked | consent)
+    return _faults(delivery | asked | consent)
 
 
 def faults_of(error: AddressInvalid) -> dict[str, str]:

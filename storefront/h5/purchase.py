@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from storefront import carts, checkout, consents
+from storefront import addresses, carts, checkout, consents
 from storefront.addresses import Delivery
 from storefront.declaration_models import DeclarationKind
 from storefront.errors import ConsentInvalid
@@ -42,6 +42,7 @@ def buy(
     """Place the order of `lines` with what was declared for it, or return the quote that its shopper has yet to see.
 
     The same form sent again gives the order that it made, whatever prices have become. Nothing is written with a quote.
+    An address that is to be kept is kept with its order, or not at all.
     Raises `ConsentInvalid` for texts that are no longer shown, and what
     `checkout.place` refuses.
     """
@@ -55,6 +56,8 @@ def buy(
         raise ConsentInvalid(documents=consents.VERSIONS)
     for document, version in consents.VERSIONS.items():
         consents.give(session, shopper_id=shopper_id, document=document, version=version, now=now)
+    if form.keeps:
+        addresses.keep(session, shopper_id=shopper_id, delivery=delivery, now=now)
     return checkout.place(
         session,
         shopper_id=shopper_id,

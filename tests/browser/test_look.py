@@ -16,6 +16,7 @@ PATHS = (
     "/search?q=茶",
     "/p/dangshansuli",
     "/orders",
+    "/addresses",
     "/privacy",
     "/terms",
     "/nowhere",

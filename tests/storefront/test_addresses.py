@@ -196,3 +196,73 @@ def test_two_tabs_at_once_respect_the_end_and_the_default(guest: int, monkeypatc
     with database.transaction() as session:
         assert session.scalar(select(func.count()).select_from(Address)) == 3
         assert len(defaults(session, guest)) == 1
+
+
+HOME = addresses.check(**GOOD)
+WORK = addresses.check(**{**GOOD, "name": "王芳"})
+
+
+def test_what_is_kept_stands_in_the_book_once_and_the_first_is_the_default(guest: int) -> None:
+    with database.transaction() as session:
+        for delivery in (HOME, HOME, WORK, HOME):
+            addresses.keep(session, shopper_id=guest, delivery=delivery, now=NOW)
+        book = addresses.listing(session, shopper_id=guest)
+        assert [(view.delivery, view.is_default) for view in book] == [(HOME, True), (WORK, False)]
+
+
+def test_a_full_book_keeps_nothing_more_and_refuses_nothing(guest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "MOST", 1)
+    with database.transaction() as session:
+        for delivery in (HOME, WORK):
+            addresses.keep(session, shopper_id=guest, delivery=delivery, now=NOW)
+        assert [view.delivery for view in addresses.listing(session, shopper_id=guest)] == [HOME]
+
+
+def test_two_orders_at_once_keep_an_address_once(guest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def race(before_commit: Callable[[], object] = lambda: None) -> int:
+        def go(_: int) -> None:
+            with database.transaction() as session:
+                addresses.keep(session, shopper_id=guest, delivery=HOME, now=NOW)
+                before_commit()
+
+        with database.transaction() as session:
+            addresses.keep(session, shopper_id=guest, delivery=WORK, now=NOW)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(go, range(4)))
+        with database.transaction() as session:
+            kept = [view.delivery for view in addresses.listing(session, shopper_id=guest)].count(HOME)
+            session.execute(delete(Address))
+        return kept
+
+    with monkeypatch.context() as off:
+        off.setattr(addresses, "_lock_book", lambda session, shopper_id: None)
+        assert race(before_commit=Barrier(4, timeout=60).wait) == 4, "without the lock it stands there four times"
+    assert race() == 1
+
+
+def test_a_book_moves_and_what_stands_in_both_stands_there_once(guest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "MOST", 3)
+    third, fourth = (addresses.check(**{**GOOD, "name": name}) for name in ("赵云", "孙策"))
+    with database.transaction() as session:
+        owner = shoppers.arrive_as_guest(session, now=NOW).shopper_id
+        for delivery in (HOME, third, fourth):
+            addresses.keep(session, shopper_id=guest, delivery=delivery, now=NOW)
+        for delivery in (WORK, HOME):
+            addresses.keep(session, shopper_id=owner, delivery=delivery, now=NOW)
+        addresses.move(session, from_shopper=guest, to_shopper=owner)
+        book = addresses.listing(session, shopper_id=owner)
+        assert (book[0].delivery, len(defaults(session, owner))) == (WORK, 1)
+        assert {view.delivery for view in book} > {HOME, WORK}
+        assert len(book) == 3
+        assert len(addresses.listing(session, shopper_id=guest)) == 1
+
+
+def test_a_book_that_moves_to_nobody_s_keeps_its_default(guest: int) -> None:
+    with database.transaction() as session:
+        for delivery in (HOME, WORK):
+            addresses.keep(session, shopper_id=guest, delivery=delivery, now=NOW)
+        [number] = defaults(session, guest)
+        owner = shoppers.arrive_as_guest(session, now=NOW).shopper_id
+        addresses.move(session, from_shopper=guest, to_shopper=owner)
+        assert defaults(session, owner) == [number]
+        assert addresses.listing(session, shopper_id=guest) == []

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from catalog import errors as catalog_errors
 from catalog import products, stock
 from config import database
-from storefront import carts, login, sessions, shoppers
+from storefront import addresses, carts, login, sessions, shoppers
 from storefront.errors import CartFull, CartLineNotFound
 from subway_campaign import seeding as campaign
 from subway_campaign import visits
@@ -21,6 +21,7 @@ from subway_campaign.landing import Landing, LandingKind
 from tests.emulator.conftest import Wechat
 from tests.storefront.conftest import NOW
 
+HOME = addresses.check(name="王小明", phone="13800001234", region_code="340102", detail="明光路 1 号")
 Filler = Callable[..., carts.CartView]
 
 
@@ -185,19 +186,21 @@ def test_a_cart_moves_and_the_larger_quantity_stays(
         assert quantities(session, owner) == {skus[0]: 5, skus[1]: 9, skus[2]: 1}
 
 
-def test_the_cart_of_a_guest_follows_the_login(skus: list[str], desk: Wechat) -> None:
+def test_the_cart_and_the_addresses_of_a_guest_follow_the_login(skus: list[str], desk: Wechat) -> None:
     with database.transaction() as session:
         entered = login.guest(session, now=NOW)
     guest = sessions.verify(entered.opened.token, now=NOW).shopper_id
     assert guest is not None
     with database.transaction() as session:
         carts.put(session, shopper_id=guest, sku=skus[0], quantity=4, now=NOW)
+        addresses.keep(session, shopper_id=guest, delivery=HOME, now=NOW)
     code = desk.control("POST", "/js_codes", person="李明")["js_code"]
     known = login.miniprogram(js_code=code, visitor_token=None, previous=entered.opened.token, now=NOW)
     shopper = sessions.verify(known.opened.token, now=NOW).shopper_id
     assert shopper is not None
     with database.transaction() as session:
         assert quantities(session, shopper) == {skus[0]: 4}
+        assert [view.delivery for view in addresses.listing(session, shopper_id=shopper)] == [HOME]
         assert quantities(session, guest) == {}
 
 

@@ -56,6 +56,37 @@
     forget() { try { sessionStorage.clear(); } catch (error) { /* as said above */ } },
   };
 
+  /* The dependent selects of an address; `changed` is told once the lower ones are what the upper ones say. */
+  function divisions(form, changed) {
+    const selects = all("[data-regions] select", form);
+
+    async function below(level) {
+      const parent = selects[level].value;
+      selects.slice(level + 1).forEach((select) => { select.length = 1; select.disabled = true; select.required = false; });
+      wrong("region", "");
+      const next = selects[level + 1];
+      if (next && parent) {
+        next.options[0].textContent = "…";
+        try {
+          const found = (await call("GET", one("[data-regions]", form).dataset.regions + "?parent=" + parent)).items;
+          if (selects[level].value !== parent) return;
+          next.options[0].textContent = found.length ? next.getAttribute("aria-label") : "—";
+          found.forEach((item) => next.add(new Option(item.name, item.code)));
+          next.disabled = !found.length;
+          next.required = found.length > 0;
+        } catch (error) {
+          next.options[0].textContent = next.getAttribute("aria-label");
+          selects[level].value = "";
+          wrong("region", error.message);
+        }
+      }
+      changed();
+    }
+
+    selects.forEach((select, level) => select.addEventListener("change", () => below(level)));
+    return selects;
+  }
+
   /* ---- the product page, and a cart on its way to an order: there the lines are chosen already ---- */
   function product(form) {
     const pay = one("#pay");
@@ -63,7 +94,7 @@
     const chosen = form.elements.lines && form.elements.lines.value.split(" ").map((line) => line.split(":"));
     const quantity = one("#quantity", form);
     const steps = all("[data-step]", form);
-    const selects = all("[data-regions] select", form);
+    const selects = divisions(form, () => later());
     const slot = form.getAttribute("action");
     let asked = 0;
     let timer = 0;
@@ -72,8 +103,10 @@
     let putting = false;
 
     const spec = () => one("input[name=sku]:checked:enabled", form);
-    const leaf = () => selects.reduce((code, select) => select.value || code, "");
-    const isComplete = () => selects.every((select) => select.disabled || select.value);
+    /* A saved address that is chosen; the one that is typed has no value. */
+    const saved = () => one("input[name=to]:checked:not([value=''])", form);
+    const leaf = () => saved() ? saved().dataset.region : selects.reduce((code, select) => select.value || code, "");
+    const isComplete = () => saved() || selects.every((select) => select.disabled || select.value);
 
     function show(goods, freight) {
       one("#goods").textContent = "¥" + yuan(goods);
@@ -141,40 +174,18 @@
 
     const later = () => { clearTimeout(timer); timer = setTimeout(quote, 250); };
 
-    async function regions(level) {
-      const parent = selects[level].value;
-      selects.slice(level + 1).forEach((select) => { select.length = 1; select.disabled = true; select.required = false; });
-      wrong("region", "");
-      const next = selects[level + 1];
-      if (next && parent) {
-        next.options[0].textContent = "…";
-        try {
-          const below = await call("GET", one("[data-regions]", form).dataset.regions + "?parent=" + parent);
-          if (selects[level].value !== parent) return;
-          const found = below.items.length > 0;
-          next.options[0].textContent = found ? next.getAttribute("aria-label") : "—";
-          below.items.forEach((item) => next.add(new Option(item.name, item.code)));
-          next.disabled = !found;
-          next.required = found;
-        } catch (error) {
-          next.options[0].textContent = next.getAttribute("aria-label");
-          selects[level].value = "";
-          wrong("region", error.message);
-        }
-      }
-      later();
-    }
-
     function check() {
       const faults = {};
       const count = chosen ? 1 : Number(quantity.value);
       if (!chosen && !spec()) faults.sku = "请选择规格";
       if (!Number.isInteger(count) || count < 1 || count > 99) faults.quantity = "数量在 1 到 99 之间";
-      if (!form.elements.name.value.trim()) faults.name = "请填写收货人";
-      if (!/^((\+|00)?86)?1[3-9][0-9]{9}$/.test(form.phone.value.replace(/[\s-]/g, ""))) faults.phone = "请填写 11 位手机号";
-      if (!isComplete()) faults.region = "请选到最后一级地区";
-      if (form.detail.value.trim().length < 4) faults.detail = "请填写街道与门牌";
-      all("input[type=checkbox]", form).forEach((box) => {
+      if (!saved()) {
+        if (!form.elements.name.value.trim()) faults.name = "请填写收货人";
+        if (!/^((\+|00)?86)?1[3-9][0-9]{9}$/.test(form.phone.value.replace(/[\s-]/g, ""))) faults.phone = "请填写 11 位手机号";
+        if (!isComplete()) faults.region = "请选到最后一级地区";
+        if (form.detail.value.trim().length < 4) faults.detail = "请填写街道与门牌";
+      }
+      all("input[type=checkbox][required]", form).forEach((box) => {
         if (!box.checked) faults[box.name] = { adult: "请确认年龄", consent: "同意后才能下单" }[box.name] || "请确认退货说明";
       });
       all(".wrong[id$='-wrong']", form).forEach((line) => wrong(line.id.slice(0, -6), faults[line.id.slice(0, -6)] || ""));
@@ -200,7 +211,7 @@
     if (quantity) quantity.addEventListener("input", later);
     if (put) put.addEventListener("click", () => { putting = true; setTimeout(() => { putting = false; }); });
     all("input[name=sku]", form).forEach((choice) => choice.addEventListener("change", later));
-    selects.forEach((select, level) => select.addEventListener("change", () => regions(level)));
+    all("input[name=to]", form).forEach((choice) => choice.addEventListener("change", later));
     form.addEventListener("input", (event) => { if (event.target.name) wrong(event.target.name, ""); });
     form.addEventListener("submit", (event) => {
       if (putting) {
@@ -410,6 +421,7 @@
   if (visit) confirmVisit(visit, 5);
   const form = one("form#order");
   if (form) product(form);
+  if (one("form#entry")) divisions(one("form#entry"), () => {});
   if (one("#live")) order();
   const find = one(".find input");
   if (find) suggest(find);

@@ -34,7 +34,7 @@ def test_the_page_says_what_the_law_wants_before_anybody_pays(browser: Browser) 
 
 def test_no_box_is_ticked_for_the_shopper(browser: Browser) -> None:
     boxes = re.findall(r'<input type="checkbox"[^>]*>', browser.get(f"/p/{PEAR}"))
-    assert len(boxes) == 2
+    assert len(boxes) == 3
     assert not any("checked" in box for box in boxes)
 
 
