@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from storefront.roles import Role
 from storefront.staff.pages import frame, typed
 from tests.storefront.staff.conftest import Clerk
 
+TEMPLATES = Path(frame.__file__).parent.parent / "templates"
 FORM = """<details><summary>撤回</summary><form class="line" method="post" action="/staff/x">
 <input type="hidden" name="csrf_token" value="new"><input type="hidden" name="sku" value="A&amp;B">
 <input id="n" name="note" value="old" maxlength="9"><input type="password" name="word" required>
@@ -51,9 +53,42 @@ def test_a_refused_cost_is_typed_once(clerk: Callable[..., Clerk]) -> None:
 
 
 def test_a_form_that_no_browser_completes_is_kept_nowhere() -> None:
-    folder = Path(frame.__file__).parent.parent / "templates"
-    forms = [form for page in folder.rglob("*.html") for form in re.findall(r"<form\b.*?>", page.read_text())]
+    forms = [form for page in TEMPLATES.rglob("*.html") for form in re.findall(r"<form\b.*?>", page.read_text())]
     secret = [form for form in forms if 'autocomplete="off"' in form and "data-keep" not in form]
     actions = [re.sub(r"{{.*?}}", "x", re.search(r'action="([^"]*)"', form)[1]) for form in secret]  # type: ignore[index]
     assert len(actions) >= 4
     assert [action for action in actions if not typed.SECRET.search(action)] == []
+
+
+class Tags(HTMLParser):
+    """The tags that refilling reads, as a browser would: each as it is written, with its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"form", "details", "input", "select", "option", "textarea"}:
+            self.found.append((self.get_starttag_text() or "", dict(attrs)))
+
+
+def odd(page: str) -> list[str]:
+    """The tags of a template that are not written as refilling reads them: one bracket, values in double quotes."""
+    parser = Tags()
+    parser.feed(re.sub(r"{{.*?}}", "x", re.sub(r"{[#%].*?[#%]}", " ", page, flags=re.DOTALL), flags=re.DOTALL))
+    return [
+        tag
+        for tag, attributes in parser.found
+        if tag.count(">") != 1
+        or any(typed._attribute(tag, name) != value for name, value in attributes.items() if value is not None)
+        # A field that stands outside its form would be passed over.
+        or "form" in attributes
+    ]
+
+
+def test_every_field_of_our_pages_is_written_as_refilling_reads_it() -> None:
+    for wrong in ("<input name='a'>", "<input name=a>", '<input name="a" placeholder="a > b">', '<input form="f">'):
+        assert odd(wrong), wrong
+    pages = {path.name: path.read_text() for path in TEMPLATES.rglob("*.html")}
+    assert len(pages) >= 60
+    assert {name: found for name, page in pages.items() if (found := odd(page))} == {}
