@@ -69,7 +69,7 @@ def change(number: str) -> AnyResponse:
     except errors.AddressInvalid as error:
         form.errors.update(forms.faults_of(error))
         return _page(_find(number), form, regions, status=error.status)
-    return _onward()
+    return _onward(chosen=number)
 
 
 @blueprint.get("/addresses/<number:number>/removal")
@@ -105,8 +105,11 @@ def _page(view: AddressView, form: DeliveryForm, regions: RegionChoices, *, stat
     return pages.private(pages.render("h5/address.html", status=status, page=page))
 
 
-def _onward() -> AnyResponse:
-    return redirect(_back(request.form) or "/addresses", 303)
+def _onward(*, chosen: str = "") -> AnyResponse:
+    back = _back(request.form)
+    if back and chosen:
+        back += f"{'&' if '?' in back else '?'}to={chosen}"
+    return redirect(back or "/addresses", 303)
 
 
 def _back(given: Mapping[str, str]) -> str:

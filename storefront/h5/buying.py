@@ -44,7 +44,8 @@ def product(slug: str) -> Response:
         shown = shelves.product(products.find(slug))
     except catalog_errors.ProductUnknown:
         return absent(slug)
-    return page(shown, forms.blank(shown), destinations.opening(guard.caller() if shown.is_available else None))
+    where = destinations.opening(guard.caller() if shown.is_available else None, request.args)
+    return page(shown, forms.blank(shown), where)
 
 
 @blueprint.get("/p/<slug>/<any(orders, cart):act>")

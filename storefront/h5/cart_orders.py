@@ -49,7 +49,7 @@ def show() -> AnyResponse:
     buyer = guard.caller()
     if buyer is None or buyer.shopper_id is None:
         return redirect("/cart", 302)
-    return _page(CartForm(key=forms.new_key()), destinations.opening(buyer))
+    return _page(CartForm(key=forms.new_key()), destinations.opening(buyer, request.args))
 
 
 @blueprint.get("/cart/orders")

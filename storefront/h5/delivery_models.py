@@ -32,12 +32,14 @@ class SavedAddress:
 class AddressChoices:
     """The saved addresses to choose from, the default one first, and which is chosen: "" is the one that is typed.
 
+    `others` are as many more as there is no room for.
     `back` is the page of ours that editing leads back to; `can_keep` says that a typed one may be saved, `is_shared`
     that others may hold the same telephone.
     """
 
     saved: tuple[SavedAddress, ...]
     to: str
+    others: int
     back: str
     can_keep: bool
     is_shared: bool

@@ -15,6 +15,8 @@ from storefront.h5 import callers, formats, places
 from storefront.h5.delivery_models import AddressChoices, DeliveryForm, RegionChoices, SavedAddress
 
 _LONGEST_CHOICE = 64
+# What one page from product to payment has room for; the others are chosen on the page of all of them.
+_AT_HAND = 4
 _CHANGED = "这个收货地址在别的页面改过了，请核对后再点一次“微信支付”。"
 _GONE = "这个收货地址已经不在您的地址里，请另选一个，或填写新的。"
 
@@ -68,19 +70,26 @@ class Destination:
 
     def shown(self, *, back: str) -> AddressChoices:
         """Return what the page is told; `back` is its address."""
+        at_hand = [view for no, view in enumerate(self.book) if no < _AT_HAND or view == self.saved]
         return AddressChoices(
-            saved=tuple(map(card, self.book)),
+            saved=tuple(map(card, at_hand)),
             to=self.to if self.saved else "",
+            others=len(self.book) - len(at_hand),
             back=back,
             can_keep=len(self.book) < addresses.MOST,
             is_shared=is_shared(),
         )
 
 
-def opening(buyer: Actor | None) -> Destination:
-    """Return what a form opens with: the default address, or for who has none the place where most of us live."""
+def opening(buyer: Actor | None, fields: Mapping[str, str]) -> Destination:
+    """Return what a form opens with: the address whose number `fields` names as `to`, else the default one.
+
+    A number that is not the reader's is passed over, for a page's address is also shared. Who has no address begins at
+    the place where most of us live.
+    """
     book = _book(buyer)
-    return Destination(book, choice(book[0]) if book else "", places.choose(places.HERE))
+    named = next((view for view in book if view.number == fields.get("to")), next(iter(book), None))
+    return Destination(book, choice(named) if named else "", places.choose(places.HERE))
 
 
 def sent(buyer: Actor | None, fields: Mapping[str, str]) -> Destination:

@@ -94,7 +94,7 @@ def test_an_address_is_changed_and_deleted_on_its_page(phone: Callable[..., Phon
     page.select_option("[name=city]", "540100")
     page.select_option("[name=county]", "540102")
     page.tap("#entry .button")
-    page.wait_for_url("**/p/dangshansuli")
+    page.wait_for_url("**/p/dangshansuli?to=*")
     expect(page.locator("#refused")).to_contain_text("西藏")
     page.goto(f"{shop.url}/addresses")
     fits(page)

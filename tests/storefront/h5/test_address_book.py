@@ -52,7 +52,7 @@ def test_an_address_is_changed_step_by_step_without_a_script_and_orders_keep_the
     assert book() == [("王小明", "340102", "明光路 1 号", True)]
     data |= {"city": "540100", "county": "540102", "phone": "0551-62345678", "detail": "江苏路 28 号", "do": "save"}
     answer = browser.post(f"/addresses/{number}", data)
-    assert (answer.status_code, answer.headers["Location"]) == (303, "/cart/checkout")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/cart/checkout?to={number}")
     assert book() == [("王小明", "540102", "江苏路 28 号", True)]
     assert sent_to() == [("王小明", "明光路 1 号")]
     assert 'value="055162345678"' in browser.get(f"/addresses/{number}")

@@ -185,3 +185,24 @@ def test_a_guest_s_addresses_go_with_the_last_session(browser: Browser) -> None:
     assert len(book()) == 1
     purging.purge(now=clock.now() + sessions.LIFETIMES[ActorKind.GUEST])
     assert book() == []
+
+
+def test_a_long_book_is_chosen_from_on_its_own_page(browser: Browser, another: Callable[..., Browser]) -> None:
+    for name in "甲乙丙丁戊己":
+        browser.buy(PEAR, keep="yes", to="", name=name)
+    shown = browser.get(f"/p/{PEAR}")
+    assert (len(choices(shown)), "另 2 个" in shown) == (4, True)
+    [(last,)] = database.statement("SELECT number FROM addresses WHERE name = '乙'")
+    assert last not in shown
+    assert f'href="/p/{PEAR}?to={last}"' in browser.get(f"/addresses?back=/p/{PEAR}")
+    shown = browser.get(f"/p/{PEAR}?to={last}")
+    assert (chosen(shown), len(choices(shown))) == (choices(shown)["乙"], 5)
+    assert send(browser, pick(browser, chosen(shown)))[0] == 303
+    assert sent_to()[-1][0] == "乙"
+    put(browser)
+    assert chosen(browser.get(f"/cart/checkout?to={last}")).startswith(f"{last}:")
+    stranger = another()
+    put(stranger)
+    for path in (f"/p/{PEAR}", "/cart/checkout"):
+        assert choices(stranger.get(f"{path}?to={last}")) == {}, "a page's address may be shared"
+    assert chosen(browser.get(f"/p/{PEAR}?to=%3Cb%3E{'x' * 3000}")) == choices(browser.last)["甲"]
