@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0069_ticked_lines"
+revision = "0066_ticked_lines"
 down_revision = "0065_folded_lists"
 branch_labels = None
 depends_on = None
