@@ -30,7 +30,7 @@ MIN_HALF = 5
 # What a label rarely says in the same words: how much, in what pack, and what it may cost.
 _UNITS = "公斤|千克|毫升|厘米|斤|两|克|升|米|元|块|瓶|罐|盒|箱|袋|只|个|枚|件|包|桶|条|份|张|片|套|对|头|颗|粒|捆|筐"
 _AMOUNT = re.compile(
-    rf"(?:\d+ ?(?:kg|ml|g|l|{_UNITS})?|[一二两三四五六七八九十百半几]+(?:{_UNITS}))"
+    rf"(?:\d+ ?(?:kg|ml|g|l|gongjin|jin|he|dai|ping|xiang|{_UNITS})?|[一二两三四五六七八九十百半几]+(?:{_UNITS}))"
     "(?:钱|装|以内|以下|以上|之内|左右|上下|内|起|的)*(?![a-z])"
 )
 _HALLS = ("馆", "地方馆", "线上馆")
@@ -138,7 +138,7 @@ def entry(*, name: str, sounds: Sequence[Sequence[str]], texts: Sequence[str]) -
 
 def query(text: str) -> Query | None:
     """Return what to look for when somebody typed `text`, or None when nothing in it can be searched for."""
-    plain = normalise(text[:MAX_QUERY_LENGTH])[:MAX_QUERY_LENGTH]
+    plain = _read(text)
     runs = _joined(plain.split()[:MAX_TERMS])
     if not runs:
         return None
@@ -155,7 +155,7 @@ def query(text: str) -> Query | None:
 
 def is_general(text: str) -> bool:
     """Tell whether `text` asks for anything at all that is sold here, or at such a price, in no other words."""
-    plain, is_priced = normalise(text[:MAX_QUERY_LENGTH]), price(text) != (None, None)
+    plain, is_priced = _read(text), price(text) != (None, None)
     cut = [part for run in (_AMOUNT.sub(" ", plain) if is_priced else plain).split() for part in words.parts(run)]
     return (is_priced or not words.general().isdisjoint(cut)) and words.fillers().issuperset(cut)
 
@@ -163,6 +163,22 @@ def is_general(text: str) -> bool:
 def price(text: str) -> tuple[int | None, int | None]:
     """Return the least and the most in fen that whatever `text` asks for may cost, each None when it says none."""
     return asked_prices.bounds(normalise(text[:MAX_QUERY_LENGTH]))
+
+
+def _read(text: str) -> str:
+    """Return `text` normalised, with the words for its pictures behind it when no word of it says what goods are meant.
+
+    Beside words a picture only adorns them: 石榴🔥🍎.
+    """
+    text = text[:MAX_QUERY_LENGTH]
+    plain = normalise(text)[:MAX_QUERY_LENGTH]
+    pictures = words.pictures()
+    drawn = dict.fromkeys(pictures[character] for character in text if character in pictures)
+    if not drawn:
+        return plain
+    if any(len(part) > 1 and part not in words.places() for part in _told(_AMOUNT.sub(" ", plain).split())):
+        return plain
+    return " ".join([*plain.split(), *drawn])[:MAX_QUERY_LENGTH]
 
 
 def _joined(runs: Sequence[str]) -> list[str]:
@@ -198,9 +214,12 @@ def _mended(runs: Sequence[str], told: Sequence[str]) -> Wanted | None:
         return Wanted(grams=pairs, phrases=[], text=runs[0], words=[], head="")
     parts: list[str] = []
     scattered: list[str] = []
-    for part in told:
+    # Few labels say that the goods are cut: 糖醋姜片.
+    for part in [*told[:-1], *map(words.uncut, told[-1:])]:
         if part.isascii() or part in words.places() or part in words.same():
             parts.append(part)
+        elif (len(part) > 2 or len(told) > 1) and (sound := sounds.heard(part)) in words.same():
+            parts.append(sound)
         elif cut := words.misspelt(part):
             parts += cut
         elif len(set(part)) < MIN_SCATTERED:
@@ -218,7 +237,8 @@ def _relaxed(told: Sequence[str]) -> Wanted | None:
     """Return what the last word that is no place ends with, the longest first, and None when no name could end so."""
     if len(told) > 1 and told[-1].isascii() and told[-1] in words.same():
         return _wanted(told[-1:])
-    heads = [part for part in told if not part.isascii() and part not in words.places() and len(part) > 1]
+    rest = [part for part in told if part not in words.places() and part not in _uses(told)]
+    heads = [part for part in rest if not part.isascii() and len(part) > 1]
     if not heads or (len(told) == 1 and len(heads[0]) == 2):
         return None
     tails = [heads[-1][-size:] for size in range(min(len(heads[-1]), MAX_TAIL), 1, -1)]
@@ -230,15 +250,24 @@ def _relaxed(told: Sequence[str]) -> Wanted | None:
     return replace(found, phrases=phrases, words=[*tails, *(part for part in told if part in words.places())])
 
 
+def _uses(told: Sequence[str]) -> list[str]:
+    """Return the words that say what goods are used for, beside another that says what they are."""
+    used = [part for part in told if part.endswith(words.uses())]
+    goods = [part for part in told if part not in used and (len(part) > 1 or part in words.tails())]
+    return used if goods else []
+
+
 def _known(told: Sequence[str]) -> Wanted | None:
     """Return only those words that lists know, and None when these are all, or just places, or not the last.
 
-    The last word says what the goods are, unless it says what they are for: 炖鸡用.
+    The last word says what the goods are, unless it says what they are for: 炖鸡用, 石斛泡酒.
     """
-    last = next((part for part in reversed(told) if not part.endswith("用")), "")
+    used = _uses(told)
+    last = next((part for part in reversed(told) if part not in used), "")
     places = [part for part in told if part in words.places()]
-    # One character for a kind of goods (米) says enough only beside a place.
-    goods = [part for part in told if part in words.same() or (places and part in words.tails())]
+    # One character for a kind of goods (米) says enough only beside a place or a use: 下饭酱.
+    brief = words.tails() if places or used else ()
+    goods = [part for part in told if (part in words.same() or part in brief) and part not in used]
     return _wanted([*places, *goods]) if last in goods and len(places) + len(goods) < len(told) else None
 
 

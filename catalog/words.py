@@ -104,6 +104,35 @@ def tails() -> tuple[str, ...]:
 
 
 @cache
+@cache
+def uses() -> tuple[str, ...]:
+    """Return the words for what goods are used for, which no label need say: 石斛泡酒, 下饭酱."""
+    return tuple(word for group in _groups("use") for word in group)
+
+
+@cache
+@cache
+def pictures() -> dict[str, str]:
+    """Return each character that is a picture of goods, sold here or not → the word for them: 🍓 → 草莓."""
+    return {picture: word for word, *drawn in _groups("picture") for picture in drawn}
+
+
+@cache
+def _briefest() -> dict[str, str]:
+    """Return each other name of one character → the name on the label, and the one-character kinds: 姜 → 生姜."""
+    kinds = {kind: kind for kind in tails() if len(kind) == 1}
+    return kinds | {word: name for name, *others in _groups("same") for word in others if len(word) == 1}
+
+
+def uncut(part: str) -> str:
+    """Return what goods are called before they are cut, 姜片 → 生姜, and a part that names no such goods as it is."""
+    stem, end = part[:-1], part[-1:]
+    if part in same() or not any(end in group for group in _groups("cut")):
+        return part
+    return _briefest().get(stem, stem if len(stem) > 1 else part)
+
+
+@cache
 def _stems() -> dict[int, tuple[str, ...]]:
     found: dict[int, list[str]] = {}
     for place in places():

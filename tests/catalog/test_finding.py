@@ -80,7 +80,7 @@ def test_what_is_like_the_words_behind_a_place_is_shown_from_there(many: None) -
         FROM products m, generate_series(1, %(copies)s) n WHERE m.slug = 'yuexijiaobai' AND p.slug = 'copy-' || n
     """
     database.statement(called_so, {"copies": COPIES})
-    slugs = [item["slug"] for item in walked("岳西交白", limit=20)]
+    slugs = [item["slug"] for item in walked("yuexi jaobai", limit=20)]
     assert len(slugs) == len(set(slugs))
     assert set(slugs) == {"yuexijiaobai", *(f"copy-{n}" for n in range(2, COPIES + 1, 2))}
 

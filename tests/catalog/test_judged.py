@@ -15,6 +15,7 @@ import pytest
 
 from catalog import finding, products
 from catalog.narrowing import Narrowing
+from config import database
 from tests.catalog import judging
 
 LEAST_AMONG_FIVE = 0.97
@@ -50,7 +51,7 @@ def test_the_judged_set_is_found(seeded: None) -> None:
 
 def test_the_written_set_is_found(seeded: None) -> None:
     queries = judged("written.csv")
-    assert len(queries) == 594
+    assert len(queries) == 729
     first, five = share(queries, among=1), share(queries, among=5)
     print(f"success@1 {first:.3f}, success@5 {five:.3f}, {dict(Counter(each.kind for each in queries))}")  # noqa: T201
     assert five >= LEAST_AMONG_FIVE
@@ -84,3 +85,14 @@ def test_queries_that_nobody_chose_are_found_as_well(seeded: None) -> None:
 def test_what_was_meant_comes_before_what_is_only_of_its_kind(seeded: None, typed: str, first: str) -> None:
     names = [item["name"] for item in orjson.loads(products.page(q=typed, limit=5))["items"]]
     assert names[0] == first
+
+
+@pytest.mark.parametrize("typed", ["大米", "砀山酥梨", "dssl", "dangshan suli", "茶叶", "strawberry", "砀山 酥梨"])
+def test_a_common_search_is_one_statement(seeded: None, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    asked: list[str] = []
+    statement = database.statement
+    monkeypatch.setattr(database, "statement", lambda sql, *rest: (asked.append(sql), statement(sql, *rest))[1])
+    answer = finding.page(q=typed, chosen=Narrowing(), sort=None, cursor=None, limit=5)
+    assert orjson.loads(answer)["items"]
+    # The names of halls are read once a while.
+    assert sum("FROM products" in sql for sql in asked) == 1

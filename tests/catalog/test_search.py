@@ -46,7 +46,7 @@ def test_to_normalise_again_changes_nothing(text: str) -> None:
     assert search.normalise(once) == once
 
 
-@pytest.mark.parametrize("text", ["", "  ", "🍐", "'", "%", "\x00", "&|!():*"])
+@pytest.mark.parametrize("text", ["", "  ", "😀", "'", "%", "\x00", "&|!():*"])
 def test_nothing_searchable_is_no_query(text: str) -> None:
     assert search.query(text) is None
 
@@ -147,3 +147,60 @@ def test_letters_that_are_no_pinyin_may_be_the_initials_of_two_words() -> None:
     assert mended["lqbj"] is not None
     assert mended["lqbj"].grams == "('lq':* & 'bj':*)"
     assert [mended[typed] for typed in ("nike", "apple iphone", "suli")] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "runs"),
+    [
+        ("🍓", ["草莓"]),
+        ("🌶️", ["辣椒"]),
+        ("🍓🍓", ["草莓"]),
+        ("新鲜🍓", ["新鲜", "草莓"]),
+        ("🍓长丰", ["长丰", "草莓"]),
+        ("🍓3斤", ["3", "斤", "草莓"]),
+        ("石榴🔥🍎", ["石榴"]),
+    ],
+)
+def test_a_picture_of_goods_is_their_name_where_no_word_says_it(typed: str, runs: list[str]) -> None:
+    wanted = search.query(typed)
+    assert wanted is not None
+    assert wanted.runs == runs
+
+
+def test_a_picture_beside_a_general_word_is_no_search_for_anything() -> None:
+    assert search.is_general("好吃的")
+    assert not search.is_general("好吃的🍓")
+    assert not search.is_general("🍓50元以内")
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [("石斛泡酒", ["石斛"]), ("下饭酱", ["酱"]), ("黄精泡水", ["黄精"]), ("毛笔字用纸", ["纸"]), ("野餐篮", ["篮"])],
+)
+def test_what_goods_are_used_for_is_left_out(typed: str, known: list[str]) -> None:
+    wanted = search.query(typed)
+    assert wanted is not None
+    assert known in [each.words for each in wanted.relaxed]
+
+
+@pytest.mark.parametrize(
+    ("part", "whole"),
+    [
+        ("姜片", "生姜"),
+        ("糖醋姜片", "糖醋姜"),
+        ("鱼块", "鱼"),
+        ("图片", "图片"),
+        ("瓜片", "瓜片"),
+        ("片", "片"),
+        ("", ""),
+    ],
+)
+def test_cut_goods_are_called_as_the_whole(part: str, whole: str) -> None:
+    assert words.uncut(part) == whole
+
+
+def test_a_word_that_only_sounds_like_a_known_one_needs_a_place_or_length_beside_it() -> None:
+    for typed, is_mended in (("滁州局花", True), ("西宏柿", True), ("杯子", False), ("箱包", False)):
+        wanted = search.query(typed)
+        assert wanted is not None
+        assert (wanted.mended is not None) == is_mended
