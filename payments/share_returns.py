@@ -4,10 +4,12 @@ Invariant: no more comes back of a part than it was, one key of the caller's is 
 that it came; the ledger moves then, once. From a person nothing can be taken back: that is the caller's to carry.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from config import database, logs
@@ -19,6 +21,17 @@ from payments.sharing_models import Share, SharedPart, ShareReturn
 from payments.wechatpay import answers, bodies, client
 
 log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a part: why WeChat closed it, and what of it came back, is on its way back or did not come."""
+
+    closed_for: str | None
+    returned_fen: int
+    returning_fen: int
+    unreturned_fen: int
+    unreturned_for: str | None
 
 
 def request(session: Session, *, part_id: int, amount_fen: int, key: str, now: datetime) -> str:
@@ -58,6 +71,12 @@ def asked_fen(session: Session, *, part_id: int | None = None) -> int:
     """Return how much was ever taken back of a part, or of all: what is on its way and what failed among it."""
     asked = select(func.coalesce(func.sum(ShareReturn.amount_fen), 0))
     return int(session.scalars(asked if part_id is None else asked.where(ShareReturn.part_id == part_id)).one())
+
+
+def outcomes(session: Session, *, references: Collection[str]) -> dict[tuple[str, str], Outcome]:
+    """Return (reference, payee) → what became of the latest part that was to be the payee's."""
+    rows = session.execute(_OUTCOMES, {"references": list(references)}).all()
+    return {(row.reference, row.payee): Outcome(**row.outcome) for row in rows}
 
 
 def check_due(*, now: datetime, limit: int = 50) -> int:
@@ -134,3 +153,17 @@ def _record(report: answers.ReturnReport, number: str, now: datetime) -> None:
             source=f"share.returned/{number}",
             at=row.ended_at,
         )
+
+
+_OUTCOMES = text("""
+    SELECT s.reference, p.payee, jsonb_build_object(
+        'closed_for', p.fail_reason,
+        'returned_fen', coalesce(sum(r.amount_fen) FILTER (WHERE r.state = 'succeeded'), 0),
+        'returning_fen', coalesce(sum(r.amount_fen) FILTER (WHERE r.state = 'pending'), 0),
+        'unreturned_fen', coalesce(sum(r.amount_fen) FILTER (WHERE r.state = 'closed'), 0),
+        'unreturned_for', max(r.fail_reason)) AS outcome
+    FROM payment_shares s JOIN payment_share_parts p ON p.share_id = s.id
+    LEFT JOIN payment_share_returns r ON r.part_id = p.id
+    WHERE s.reference = ANY(:references)
+    GROUP BY p.id, s.reference ORDER BY p.id
+""")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from catalog import names, payees
 from catalog.errors import PayeeMissing, PayeeUnreadable, SupplierUnknown
-from payments import payouts
+from payments import payouts, share_returns
 from payments.lifecycle import PayoutState
 from storefront import audit, commissions, purchase_terms, roles, settlement, settlement_lines
 from storefront.actors import Actor
@@ -43,8 +43,18 @@ def waiting(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
         ],
         "without_terms": settlement_lines.without_terms(session, period=Period.of(now)),
         "terms": purchase_terms.listing(session),
-        "commissions": commissions.listing(session),
+        "commissions": _commissions(session),
     }
+
+
+def _commissions(session: Session) -> list[dict[str, Any]]:
+    """Return sellers' claims, each with what WeChat made of it: why it got nothing, and what was taken back again."""
+    claims = commissions.listing(session)
+    outcomes = share_returns.outcomes(session, references={claim["order"] for claim in claims})
+    nothing = dict.fromkeys(("returned_fen", "returning_fen", "unreturned_fen"), 0)
+    missing = nothing | {"closed_for": None, "unreturned_for": None}
+    found = {key: asdict(outcome) for key, outcome in outcomes.items()}
+    return [claim | found.get((claim["order"], claim["seller"]), missing) for claim in claims]
 
 
 def transfers(session: Session, actor: Actor, *, now: datetime) -> list[dict[str, Any]]:

@@ -31,8 +31,22 @@ COMMISSIONS = {
     "earned": "等退货期满",
     "asked": "分账中",
     "paid": "已分账",
-    "closed": "微信未分成",
+    "closed": "微信没有分账",
     "barred": "不予支付",
+}
+COMMISSION_TAGS = {"earned": "pending", "asked": "paid", "paid": "shipped", "closed": "failed", "barred": "cancelled"}
+# Why WeChat gave a receiver nothing, or could take nothing back of it.
+SHARE_FAULTS = {
+    "ACCOUNT_ABNORMAL": "收款方账户异常",
+    "NO_RELATION": "收款方没有与本店建立分账关系",
+    "RECEIVER_HIGH_RISK": "收款方被微信列为高风险",
+    "RECEIVER_REAL_NAME_NOT_VERIFIED": "收款方没有实名认证",
+    "RECEIVER_RECEIPT_LIMIT": "收款方超过收款限额",
+    "NO_AUTH": "没有分账权限",
+    "PAYER_ACCOUNT_ABNORMAL": "本店账户异常",
+    "BALANCE_NOT_ENOUGH": "收款方余额不足",
+    "TIME_OUT_CLOSED": "超过时限",
+    "INVALID_REQUEST": "微信不接受这笔请求",
 }
 BARRED = {
     "own_purchase": "自买",

@@ -233,3 +233,29 @@ def test_what_wechat_closes_is_not_owed(
     assert "commission" not in accounts()
     assert "margin" not in accounts()
     assert books.check(now=now()) == []
+
+
+def made_of(number: str) -> share_returns.Outcome:
+    with database.transaction() as session:
+        return share_returns.outcomes(session, references=[number])[number, SELLER]
+
+
+def test_what_wechat_made_of_a_commission_is_told(
+    sold: Callable[..., str], seller: str, quick: Wechat, drain: Callable[[], int]
+) -> None:
+    number = sold()
+    quick.fault("sharing_closed", on="sharing")
+    round_of(drain)
+    assert made_of(number).closed_for == "ACCOUNT_ABNORMAL"
+    other = sold(key="key-00000002")
+    round_of(drain)
+    with database.transaction() as session:
+        aftersales.request(session, number=other, lines={1: 1_000}, reason="坏果", key="k-1", asked_by="li", now=now())
+        commissions.take_back(session, order=other, refund="R1", now=now())
+    back = goods_of(other) // 10 - (goods_of(other) - 1_000) // 10
+    assert (made_of(other).returning_fen, made_of(other).returned_fen) == (back, 0)
+    quick.fault("sharing_return_failed", on="sharing_return")
+    for later in (1, 2):
+        share_returns.check_due(now=now() + timedelta(hours=later))
+    found = made_of(other)
+    assert (found.returning_fen, found.unreturned_fen, found.unreturned_for) == (0, back, "BALANCE_NOT_ENOUGH")

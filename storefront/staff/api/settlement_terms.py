@@ -83,7 +83,10 @@ class PayoutWaiting(Answer):
 
 
 class CommissionShown(Answer):
-    """A seller's claim to commission on one order, in basis points of what was paid; `amount_fen` once it is known."""
+    """A seller's claim to commission on one order, in basis points of what was paid; `amount_fen` once it is known.
+
+    What of it was taken back after refunds: came back, is on its way, did not come; and why WeChat gave nothing.
+    """
 
     order = fields.String()
     seller = fields.String()
@@ -91,6 +94,10 @@ class CommissionShown(Answer):
     state = fields.String(validate=validate.OneOf([*ClaimState]))
     barred_for = fields.String(allow_none=True, validate=validate.OneOf([*Barred, None]))
     amount_fen = fields.Integer(allow_none=True)
+    returned_fen = fields.Integer()
+    returning_fen = fields.Integer()
+    unreturned_fen = fields.Integer()
+    closed_for = fields.String(allow_none=True)
     earned_at = Instant()
     decided_at = Instant(allow_none=True)
 
@@ -148,6 +155,10 @@ _WORK = {
             "state": "earned",
             "barred_for": None,
             "amount_fen": None,
+            "returned_fen": 0,
+            "returning_fen": 0,
+            "unreturned_fen": 0,
+            "closed_for": None,
             "earned_at": "2026-11-21T04:00:00+00:00",
             "decided_at": None,
         }

@@ -81,6 +81,29 @@ TERMS = tables.Table(
         Column("entered_by", "登记人"),
     ),
 )
+
+
+def _returned(row: tables.Row) -> int | None:
+    return row["returned_fen"] or None
+
+
+def _unreturned(row: tables.Row) -> str | None:
+    """Say what of a commission is still to come back, or did not."""
+    said = []
+    if row["returning_fen"]:
+        said.append(f"退回中 ¥{words.money(row['returning_fen'])}")
+    if row["unreturned_fen"]:
+        why = words.in_words(row["unreturned_for"], settlement_words.SHARE_FAULTS)
+        said.append(f"未能退回 ¥{words.money(row['unreturned_fen'])}（{why}）")
+    return "，".join(said) or None
+
+
+def _why_nothing(row: tables.Row) -> str | None:
+    if row["barred_for"]:
+        return words.in_words(row["barred_for"], settlement_words.BARRED)
+    return words.in_words(row["closed_for"], settlement_words.SHARE_FAULTS) if row["state"] == "closed" else None
+
+
 COMMISSIONS = tables.Table(
     "commissions",
     "推广佣金",
@@ -90,8 +113,14 @@ COMMISSIONS = tables.Table(
         Column("seller_name", "销售方", width=24),
         Column("rate", "比例", Kind.RATE, value=lambda row: _rate(row["basis_points"])),
         Column("amount_fen", "佣金", Kind.MONEY, sums=True),
-        Column("state", "状态", words=settlement_words.COMMISSIONS),
-        Column("barred_for", "原因", words=settlement_words.BARRED),
+        Column("returned_fen", "已退回", Kind.MONEY, sums=True, value=_returned, note=_unreturned),
+        Column(
+            "state",
+            "状态",
+            words=settlement_words.COMMISSIONS,
+            tag=lambda row: settlement_words.COMMISSION_TAGS[row["state"]],
+        ),
+        Column("barred_for", "原因", value=_why_nothing),
         Column("earned_at", "记录时间", Kind.MINUTE, width=20),
         Column("decided_at", "办理时间", Kind.MINUTE, width=20),
     ),

@@ -8,6 +8,7 @@ from catalog import payees
 from config import clock, database
 from storefront import books
 from storefront.roles import Role
+from storefront.staff.pages import settlement
 from tests.storefront.conftest import Buyer
 from tests.storefront.settling import AFTER, accounts, received, supplier_of
 from tests.storefront.staff.conftest import Clerk, audited
@@ -128,3 +129,17 @@ def test_a_statement_goes_from_terms_to_the_bank(clerk: Callable[..., Clerk], bu
 
 def payout_numbers(page: str) -> list[str]:
     return sorted(set(re.findall(r"/settlement/payouts/(T\w+)/steps", page)))
+
+
+def test_what_became_of_a_commission_is_on_its_row() -> None:
+    claim = {"state": "paid", "barred_for": None, "closed_for": None, "unreturned_for": None}
+    claim |= {"returned_fen": 0, "returning_fen": 0, "unreturned_fen": 0}
+    columns = {column.name: column for column in settlement.COMMISSIONS.columns}
+    returned, reason = columns["returned_fen"], columns["barred_for"]
+    assert returned.note is not None
+    assert (returned.of(claim), returned.note(claim), reason.of(claim)) == (None, None, None)
+    partly = claim | {"returned_fen": 100, "returning_fen": 200, "unreturned_fen": 300}
+    partly |= {"unreturned_for": "BALANCE_NOT_ENOUGH"}
+    assert (returned.of(partly), returned.note(partly)) == (100, "退回中 ¥2.00，未能退回 ¥3.00（收款方余额不足）")
+    assert reason.of(claim | {"state": "closed", "closed_for": "ACCOUNT_ABNORMAL"}) == "收款方账户异常"
+    assert reason.of(claim | {"state": "barred", "barred_for": "own_purchase"}) == "自买"
