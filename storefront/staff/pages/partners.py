@@ -11,6 +11,7 @@ from storefront.roles import Permission
 from storefront.staff import partner_desk, partner_words, tables
 from storefront.staff.pages import exports, frame
 from storefront.staff.tables import Column, Kind
+from storefront.webhook_models import DeliveryState
 
 blueprint = Blueprint("staff_pages_partners", __name__, url_prefix=frame.ROOT, template_folder="../templates")
 
@@ -155,6 +156,15 @@ def _page(number: str, issued: partner_keys.Issued | None = None) -> Response:
         partner = partner_desk.find(session, guard.actor(), number=number)
         traffic = partner_desk.traffic(session, guard.actor(), number=number)
     scopes = sorted(partner_keys.SCOPES[partner["kind"]])
+    endpoints = {endpoint.number: endpoint for endpoint in traffic["endpoints"]}
+    latest = [delivery for delivery in traffic["latest"] if delivery.state is not DeliveryState.DEAD]
     return frame.render(
-        "staff/partner.html", here="partners", partner=partner, issued=issued, scopes=scopes, traffic=traffic
+        "staff/partner.html",
+        here="partners",
+        partner=partner,
+        issued=issued,
+        scopes=scopes,
+        endpoints=endpoints,
+        dead=traffic["dead"],
+        latest=latest,
     )
