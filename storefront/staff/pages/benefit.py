@@ -34,9 +34,9 @@ TOTALS = tables.Table(
     "benefit",
     "带贫汇总",
     (
-        Column("month", "月份", Kind.CODE, width=10),
         Column("county", "县（市、区）"),
         Column("mode", "带贫方式", words=benefit_words.MODES, width=16),
+        Column("month", "月份", Kind.CODE, width=10),
         Column("groups", "合作社和农户组", Kind.COUNT),
         Column("orders", "订单", Kind.COUNT),
         Column("sold_fen", "销售带动", Kind.MONEY, sums=True),

@@ -164,7 +164,7 @@ def test_totals_leave_as_files_without_any_household(clerk: Hire, buyer: Buyer) 
     admin = clerk(Role.ADMIN)
     query = "from=2026-11-01&to=2026-11-30"
     csv = admin.open(f"{PATH}.csv?{query}").text
-    assert "2026-11,砀山县,供应种苗,1,1," in csv
+    assert "砀山县,供应种苗,2026-11,1,1," in csv
     assert "合计" in csv
     book = ZipFile(io.BytesIO(admin.open(f"{PATH}.xlsx?{query}").data))
     cells = "".join(book.read(name).decode() for name in book.namelist() if name.endswith(".xml"))

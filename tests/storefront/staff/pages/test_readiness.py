@@ -22,7 +22,9 @@ def test_a_clerk_sees_what_to_do(clerk: Callable[..., Clerk]) -> None:
     assert "宿州市砀山县" in page
     assert "没有营业执照照片：请供应商上传" in page
     assert "缺认定证书：砀山酥梨" in page
-    assert "还没有登记在这个县的供应商" in page
+    assert '<a href="/staff/suppliers/SUP0101">' in page
+    assert '还没有供应商的县 <span class="tag">19 个</span>' in page
+    assert page.count("还没有登记在这些县的供应商") == 1
     county = clerk(Role.COUNTY, area="3401").open("/readiness").get_data(as_text=True)
     assert "您的范围里没有国家级脱贫县" in county
 
