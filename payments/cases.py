@@ -6,7 +6,7 @@ may refund alone (`REFUND_SECOND_PERSON_FEN`) is written off by another person t
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -107,15 +107,24 @@ def listing(
     is_open: bool | None = None,
     kind: CaseKind | None = None,
     number: str | None = None,
+    day: date | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> tuple[list[CaseView], str | None]:
-    """Return a page of cases, newest first, and the cursor of the next. Raises `CaseCursorInvalid`."""
-    rows = session.execute(
-        _LISTING,
-        {"below": _below(cursor), "is_open": is_open, "kind": kind, "number": number, "limit": limit + 1},
-    ).all()
+    """Return a page of cases, newest first, and the cursor of the next; `day` is of the bill that they are about.
+
+    Raises `CaseCursorInvalid`.
+    """
+    asked = {"is_open": is_open, "kind": kind, "number": number, "day": day and day.isoformat()}
+    rows = session.execute(_LISTING, asked | {"below": _below(cursor), "limit": limit + 1}).all()
     return [_view(row) for row in rows[:limit]], format(rows[limit - 1].id, "x") if len(rows) > limit else None
+
+
+def reference(session: Session, *, slug: str) -> str | None:
+    """Return what the payment of a case was for, None when it is about no payment of ours."""
+    found = text("SELECT p.reference FROM payment_cases c JOIN payments p ON p.id = c.payment_id WHERE c.slug = :slug")
+    told: str | None = session.scalar(found, {"slug": slug})
+    return told
 
 
 def open_count(session: Session) -> int:
@@ -258,7 +267,8 @@ _COLUMNS = """
 _LISTING = text(f"""
     SELECT {_COLUMNS} FROM payment_cases
     WHERE id < :below AND (cast(:is_open AS boolean) IS NULL OR (closed_at IS NULL) = :is_open)
-      AND (cast(:kind AS text) IS NULL OR kind = :kind) AND (cast(:number AS text) IS NULL OR number = :number)
+      AND (cast(:kind AS text) IS NULL OR kind = :kind) AND (cast(:day AS text) IS NULL OR evidence->>'day' = :day)
+      AND (cast(:number AS text) IS NULL OR number = :number)
     ORDER BY id DESC LIMIT :limit
 """)
 _GIVE_UP = text("""

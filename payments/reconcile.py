@@ -67,6 +67,15 @@ class DayView:
         return self.differences == 0 and self.difference_fen == 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """A day without its bill: `is_ready` when it should be there, `is_given_up` when it is no longer asked for."""
+
+    day: date
+    is_ready: bool
+    is_given_up: bool
+
+
 def one_day(*, day: date, now: datetime) -> int:
     """Fetch a Shanghai day's bills and compare them; returns how many differences there are.
 
@@ -103,6 +112,19 @@ def reconcile_due(*, now: datetime) -> int:
     return done
 
 
+def awaited(session: Session, *, first: date, last: date, now: datetime) -> list[Awaited]:
+    """Return the days from `first` to `last`, since our first payment, that were not reconciled yet, oldest first."""
+    done, begun = _progress(session)
+    if begun is None:
+        return []
+    oldest = _last_ready(now) - timedelta(days=_CATCH_UP_DAYS - 1)
+    return [
+        Awaited(day=day, is_ready=day <= _last_ready(now), is_given_up=day < oldest)
+        for day in _range(max(first, begun), min(last, now.astimezone(clock.SHANGHAI).date()))
+        if day not in done
+    ]
+
+
 def _open_broken(day: date, error: BillBroken, now: datetime) -> None:
     evidence = {"day": day, "reason": error.details.get("reason")}
     with database.transaction() as session:
@@ -123,16 +145,27 @@ def listing(session: Session, *, first: date, last: date) -> list[DayView]:
 
 
 def _due(now: datetime) -> list[date]:
-    today = now.astimezone(clock.SHANGHAI)
-    last = today.date() - timedelta(days=1 if today.time() >= READY_AT else 2)
-    mchid = settings.current().wechatpay_mchid
+    last = _last_ready(now)
     with database.transaction() as session:
-        done = set(session.scalars(text("SELECT day FROM bill_days WHERE mchid = :mchid"), {"mchid": mchid}))
-        begun = session.scalar(text("SELECT min(succeeded_at) FROM payments WHERE mchid = :mchid"), {"mchid": mchid})
+        done, begun = _progress(session)
     if begun is None:
         return []
-    first = max(begun.astimezone(clock.SHANGHAI).date(), last - timedelta(days=_CATCH_UP_DAYS - 1))
+    first = max(begun, last - timedelta(days=_CATCH_UP_DAYS - 1))
     return [day for day in _range(first, last) if day not in done]
+
+
+def _last_ready(now: datetime) -> date:
+    """Return the last day whose bill should be there."""
+    today = now.astimezone(clock.SHANGHAI)
+    return today.date() - timedelta(days=1 if today.time() >= READY_AT else 2)
+
+
+def _progress(session: Session) -> tuple[set[date], date | None]:
+    """Return the days that were reconciled, and the day of the first payment."""
+    mchid = settings.current().wechatpay_mchid
+    done = set(session.scalars(text("SELECT day FROM bill_days WHERE mchid = :mchid"), {"mchid": mchid}))
+    begun = session.scalar(text("SELECT min(succeeded_at) FROM payments WHERE mchid = :mchid"), {"mchid": mchid})
+    return done, begun.astimezone(clock.SHANGHAI).date() if begun else None
 
 
 def _reconcile(session: Session, day: date, trade: Bill | None, flow: Bill | None, now: datetime) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from storefront.staff import words
+from storefront.staff import settlement_words, words
 
 EVIDENCE = {
     "day": "账单日",
@@ -40,8 +40,14 @@ EVIDENCE = {
     "differences": "不符的合计",
     "name": "项目",
     "code": "微信的答复",
+    "told": "微信的说法",
+    "payee": "收款方编号",
+    "closed_for": "没有分账的原因",
+    "not_returned_for": "没有退回的原因",
     "reason": "原因",
 }
+# Of cases that are about a day and no number.
+_OF_A_DAY = {"bill": "账单", "balance": "账户结余"}
 _INSTANTS = frozenset({"at", "our_at", "succeeded_at"})
 _SAID = {
     "trade": "交易账单",
@@ -60,6 +66,12 @@ _SAID = {
     "transferred": "已转账退回",
     "refused": "微信未办，已放弃",
 }
+
+
+def about(number: str) -> str:
+    """Return what a case is about: a number, or the bill or balance of a day in words (`balance/<merchant>/<day>`)."""
+    what, _, rest = number.partition("/")
+    return f"{_OF_A_DAY[what]} {rest.rpartition('/')[2]}" if what in _OF_A_DAY and rest else number
 
 
 def evidence(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -86,4 +98,5 @@ def _proof(name: str, value: Any) -> str:
         return f"¥{words.money(int(value))}"
     if name == "fee_units":
         return f"¥{Decimal(value) / 100_000:.5f}"
-    return words.second(value) if name in _INSTANTS else _SAID.get(str(value), str(value))
+    known = settlement_words.SHARE_FAULTS | _SAID
+    return words.second(value) if name in _INSTANTS else known.get(str(value), str(value))

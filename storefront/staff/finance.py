@@ -48,6 +48,18 @@ def days(session: Session, actor: Actor, *, first: date, last: date) -> dict[str
     }
 
 
+def awaited(session: Session, actor: Actor, *, first: date, last: date, now: datetime) -> list[reconcile.Awaited]:
+    """Return the days of a period whose bills were not compared yet. Raises `NotPermitted`."""
+    sight.require_whole(actor, Permission.READ_MONEY)
+    return reconcile.awaited(session, first=first, last=last, now=now)
+
+
+def order_of(session: Session, actor: Actor, *, slug: str) -> str | None:
+    """Return the order whose payment a case is about, None when it is about none. Raises `NotPermitted`."""
+    sight.require_whole(actor, Permission.READ_MONEY)
+    return cases.reference(session, slug=slug)
+
+
 def listing(
     session: Session,
     actor: Actor,
@@ -55,13 +67,16 @@ def listing(
     state: str | None = None,
     kind: CaseKind | None = None,
     number: str | None = None,
+    day: date | None = None,
     cursor: str | None = None,
     limit: int = 50,
 ) -> dict[str, Any]:
     """Return a page of cases, `state` open, closed or None for all. Raises `NotPermitted`, `CaseCursorInvalid`."""
     sight.require_whole(actor, Permission.READ_MONEY)
     is_open = None if state is None else state == "open"
-    found, following = cases.listing(session, is_open=is_open, kind=kind, number=number, cursor=cursor, limit=limit)
+    found, following = cases.listing(
+        session, is_open=is_open, kind=kind, number=number, day=day, cursor=cursor, limit=limit
+    )
     return {"items": [_shown(case) for case in found], "next_cursor": following}
 
 

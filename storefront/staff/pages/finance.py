@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 
 from config import clock, database
 from config.errors import Conflict, Invalid
+from payments import reconcile
 from payments.models import CaseKind, Resolution
 from storefront import guard
 from storefront.roles import Permission
@@ -50,7 +51,8 @@ CASES = tables.Table(
     (
         Column("slug", "编号", Kind.CODE, width=30, only="file"),
         Column("kind", "类型", words=words.CASES, href=lambda case: f"{frame.ROOT}/finance/cases/{case['slug']}"),
-        Column("number", "单号", Kind.CODE, width=32),
+        Column("number", "单号", Kind.CODE, width=32, only="file"),
+        Column("about", "单号", Kind.CODE, value=lambda case: case_words.about(case["number"]), only="page"),
         Column("surplus", "差额", value=lambda case: words.surplus(case["difference_fen"]), only="page"),
         Column("difference_fen", "差额", Kind.MONEY, only="file"),
         Column("opened_at", "发现时间", Kind.MINUTE, width=20),
@@ -98,6 +100,7 @@ def days() -> Response:
     first, last = period()
     with database.transaction() as session:
         seen = finance.days(session, guard.actor(), first=first, last=last)
+        awaited = finance.awaited(session, guard.actor(), first=first, last=last, now=clock.now())
     return frame.render(
         "staff/finance.html",
         here="finance",
@@ -106,6 +109,7 @@ def days() -> Response:
         last=last.isoformat(),
         query=urlencode({"from": first.isoformat(), "to": last.isoformat()}),
         is_equal=all(item["is_equal"] for item in seen["items"]),
+        awaited=[(each.day, _why_awaited(each)) for each in reversed(awaited)],
         **seen,
     )
 
@@ -117,8 +121,9 @@ def cases() -> Response:
     asked, cursor = _cases_asked(), request.args.get("cursor")
     with database.transaction() as session:
         page = finance.listing(session, guard.actor(), **asked, cursor=cursor)
-    state, kind, number = asked["state"] or "all", asked["kind"], asked["number"]
-    chosen = {name: value for name, value in (("state", state), ("kind", kind), ("number", number)) if value}
+    state, kind, number, day = asked["state"] or "all", asked["kind"], asked["number"], asked["day"]
+    given = (("state", state), ("kind", kind), ("number", number), ("day", day))
+    chosen = {name: value for name, value in given if value}
     return frame.render(
         "staff/cases.html",
         here="finance",
@@ -128,6 +133,7 @@ def cases() -> Response:
         state=state,
         kind=kind,
         number=number,
+        day=day,
         kinds=words.CASES,
         cursor=cursor,
         first_query=urlencode(chosen),
@@ -141,7 +147,10 @@ def case(slug: str) -> Response:
     """Show one case with its evidence and, while it is open, the form that ends it."""
     with database.transaction() as session:
         found = finance.find(session, guard.actor(), slug=slug)
-    return frame.render("staff/case.html", here="finance", tab="cases", case=found, resolutions=words.RESOLUTIONS)
+        order = finance.order_of(session, guard.actor(), slug=slug)
+    return frame.render(
+        "staff/case.html", here="finance", tab="cases", case=found, order=order, resolutions=words.RESOLUTIONS
+    )
 
 
 @blueprint.post("/finance/cases/<number:slug>/owner")
@@ -226,18 +235,20 @@ def download_cases(kind: str) -> Response:
         ("状态", {"open": "待处理", "closed": "已办结"}.get(asked["state"] or "", "全部")),
         ("类型", words.in_words(asked["kind"], words.CASES) if asked["kind"] else "全部"),
         ("单号", asked["number"] or "不限"),
+        ("账单日", asked["day"].isoformat() if asked["day"] else "不限"),
         exports.CUT,
     )
     return exports.send(kind, tables.Sheet.of(CASES, rows, notes=notes), now=clock.now())
 
 
 def _cases_asked() -> dict[str, Any]:
-    """Return to which state (None: all), kind and number the list of cases is narrowed."""
+    """Return to which state (None: all), kind, number and day of a bill the list of cases is narrowed."""
     state, kind = request.args.get("state", "open"), request.args.get("kind")
     return {
         "state": state if state in {"open", "closed"} else None,
         "kind": CaseKind(kind) if kind in set(CaseKind) else None,
         "number": request.args.get("number", "").strip()[:128] or None,
+        "day": _day(request.args.get("day")),
     }
 
 
@@ -253,8 +264,19 @@ def period(*, lag: int = 1) -> tuple[date, date]:
 
 def day_of(given: str | None, default: date) -> date:
     """Return a day as an address has it, or the default."""
+    return _day(given) or default
+
+
+def _day(given: str | None) -> date | None:
     try:
         day = date.fromisoformat(given or "")
     except ValueError:
-        return default
-    return day if 2000 <= day.year <= 2100 else default
+        return None
+    return day if 2000 <= day.year <= 2100 else None
+
+
+def _why_awaited(each: reconcile.Awaited) -> str:
+    """Return in words why a day was not compared yet, and what comes of it."""
+    if not each.is_ready:
+        return f"账单 {each.day + timedelta(days=1)} 10 点以后才有，到时自动核对"
+    return "两周没有核对成，不再自动重试，请联系运维补核对" if each.is_given_up else "还没有取到账单，每小时自动再取"

@@ -68,6 +68,7 @@ def install(app: Flask) -> None:
         details=words.details,
         source=words.source,
         surplus=words.surplus,
+        about=case_words.about,
         evidence=case_words.evidence,
         plain=lambda fen: words.money(fen).replace(",", ""),
         word=lambda key, kind: words.in_words(

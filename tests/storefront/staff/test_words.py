@@ -92,6 +92,19 @@ def test_evidence_is_read_in_the_order_of_comparing() -> None:
     ]
 
 
+def test_what_wechat_says_of_a_share_is_in_chinese() -> None:
+    told = {"told": {"payee": "SEL1", "closed_for": "ACCOUNT_ABNORMAL", "not_returned_for": "BALANCE_NOT_ENOUGH"}}
+    assert case_words.evidence(told) == [
+        ("微信的说法", "收款方编号 SEL1，没有分账的原因 收款方账户异常，没有退回的原因 收款方余额不足")
+    ]
+
+
+def test_a_case_of_a_day_is_told_without_its_merchant() -> None:
+    assert case_words.about("balance/1900000001/2026-11-23") == "账户结余 2026-11-23"
+    assert case_words.about("bill/1900000001/2026-11-23") == "账单 2026-11-23"
+    assert case_words.about("PW3BDFJP24XT") == "PW3BDFJP24XT"
+
+
 def test_a_source_is_a_word_and_a_number() -> None:
     assert words.source("payment.succeeded/P1") == "收款 P1"
     assert words.source("other") == "other"

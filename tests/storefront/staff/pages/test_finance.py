@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from config import clock
+from config import clock, database
 from storefront.roles import Role
+from tests.storefront.conftest import Buyer
+from tests.storefront.settling import received
 from tests.storefront.staff.conftest import Clerk, audited
-from tests.storefront.staff.test_finance import DAY, open_case, reconciled, take_money
+from tests.storefront.staff.test_finance import DAY, NOON, open_case, reconciled, take_money
 
 PERIOD = f"from={DAY}&to={DAY}"
 
@@ -35,7 +37,7 @@ def test_an_equal_day_and_one_that_differs(clerk: Callable[..., Clerk]) -> None:
     open_case()
     reconciled(date(2026, 11, 19), paid_fen=6080, differences=1)
     page = text(li, "/finance?from=2026-11-18&to=2026-11-20")
-    for words in ("有差异", "微信比本店多 ¥0.90", "1 处不同", "1 件待办", "还没有核对：1 天（2026-11-18）"):
+    for words in ("有差异", "微信比本店多 ¥0.90", "1 处不同", "1 件待办", "cases?day=2026-11-20"):
         assert words in page
 
 
@@ -115,3 +117,41 @@ def test_any_period_is_some_period(clerk: Callable[..., Clerk], query: str) -> N
     for page in ("/finance", "/finance/ledger"):
         text(li, f"{page}?{query}")
     assert clock.now().year >= 2026
+
+
+@pytest.fixture
+def begun(seeded: None, buyer: Buyer, skus: list[str]) -> str:
+    """An order that was paid for on the day that was reconciled: its number."""
+    number = received(buyer, {skus[0]: 1})
+    database.statement("UPDATE payments SET succeeded_at = %s, mchid = '1900000001' RETURNING 1", (NOON,))
+    return number
+
+
+def test_a_day_without_its_bill_says_why_and_what_comes_of_it(begun: str, clerk: Callable[..., Clerk]) -> None:
+    reconciled()
+    for at, why in (
+        (datetime(2026, 11, 21, 21, 0, tzinfo=UTC), "账单 2026-11-22 10 点以后才有，到时自动核对"),
+        (datetime(2026, 11, 22, 3, 0, tzinfo=UTC), "还没有取到账单，每小时自动再取"),
+        (datetime(2026, 12, 20, 3, 0, tzinfo=UTC), "两周没有核对成，不再自动重试，请联系运维补核对"),
+    ):
+        with clock.frozen(at):
+            page = text(clerk(Role.FINANCE, username=f"li{at.month}{at.day}"), "/finance?from=2026-11-01&to=2026-11-21")
+        assert f"2026-11-21</dt><dd>{why}</dd>" in page
+        assert "2026-11-20</dt>" not in page
+        assert "2026-11-19</dt>" not in page
+
+
+def test_the_cases_of_one_day_are_found(clerk: Callable[..., Clerk]) -> None:
+    li, slug = clerk(Role.FINANCE), open_case()
+    assert slug in text(li, f"/finance/cases?day={DAY}")
+    assert slug not in text(li, "/finance/cases?day=2026-11-18")
+    assert "没有符合条件的事项" in text(li, "/finance/cases?day=2026-11-18")
+    assert slug in text(li, "/finance/cases?day=yesterday")
+    assert "账单日" in text(li, f"/finance/cases.csv?day={DAY}")
+
+
+def test_a_case_leads_to_the_order_that_it_is_about(begun: str, clerk: Callable[..., Clerk]) -> None:
+    admin, slug = clerk(Role.ADMIN), open_case()
+    assert begun not in text(admin, f"/finance/cases/{slug}")
+    database.statement("UPDATE payment_cases SET payment_id = (SELECT max(id) FROM payments) RETURNING 1")
+    assert f'href="/staff/orders/{begun}"' in text(admin, f"/finance/cases/{slug}")
