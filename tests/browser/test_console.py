@@ -1,19 +1,24 @@
 """The console's pictures in a real browser: the question of the train in three clicks at most, the map, the wall."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from catalog.sheets import ImportKind
 from storefront.staff.pages import frame
 from tests.browser.conftest import Phone
 from tests.browser.test_staff import SMALL_TARGETS, buy, desk_page, employ, enter  # noqa: F401 - a fixture among them
+from tests.catalog.test_importing import workbook
 from tests.shop import Shop
 from tests.waits import wait_until
 
 pytestmark = [pytest.mark.browser]
 MOST_CLICKS = 3
+SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 drawn = pytest.mark.skipif(
     not all((frame.SHELF / name).is_file() for name in frame.VENDOR),
     reason="what pictures are drawn with was not fetched from npm: run make console",
@@ -113,6 +118,67 @@ def test_pictures_are_drawn_and_a_wall_says_when_it_is_cut_off(
     page.context.set_offline(False)
     expect(page.locator("#lost")).to_be_hidden()
     expect(page.locator("#as-of")).not_to_have_text(before)
+    assert wrong == []
+
+
+# Counts what a live region says from now on.
+LISTEN = """(live) => {
+  window.said = [];
+  const hear = () => window.said.push(live.innerText.trim());
+  new MutationObserver(hear).observe(live, { childList: true, characterData: true, subtree: true, attributes: true });
+}"""
+
+
+@drawn
+def test_an_import_renews_itself_without_taking_the_focus_or_talking_all_the_time(desk_page: Page, shop: Shop) -> None:  # noqa: F811
+    page, worker = desk_page, shop.children["worker"].process
+    assert worker is not None
+    enter(page, shop, "biao.ge", employ(shop, "biao.ge", "admin"))
+    page.goto(f"{shop.url}/staff/imports")
+    sheet = workbook(ImportKind.PRICES, [{"sku": "AH001A", "seen": 29.9, "price": 31.5}])
+    os.killpg(worker.pid, signal.SIGSTOP)
+    try:
+        page.set_input_files("[type=file]", {"name": "价格.xlsx", "mimeType": SHEET, "buffer": sheet})
+        page.select_option("[name=kind]", "prices")
+        page.click("main form button.go")
+        expect(page.locator("#import h2")).to_have_text("正在逐行检查")
+        page.locator("[data-told]").evaluate(LISTEN)
+        page.evaluate("document.body.dataset.page = 'the same'")
+        page.locator(".trail a").focus()
+        for _ in range(3):
+            page.wait_for_event("response", lambda answer: answer.url.endswith("/progress"))
+        expect(page.locator(".trail a")).to_be_focused()
+    finally:
+        os.killpg(worker.pid, signal.SIGCONT)
+    expect(page.locator("#import h2")).to_have_text("1 行会改动")
+    expect(page.locator(".trail a")).to_be_focused()
+    assert page.evaluate("[document.body.dataset.page, window.said]") == ["the same", ["检查中，0%", "待确认"]]
+    expect(page.locator("#import button.go")).to_have_text("应用这 1 行")
+
+
+@drawn
+def test_a_wall_keeps_the_focus_and_says_once_that_it_is_cut_off(desk_page: Page, shop: Shop) -> None:  # noqa: F811
+    page, wrong = desk_page, []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    enter(page, shop, "qiang", employ(shop, "qiang", "analyst"))
+    page.goto(f"{shop.url}/staff/wall")
+    page.locator(".wall-way a").focus()
+    before = page.locator("#as-of").inner_text()
+    expect(page.locator("#as-of")).not_to_have_text(before)
+    expect(page.locator(".wall-way a")).to_be_focused()
+    page.locator("#lost").evaluate(LISTEN)
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    for _ in range(2):
+        with page.expect_response(lambda answer: answer.status == 401):
+            page.evaluate("htmx.trigger('#main', 'retry')")
+    expect(page.locator("#lost")).to_have_text("登录已过期，请刷新页面重新登录。", use_inner_text=True)
+    assert len(page.evaluate("window.said")) == 1
+    page.context.add_cookies(cookies)
+    expect(page.locator("#lost")).to_be_hidden()
+    page.context.set_offline(True)
+    expect(page.locator("#lost")).to_contain_text("正在重新连接", use_inner_text=True)
+    page.context.set_offline(False)
     assert wrong == []
 
 

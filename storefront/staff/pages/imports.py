@@ -1,6 +1,7 @@
 """Sheets on pages: fetch one, send it in, watch it being compared, see what it would change, have it done."""
 
 from datetime import datetime
+from typing import Any
 
 from flask import Blueprint, Response, request
 
@@ -71,7 +72,7 @@ def show(number: str) -> Response:
         found = import_desk.find(session, guard.actor(), number=number)
         chosen = RowState(state) if state in _tabs(found) else _first(found)
         shown = import_desk.rows(session, guard.actor(), number=number, state=chosen, after=line, limit=_PAGE + 1)
-    page = frame.render(
+    return frame.render(
         "staff/import.html",
         here="imports",
         it=found,
@@ -84,22 +85,26 @@ def show(number: str) -> Response:
         next_line=shown[_PAGE - 1]["line"] if len(shown) > _PAGE else None,
         key=sheets.KEYS[ImportKind(found["kind"])],
         said=import_desk.said,
+        refresh_s=_REFRESH_S,
+        told=_told(found),
     )
-    if found["state"] in _WORKING:
-        page.headers["Refresh"] = f"{_REFRESH_S}; url={frame.ROOT}{_PATH}/{number}"
-    return page
 
 
 @blueprint.get("/imports/<number:number>/progress")
 @guard.staff(Permission.IMPORT_GOODS)
 def progress(number: str) -> Response:
-    """Show how far an import is, for the page that asks every second; once it is over the page is read anew."""
+    """Show how far an import is, for the page that asks every second; once it is over what came of it takes its place.
+
+    The page itself stays, and with it whatever has the focus.
+    """
     with database.transaction() as session:
         found = import_desk.find(session, guard.actor(), number=number)
-    part = frame.render("staff/import_progress.html", it=found)
-    if found["state"] not in _WORKING:
-        part.headers["HX-Refresh"] = "true"
-    return part
+    if found["state"] in _WORKING:
+        return frame.render("staff/import_progress.html", it=found, told=_told(found))
+    page = show(number)
+    for header, value in (("HX-Retarget", "#import"), ("HX-Reselect", "#import"), ("HX-Reswap", "outerHTML")):
+        page.headers[header] = value
+    return page
 
 
 @blueprint.get("/imports/<number:number>/refused.xlsx")
@@ -171,3 +176,11 @@ def _first(found: dict[str, object]) -> RowState:
 
 def _day(now: datetime) -> str:
     return f"{now.astimezone(clock.SHANGHAI):%Y-%m-%d}"
+
+
+def _told(found: dict[str, Any]) -> str:
+    """Return what a screen reader says of an import; while it is worked on the same for each quarter of it."""
+    if found["state"] not in _WORKING:
+        return import_desk.STATES[found["state"]]
+    quarter = found["done"] * 4 // found["total"] * 25 if found["total"] else 0
+    return f"{import_desk.STATES[found['state']]}，{quarter}%"

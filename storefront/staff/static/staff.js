@@ -80,6 +80,11 @@ const restore = () => {
   fault.tabIndex = -1;
   fault.focus();
 };
+// What a page renews by itself is told to a screen reader only when it says something else, not at each renewal.
+document.addEventListener("htmx:afterSwap", () => {
+  const [told, tells] = [document.querySelector("[data-told]"), document.querySelector("[data-tells]")];
+  if (told && tells && told.textContent !== tells.dataset.tells) told.textContent = tells.dataset.tells;
+});
 // On a phone the menu is wider than the screen: where one is must be in sight.
 document.querySelectorAll(".menu [aria-current]").forEach((here) => {
   const menu = here.closest(".menu");

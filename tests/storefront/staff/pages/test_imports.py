@@ -49,11 +49,18 @@ def test_a_sheet_is_read_shown_confirmed_and_done(clerk: Callable[..., Clerk]) -
     path = sent(admin, *ROWS)
     waiting = admin.open(path)
     assert "正在逐行检查" in waiting.get_data(as_text=True)
-    assert waiting.headers["Refresh"].startswith("2;")
-    assert "HX-Refresh" not in admin.open(f"{path}/progress").headers
+    assert "Refresh" not in waiting.headers
+    assert 'http-equiv="refresh" content="2"' in waiting.get_data(as_text=True)
+    part = admin.open(f"{path}/progress")
+    assert "HX-Retarget" not in part.headers
+    assert 'data-tells="检查中，0%"' in part.get_data(as_text=True)
 
     importing.work_due(now=clock.now())
-    assert admin.open(f"{path}/progress").headers["HX-Refresh"] == "true"
+    over = admin.open(f"{path}/progress")
+    assert [over.headers[f"HX-{name}"] for name in ("Retarget", "Reselect", "Reswap")] == ["#import"] * 2 + [
+        "outerHTML"
+    ]
+    assert '<div id="import">' in over.get_data(as_text=True)
     page = shown(admin, path)
     assert "<s>29.90</s> → <b>31.50</b>" in page
     assert "应用这 1 行" in page
