@@ -49,3 +49,30 @@ def test_a_field_never_makes_the_phone_zoom(phone: Callable[..., Phone], shop: S
     for path in ("/", "/p/dangshansuli"):
         page.goto(shop.url + path)
         assert min(page.evaluate(TEXT_SIZES)) >= 16
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_a_cart_is_laid_out_alike_on_the_smallest_phone_and_at_a_desk(
+    phone: Callable[..., Phone], shop: Shop, width: int
+) -> None:
+    page = phone(width=width, height=640).page
+    page.goto(f"{shop.url}/cart")
+    middle = page.locator(".blank h2").evaluate(
+        "(e) => { const r = document.createRange(); r.selectNodeContents(e);"
+        " const [text, box] = [r.getBoundingClientRect(), e.parentElement.getBoundingClientRect()];"
+        " return text.left + text.width / 2 - box.left - box.width / 2; }"
+    )
+    assert abs(middle) < 2
+    for slug in ("wangjiangwuchanghudazhaxie", "yuanguzhenwanxiyurongbei"):
+        page.goto(f"{shop.url}/p/{slug}")
+        page.click("text=加入购物车")
+        page.wait_for_url("**/cart/added?**")
+    page.goto(f"{shop.url}/cart")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    for line in page.locator(".cart-line").all():
+        step, drop = (line.locator(each).bounding_box() for each in (".step", ".drop"))
+        assert step is not None
+        assert drop is not None
+        # Beside each other, and not under each other.
+        assert abs(step["y"] + step["height"] / 2 - drop["y"] - drop["height"] / 2) < 3
+        assert step["x"] + step["width"] <= drop["x"]
