@@ -1,6 +1,7 @@
 """Targets on pages: what the programme wants, how far it is, and the league of counties and cities, as files too."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from urllib.parse import urlencode
@@ -148,7 +149,11 @@ def put() -> Response:
 
 def _sheet(rows: list[dict[str, Any]], level: RegionLevel) -> tables.Sheet:
     title = "全省合计"
-    return tables.Sheet.of(LEAGUE, rows, sum_title=title, notes=(("范围", _LEVELS[level]), ("口径", _COUNTING)))
+    # A city is its own.
+    columns = tuple(column for column in LEAGUE.columns if column.name != "city" or level is RegionLevel.COUNTY)
+    return tables.Sheet.of(
+        replace(LEAGUE, columns=columns), rows, sum_title=title, notes=(("范围", _LEVELS[level]), ("口径", _COUNTING))
+    )
 
 
 _COUNTING = "馆与专区只数本级已开放的；认定商品是在售且认定有效的；销售额是已付款商品减去已退款，只显示权限内的地区"

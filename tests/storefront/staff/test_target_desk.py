@@ -92,6 +92,8 @@ def test_the_page_shows_progress_history_and_the_league(app: Flask, clerk: Hire)
     first = page.index("砀山县")
     assert first < page.index("瑶海区")
     city = admin.open(f"{PATH}?level=prefecture").text
+    assert "所属市" in page
+    assert "所属市" not in city
     assert "16 / 16" in city
     csv = admin.open(f"{PATH}.csv").text
     assert len([line for line in csv.splitlines() if line.startswith(("1,", "2,"))]) == 104
