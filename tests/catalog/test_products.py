@@ -206,7 +206,7 @@ def test_a_search_in_a_hall_and_by_price(seeded: None) -> None:
     assert prices == sorted(prices)
 
 
-@pytest.mark.parametrize("q", ["'", "%", "_", "🍐", "\x00", "';--", "a" * 10_000, "梨" * 10_000, "不存在的东西啊"])
+@pytest.mark.parametrize("q", ["'", "%", "_", "🚀", "\x00", "';--", "a" * 10_000, "梨" * 10_000, "不存在的东西啊"])
 def test_a_hostile_query_finds_nothing_and_breaks_nothing(seeded: None, q: str) -> None:
     assert names(q=q) == []
 
