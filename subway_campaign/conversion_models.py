@@ -54,7 +54,6 @@ class ConversionLine(database.Base):
     """One line of an order: what it was to cost and, once paid, what was paid for it."""
 
     __tablename__ = "conversion_lines"
-    __table_args__ = (Index(None, "product"),)
 
     conversion_id: Mapped[int] = mapped_column(ForeignKey("conversions.id"), primary_key=True)
     line_no: Mapped[int] = mapped_column(primary_key=True)

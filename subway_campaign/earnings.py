@@ -1,30 +1,43 @@
-"""What days brought in carts, orders and money, and the hours of their scans: counted from the log of orders.
+"""What days brought in carts, orders and money, and the hours of their scans: sums of what goods were `sold`.
 
 Invariant: a day's figures depend on rows dated on that day, and on how far the journeys that began on it came; so a
 change of the log touches the days of the changed rows and no others.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import add
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from subway_campaign import narrowing
+from subway_campaign import narrowing, sold
 from subway_campaign.candidates import HORIZON
 from subway_campaign.lifecycle import Model
+from subway_campaign.sold import Table
 
 
 @dataclass(frozen=True)
 class Earned:
-    """Rows as `order_days`, `credit_days`, `total_days` and `path_days` hold them, without their ids."""
+    """Rows of `order_days`, `credit_days` and `total_days`, by what tells them apart."""
 
-    orders: Sequence[Row[Any]]
-    credits: Sequence[Row[Any]]
-    totals: Sequence[Row[Any]]
-    paths: Sequence[Row[Any]]
+    orders: Table
+    credits: Table
+    totals: Table
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All that the rollups keep of a day's orders: by goods, and the sums over all of them."""
+
+    goods_orders: Table
+    goods_credits: Table
+    goods_paths: Table
+    earned: Earned
+    hours: Table
+    paths: Table
 
 
 _DAYS = """
@@ -34,77 +47,29 @@ _DAYS = """
         FROM unnest(cast(:days AS date[])) AS day
     )
 """
-# Nothing older than the horizon is ever credited, so a day's journeys end in orders from that day to the horizon's end.
-# Whose row it is, when it is no placement's: that of the outcome and its reason.
-_WHOSE = """
-    CASE WHEN {t}.placement_id IS NULL THEN {o}.outcome ELSE '' END AS outcome,
-    CASE WHEN {t}.placement_id IS NULL THEN {o}.reason ELSE '' END AS reason
-"""
-_CONVERSION = _WHOSE.format(t="c", o="c")
-# Under which binding: that of the touch, which lies within the horizon before whatever it brought.
-_BINDING = """
-    LEFT JOIN touches b ON b.id = {of}.touch_id AND b.occurred_at >= {at} - :horizon AND b.occurred_at <= {at}
-"""
-_ORDERS = text(
+# What orders have beside their goods: carts, by the binding of the touch, and what placements earned by contract.
+_BESIDE = text(
     _DAYS
-    + f"""
-    SELECT day, placement_id, binding_id, outcome, reason, cast(sum(carts) AS bigint) AS carts,
-           cast(sum(orders) AS bigint) AS orders, cast(sum(paid_orders) AS bigint) AS paid_orders,
-           cast(sum(paid_journeys) AS bigint) AS paid_journeys, cast(sum(earned_fen) AS bigint) AS earned_fen
+    + """
+    SELECT day, placement_id, binding_id, '', '', cast(sum(carts) AS bigint), 0, 0, 0, cast(sum(earned_fen) AS bigint)
     FROM (
-        SELECT day, s.placement_id, b.binding_id, '' AS outcome, '' AS reason,
-               1 AS carts, 0 AS orders, 0 AS paid_orders, 0 AS paid_journeys, 0 AS earned_fen
+        SELECT day, s.placement_id, b.binding_id, 1 AS carts, 0 AS earned_fen
         FROM days JOIN journey_stages s ON s.reached_at >= since AND s.reached_at < until
-        {_BINDING.format(of="s", at="s.reached_at")} WHERE s.stage = 'cart'
+        LEFT JOIN LATERAL (
+            SELECT t.binding_id FROM touches t
+            WHERE t.id = s.touch_id AND t.occurred_at >= s.reached_at - :horizon AND t.occurred_at <= s.reached_at
+            OFFSET 0
+        ) b ON true
+        WHERE s.stage = 'cart'
         UNION ALL
-        SELECT day, c.placement_id, b.binding_id, {_CONVERSION}, 0, 1, 0, 0, 0
-        FROM days JOIN conversions c ON c.placed_at >= since AND c.placed_at < until
-        {_BINDING.format(of="c", at="c.placed_at")}
-        UNION ALL
-        SELECT day, c.placement_id, b.binding_id, {_CONVERSION}, 0, 0, 1, 0, 0
-        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
-        {_BINDING.format(of="c", at="c.placed_at")}
-        UNION ALL
-        SELECT day, t.placement_id, t.binding_id, '', '', 0, 0, 0, count(DISTINCT c.journey), 0
-        FROM days
-        JOIN conversions c ON c.placed_at >= since AND c.placed_at < until + :horizon AND c.paid_at IS NOT NULL
-        JOIN touches t ON t.id = c.journey AND t.occurred_at >= since AND t.occurred_at < until
-        WHERE t.placement_id IS NOT NULL GROUP BY day, t.placement_id, t.binding_id
-        UNION ALL
-        SELECT day, d.earned_placement_id, NULL, '', '', 0, 0, 0, 0, l.paid_fen
+        SELECT day, d.earned_placement_id, NULL, 0, l.paid_fen
         FROM days
         JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
         JOIN attribution_decisions d ON d.conversion_id = c.id AND d.superseded_by IS NULL
         JOIN conversion_lines l ON l.conversion_id = c.id
         WHERE d.earned_placement_id IS NOT NULL
     ) parts
-    GROUP BY day, placement_id, binding_id, outcome, reason
-"""
-)
-# The binding of a credit is looked up row by row: a join would read the weights of all orders for those of a day.
-_OF_WEIGHT = """(SELECT w.binding_id FROM attribution_weights w
-            WHERE w.decision_id = k.decision_id AND w.model = k.model AND w.touch_id = k.touch_id)"""
-# One half of the money: by the sale's day or by its own.
-_MOVED = f"""
-    SELECT {{is_cohort}} AS cohort, day, k.model, k.entry, k.fen, k.placement_id,
-           {_OF_WEIGHT} AS binding_id,
-           {_WHOSE.format(t="k", o="d")}
-    FROM days CROSS JOIN unnest(cast(:models AS text[])) AS asked (model)
-    JOIN credits k ON k.model = asked.model AND k.{{at}} >= since AND k.{{at}} < until
-    JOIN attribution_decisions d ON d.id = k.decision_id
-"""
-_CREDITS = text(
-    _DAYS
-    + f"""
-    SELECT model, day, placement_id, binding_id, outcome, reason,
-           cast(coalesce(sum(fen) FILTER (WHERE cohort AND entry <> 'refund'), 0) AS bigint) AS cohort_gross_fen,
-           cast(coalesce(-sum(fen) FILTER (WHERE cohort AND entry = 'refund'), 0) AS bigint) AS cohort_refunded_fen,
-           cast(coalesce(sum(fen) FILTER (WHERE NOT cohort AND entry <> 'refund'), 0) AS bigint) AS cash_gross_fen,
-           cast(coalesce(-sum(fen) FILTER (WHERE NOT cohort AND entry = 'refund'), 0) AS bigint) AS cash_refunded_fen
-    FROM (
-        {_MOVED.format(is_cohort="true", at="cohort_at")} UNION ALL {_MOVED.format(is_cohort="false", at="occurred_at")}
-    ) parts
-    GROUP BY model, day, placement_id, binding_id, outcome, reason
+    GROUP BY day, placement_id, binding_id
 """
 )
 _TOTALS = text(
@@ -134,62 +99,6 @@ _TOTALS = text(
 """
 )
 
-
-# Which hour earned it is the hour of the scan, the day is that of the sale: so hours add up to the cohort view of the
-# day (R24). Money without a touch that still says its hour counts for the hour of the sale.
-_HOUR = "cast(extract(hour FROM {at} AT TIME ZONE 'Asia/Shanghai') AS int)"
-_OF_TOUCH = "t.occurred_at >= c.placed_at - :horizon AND t.occurred_at <= c.placed_at"
-_HOURS = text(
-    _DAYS
-    + f"""
-    SELECT day, hour, placement_id, binding_id, cast(sum(paid_orders) AS bigint), cast(sum(paid_journeys) AS bigint),
-           cast(sum(gross_fen) AS bigint), cast(sum(refunded_fen) AS bigint)
-    FROM (
-        SELECT day, {_HOUR.format(at="coalesce(t.occurred_at, c.paid_at)")} AS hour, c.placement_id, t.binding_id,
-               1 AS paid_orders, 0 AS paid_journeys, 0 AS gross_fen, 0 AS refunded_fen
-        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
-        LEFT JOIN touches t ON t.id = c.touch_id AND {_OF_TOUCH}
-        WHERE c.placement_id IS NOT NULL
-        UNION ALL
-        SELECT day, {_HOUR.format(at="t.occurred_at")}, t.placement_id, t.binding_id, 0, count(DISTINCT c.journey), 0, 0
-        FROM days
-        JOIN conversions c ON c.placed_at >= since AND c.placed_at < until + :horizon AND c.paid_at IS NOT NULL
-        JOIN touches t ON t.id = c.journey AND t.occurred_at >= since AND t.occurred_at < until
-        WHERE t.placement_id IS NOT NULL GROUP BY 1, 2, 3, 4
-        UNION ALL
-        SELECT day, {_HOUR.format(at="coalesce(t.occurred_at, k.cohort_at)")}, k.placement_id, {_OF_WEIGHT}, 0, 0,
-               CASE WHEN k.entry <> 'refund' THEN k.fen ELSE 0 END, CASE WHEN k.entry = 'refund' THEN -k.fen ELSE 0 END
-        FROM days
-        JOIN credits k ON k.model = :model AND k.cohort_at >= since AND k.cohort_at < until
-        JOIN attribution_decisions d ON d.id = k.decision_id
-        JOIN conversions c ON c.id = d.conversion_id
-        LEFT JOIN touches t ON t.id = k.touch_id AND {_OF_TOUCH}
-        WHERE k.placement_id IS NOT NULL
-    ) parts
-    GROUP BY day, hour, placement_id, binding_id
-    """
-)
-# Every share of the linear model is above zero, so its weights are the whole journey, oldest touch first.
-_PATHS = text(
-    _DAYS
-    + """
-    SELECT day, path, bindings, count(*) AS orders, count(DISTINCT journey) AS journeys,
-           cast(sum(fen) AS bigint) AS paid_fen
-    FROM (
-        SELECT day, c.journey,
-               coalesce((SELECT sum(paid_fen) FROM conversion_lines l WHERE l.conversion_id = c.id), 0) AS fen, way.*
-        FROM days JOIN conversions c ON c.paid_at >= since AND c.paid_at < until
-        JOIN attribution_decisions d ON d.conversion_id = c.id AND d.superseded_by IS NULL
-        CROSS JOIN LATERAL (
-            SELECT string_agg(cast(w.placement_id AS text), '.' ORDER BY w.position) AS path,
-                   string_agg(cast(w.binding_id AS text), '.' ORDER BY w.position) AS bindings
-            FROM attribution_weights w WHERE w.decision_id = d.id AND w.model = 'linear'
-        ) way
-        WHERE d.outcome = 'attributed'
-    ) parts
-    WHERE path IS NOT NULL GROUP BY day, path, bindings
-"""
-)
 _GIVEN_BACK = text(
     _DAYS
     + """
@@ -204,30 +113,111 @@ _GIVEN_BACK = text(
 )
 
 
-def hours(session: Session, *, days: Iterable[date]) -> Sequence[Row[Any]]:
+def of(
+    session: Session, *, days: Iterable[date], models: Iterable[Model], products: Collection[str] | None = None
+) -> Earned:
+    """Count the orders of Shanghai `days` anew, and their money under `models`; days without any have no row.
+
+    Of `products` orders count once, have no carts, and their totals say what is undecided alone.
+    """
+    days, models = list(days), list(models)
+    found = Earned({}, {}, {}) if products is not None or not days else _beside(session, days)
+    for day in days:
+        orders = sold.orders(session, day=day, products=products)
+        _add(found.orders, _by_placement(orders, products))
+        money = sold.money(session, day=day, products=products, models=models)
+        _add(found.credits, _by_model(money, models))
+        if products is not None:
+            _add(found.totals, _undecided(orders, products))
+    return found
+
+
+def whole(session: Session, *, day: date) -> Whole:
+    """Count a Shanghai day anew, by goods and over all of them."""
+    orders, money, ways = (count(session, day=day) for count in (sold.orders, sold.money, sold.ways))
+    earned = _beside(session, [day])
+    _add(earned.orders, _by_placement(orders))
+    _add(earned.credits, _by_model(money, Model))
+    return Whole(orders, money, ways, earned, _add({}, _by_hour(orders, money)), _add({}, _by_path(ways)))
+
+
+def hours(session: Session, *, days: Iterable[date], products: Collection[str] | None = None) -> Table:
     """Count what the scans of each hour earned in the sales of Shanghai `days`, as rows of `sale_hours`."""
-    asked = {"days": list(days), "horizon": HORIZON, "model": Model.LAST.value}
-    return session.execute(_HOURS, asked).all() if asked["days"] else ()
+    found: Table = {}
+    for day in days:
+        orders = sold.orders(session, day=day, products=products)
+        money = sold.money(session, day=day, products=products, models=[Model.LAST])
+        _add(found, _by_hour(orders, money, products))
+    return found
 
 
-def paths(session: Session, *, days: Iterable[date]) -> Sequence[Row[Any]]:
+def paths(session: Session, *, days: Iterable[date], products: Collection[str] | None = None) -> Table:
     """Count the ways of the orders of Shanghai `days`, as rows of `path_days`."""
-    asked = {"days": list(days)}
-    return session.execute(_PATHS, asked).all() if asked["days"] else ()
+    found: Table = {}
+    for day in days:
+        _add(found, _by_path(sold.ways(session, day=day, products=products), products))
+    return found
 
 
-def of(session: Session, *, days: Iterable[date], models: Iterable[Model]) -> Earned:
-    """Count the orders of Shanghai `days` anew, and their money under `models`; days without any have no row."""
-    days = list(days)
-    asked = {"days": days, "horizon": HORIZON}
-    if not days:
-        return Earned((), (), (), ())
-    return Earned(
-        session.execute(_ORDERS, asked).all(),
-        session.execute(_CREDITS, asked | {"models": [model.value for model in models]}).all(),
-        session.execute(_TOTALS, asked).all(),
-        paths(session, days=days),
-    )
+Sums = Iterator[tuple[tuple[Any, ...], Sequence[int]]]
+
+
+def _counts(before: str, products: Collection[str] | None) -> bool:
+    """Tell whether a row is the first of its order's that is asked for, as `sold.COUNTS` does."""
+    return not before or (products is not None and not any(product in products for product in before.split(" ")))
+
+
+def _by_placement(orders: Table, products: Collection[str] | None = None) -> Sums:
+    for (day, _product, before, placement, binding, _hour, outcome, reason), figures in orders.items():
+        if _counts(before, products):
+            placed, paid, journeys, *_undecided = figures
+            yield (day, placement, binding, outcome, reason), (0, placed, paid, journeys, 0)
+
+
+def _undecided(orders: Table, products: Collection[str]) -> Sums:
+    for (day, _product, before, *_), (*_counted, undecided, fen) in orders.items():
+        yield (day,), (0, 0, 0, undecided if _counts(before, products) else 0, fen)
+
+
+def _by_model(money: Table, models: Iterable[Model]) -> Sums:
+    every = [model.value for model in models]
+    for (day, _product, model, placement, binding, _hour, outcome, reason), fens in money.items():
+        for said in every if model == sold.ALIKE else [model] if model in every else ():
+            yield (said, day, placement, binding, outcome, reason), fens
+
+
+def _by_hour(orders: Table, money: Table, products: Collection[str] | None = None) -> Sums:
+    """Yield which hour earned what: that of the scan, on the day of the sale, so that hours add up to the cohort view.
+
+    By last touch (R24). Money without a touch that still says its hour counts for the hour of the sale.
+    """
+    for (day, _product, before, placement, binding, hour, *_), (_placed, paid, journeys, *_undecided) in orders.items():
+        if placement is not None and _counts(before, products):
+            yield (day, hour, placement, binding), (paid, journeys, 0, 0)
+    for (day, _product, model, placement, binding, hour, *_), (gross, back, *_cash) in money.items():
+        if placement is not None and model in {sold.ALIKE, Model.LAST}:
+            yield (day, hour, placement, binding), (0, 0, gross, back)
+
+
+def _by_path(ways: Table, products: Collection[str] | None = None) -> Sums:
+    for (day, _product, before, path, bindings), (orders, journeys, fen) in ways.items():
+        counted = (orders, journeys) if _counts(before, products) else (0, 0)
+        yield (day, path, bindings), (*counted, fen)
+
+
+def _add(found: Table, sums: Sums) -> Table:
+    """Add figures to the rows that they belong to, and return these."""
+    for key, figures in sums:
+        had = found.get(key)
+        found[key] = tuple(figures) if had is None else tuple(map(add, had, figures))
+    return found
+
+
+def _beside(session: Session, days: Sequence[date]) -> Earned:
+    """Return what days have besides goods: carts, what placements earned by contract, and their totals."""
+    beside = session.execute(_BESIDE, {"days": days, "horizon": HORIZON})
+    totals = session.execute(_TOTALS, {"days": days})
+    return Earned({tuple(row[:5]): tuple(row[5:]) for row in beside}, {}, {(row[0],): tuple(row[1:]) for row in totals})
 
 
 def given_back(session: Session, *, day: date, within: Iterable[str] | None = None) -> int:

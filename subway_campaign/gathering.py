@@ -1,11 +1,11 @@
-"""How the figures of a report come together: from the rollups, from what these do not hold, from the ledger of goods.
+"""How the figures of a report come together: from the rollups, and from what these do not hold.
 
 Invariant: every figure is added once, to the row that it belongs to, in one snapshot; what a narrowed report leaves out
 of its rows is added up apart, so that nothing is lost.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from subway_campaign import costs, counting, earnings, errors, goods, narrowing, rollups
+from subway_campaign import costs, counting, earnings, errors, narrowing, rollups, sold
 from subway_campaign.lifecycle import Level, Model, Outcome, View
 from subway_campaign.narrowing import Narrowing
 
@@ -71,6 +71,7 @@ class Gathered:
     nodes_of: dict[int, int]
     view: View
     model: Model
+    models: Sequence[Model]
     bindings: frozenset[int] | None
     is_part: bool = False
     levels: dict[int, str] | None = None
@@ -115,8 +116,9 @@ class Gathered:
 
     def _money(self, figures: dict[str, int], model: str) -> dict[str, int]:
         gross, back = figures[f"{self.view.value}_gross_fen"], figures[f"{self.view.value}_refunded_fen"]
-        found = {net_of(model): gross - back}
-        if model == self.model:
+        said = self.models if model == sold.ALIKE else (model,)
+        found = {net_of(each): gross - back for each in said}
+        if self.model in said:
             found |= {"gross_fen": gross, "refunded_fen": back, "net_fen": gross - back}
         return found
 
@@ -157,40 +159,85 @@ _SCANS_READ = (rollups.SCANS, rollups.VISITORS, rollups.KEPT_OUT)
 _ORDERS_READ = (rollups.ORDERS, rollups.CREDITS, rollups.TOTALS)
 
 
-def _part(table: str, *, names: str, days: str, source: str = "", is_inside: str = "true") -> str:
-    """Return the sums of a rollup's figures; `names` are the four columns that say whose they are."""
-    figures = rollups.FIGURES[table]
+def _part(
+    table: str,
+    *,
+    names: str,
+    days: str,
+    source: str = "",
+    is_inside: str = "true",
+    figures: Sequence[str] = (),
+) -> str:
+    """Return the sums of a rollup's figures; `names` are the four columns that say whose they are.
+
+    Other `figures`, from another `source`, are read as if they were this rollup's.
+    """
+    figures = figures or rollups.FIGURES[table]
     sums = [f"sum({figure})::bigint" for figure in figures] + ["0"] * (_WIDEST - len(figures))
     return (
-        f"SELECT '{table}', {names}, {is_inside}, {', '.join(sums)} FROM {table} r {source}"
+        f"SELECT '{table}', {names}, {is_inside}, {', '.join(sums)} FROM {source or f'{table} r'}"
         f" WHERE {days} GROUP BY 1, 2, 3, 4, 5, 6"
     )
 
 
+_NOBODYS, _PLACES = "NULL::bigint, '', '', ''", "r.placement_id, '', '', ''"
+_WHOSE = "r.placement_id, r.outcome, r.reason"
+_OF_MODELS = "r.model = ANY(cast(:models AS text[]))"
+
+
 @cache
-def _stored(*, is_narrowed: bool, at_own_level: bool, with_orders: bool) -> TextClause:
+def _stored(*, is_narrowed: bool, at_own_level: bool, of_goods: bool) -> TextClause:
     """Return the statement that reads what a report needs of the rollups, and nothing that it does not show."""
-    under = {"source": "LEFT JOIN unnest(cast(:bindings AS bigint[])) AS meant (id) ON meant.id = r.binding_id",
-             "is_inside": "r.placement_id IS NULL OR meant.id IS NOT NULL"} if is_narrowed else {}  # fmt: skip
+    meant = " LEFT JOIN unnest(cast(:bindings AS bigint[])) AS meant (id) ON meant.id = r.binding_id"
+    under, is_inside = (meant, "r.placement_id IS NULL OR meant.id IS NOT NULL") if is_narrowed else ("", "true")
+    of_scans = {"source": f"{rollups.SCANS} r{under}", "is_inside": is_inside}
     parts = [
-        _part(rollups.SCANS, names="r.placement_id, '', '', ''", days=_OF_SCANS, **under),
+        _part(rollups.SCANS, names=_PLACES, days=_OF_SCANS, **of_scans),
         _part(rollups.KEPT_OUT, names="NULL::bigint, 'excluded', r.reason, ''", days=_OF_SCANS),
     ]
     if at_own_level:
-        own = "JOIN placements p ON p.id = r.placement_id AND p.level = r.level"
-        parts.append(_part(rollups.VISITORS, names="r.placement_id, '', '', ''", days=_OF_SCANS, source=own))
+        own = f"{rollups.VISITORS} r JOIN placements p ON p.id = r.placement_id AND p.level = r.level"
+        parts.append(_part(rollups.VISITORS, names=_PLACES, days=_OF_SCANS, source=own))
     else:
-        of_level = f"{_OF_SCANS} AND r.level = :level"
-        parts.append(_part(rollups.VISITORS, names="r.placement_id, '', '', ''", days=of_level))
-    if with_orders:
-        whose = "r.placement_id, r.outcome, r.reason"
-        of_models = f"{_OF_ORDERS} AND r.model = ANY(cast(:models AS text[]))"
-        parts += [
-            _part(rollups.ORDERS, names=f"{whose}, ''", days=_OF_ORDERS, **under),
-            _part(rollups.CREDITS, names=f"{whose}, r.model", days=of_models, **under),
-        ]
-    parts.append(_part(rollups.TOTALS, names="NULL::bigint, '', '', ''", days=_OF_ORDERS))
+        parts.append(_part(rollups.VISITORS, names=_PLACES, days=f"{_OF_SCANS} AND r.level = :level"))
+    parts += (_of_goods if of_goods else _of_orders)(under, is_inside)
     return text(" UNION ALL ".join(parts))
+
+
+def _of_orders(under: str, is_inside: str) -> Iterator[str]:
+    for table, names, days in (
+        (rollups.ORDERS, f"{_WHOSE}, ''", _OF_ORDERS),
+        (rollups.CREDITS, f"{_WHOSE}, r.model", f"{_OF_ORDERS} AND {_OF_MODELS}"),
+    ):
+        yield _part(table, names=names, days=days, source=f"{table} r{under}", is_inside=is_inside)
+    yield _part(rollups.TOTALS, names=_NOBODYS, days=_OF_ORDERS)
+
+
+def _of_goods(under: str, is_inside: str) -> Iterator[str]:
+    """Yield the same of some goods, from the rollups by goods."""
+    yield _part(
+        rollups.ORDERS,
+        names=f"{_WHOSE}, ''",
+        days=f"{sold.MEANT} AND {sold.COUNTS}",
+        source=f"{rollups.GOODS_ORDERS} r{under}",
+        is_inside=is_inside,
+        figures=("0", "r.orders", "r.paid_orders", "r.paid_journeys"),
+    )
+    yield _part(
+        rollups.CREDITS,
+        names=f"{_WHOSE}, r.model",
+        days=f"{sold.MEANT} AND {_OF_MODELS}",
+        source=f"{rollups.GOODS_CREDITS} r{under}",
+        is_inside=is_inside,
+    )
+    # No order is undecided for long, so that this finds no days to read.
+    yield _part(
+        rollups.TOTALS,
+        names=_NOBODYS,
+        days=sold.MEANT,
+        source=f"{rollups.TOTALS} u JOIN {rollups.GOODS_ORDERS} r ON r.day = u.day AND u.undecided_orders > 0",
+        figures=("0", "0", "0", f"CASE WHEN {sold.COUNTS} THEN r.undecided_orders ELSE 0 END", "r.undecided_fen"),
+    )
 
 
 _PLACEMENTS = text(
@@ -222,15 +269,18 @@ def gather(session: Session, asked: Asked, level: Level | None) -> tuple[Sequenc
         {placement.id: placement.node for placement in names},
         asked.view,
         asked.model,
+        asked.models,
         bindings,
         asked.narrowed.within is not None,
         None if level else {placement.id: placement.level for placement in names},
     )
     statement = _stored(
-        is_narrowed=bindings is not None, at_own_level=level is None, with_orders=asked.narrowed.products is None
+        is_narrowed=bindings is not None, at_own_level=level is None, of_goods=asked.narrowed.products is not None
     )
     given: dict[str, Any] = {"but_scans": list(known.scan_days), "but_orders": list(known.order_days)}
-    given |= {"level": level, "models": list(asked.models), "bindings": list(bindings or ())}
+    given |= {"level": level, "models": [*asked.models, sold.ALIKE], "bindings": list(bindings or ())}
+    if asked.narrowed.products is not None:
+        given |= sold.asked(asked.narrowed.products, but=known.order_days, **asked.period)
     for table, placement, outcome, reason, model, is_inside, *values in session.execute(
         statement, asked.period | given
     ):
@@ -244,8 +294,6 @@ def gather(session: Session, asked: Asked, level: Level | None) -> tuple[Sequenc
             is_inside=is_inside,
         )
     _add_unrolled(session, found, known, asked, counting.LEVELS if level is None else [level.value])
-    if asked.narrowed.products is not None:
-        _add_goods(session, found, asked)
     if not asked.narrowed.is_any:
         _add_costs(found, names, costs.of_period(session, since=asked.from_day, until=asked.to_day))
     return names, found
@@ -259,30 +307,9 @@ def _add_unrolled(
     found.add_rows(rollups.scan_rows(fresh), _SCANS_READ)
     for day in asked.within(known.scan_days):
         found.add_rows(rollups.scan_rows(counting.whole(session, day=day, levels=levels)), _SCANS_READ)
-    earned = rollups.order_rows(earnings.of(session, days=asked.within(known.order_days), models=asked.models))
-    found.add_rows(earned, _ORDERS_READ if asked.narrowed.products is None else (rollups.TOTALS,))
-
-
-def _add_goods(session: Session, found: Gathered, asked: Asked) -> None:
-    """Add orders and money of the goods that are meant, in place of all orders' and money."""
-    sold = goods.of(
-        session,
-        products=asked.narrowed.products or (),
-        models=asked.models,
-        view=asked.view,
-        with_bindings=asked.narrowed.by_binding,
-        **asked.period,
-    )
-    for row in sold.orders:
-        whose = {"placement_id": row.placement_id, "outcome": row.outcome, "reason": row.reason}
-        values = (0, row.orders, row.paid_orders, row.paid_journeys, 0)
-        found.add(rollups.ORDERS, values, **whose, is_inside=found.has(row.binding_id))
-    for row in sold.credits:
-        whose = {"placement_id": row.placement_id, "outcome": row.outcome, "reason": row.reason}
-        moved = (row.gross_fen, row.refunded_fen) * 2
-        found.add(rollups.CREDITS, moved, **whose, model=row.model, is_inside=found.has(row.binding_id))
-    found.totals = Figures()
-    found.totals.add(**dict(zip(("undecided_orders", "undecided_fen"), sold.undecided, strict=True)))
+    days, products = asked.within(known.order_days), asked.narrowed.products
+    earned = earnings.of(session, days=days, models=asked.models, products=products)
+    found.add_rows(rollups.order_rows(earned), _ORDERS_READ)
 
 
 def _add_costs(found: Gathered, names: Iterable[Any], spent: costs.PeriodCosts) -> None:

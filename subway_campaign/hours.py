@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from subway_campaign import counting, earnings, errors, goods, narrowing, rollups
-from subway_campaign.lifecycle import Level
+from subway_campaign import counting, earnings, errors, narrowing, rollups, sold
+from subway_campaign.lifecycle import Level, Model
 from subway_campaign.narrowing import Narrowing
 
 HOURS = range(24)
@@ -47,18 +47,35 @@ _BELOW = text("""
     WHERE cast(:under AS text) IS NULL OR number = :under OR starts_with(number, :under || '.')
 """)
 # A campaign or creative is the bindings that hung for it; without any, all of them.
-_DAYS = """
-    day >= :from_day AND day < :to_day AND placement_id = ANY(cast(:below AS bigint[]))
+_MEANT = """
+    placement_id = ANY(cast(:below AS bigint[]))
     AND (cast(:bindings AS bigint[]) IS NULL OR binding_id = ANY(cast(:bindings AS bigint[])))
 """
-_STORED = text(f"""
+_DAYS = f"day >= :from_day AND day < :to_day AND {_MEANT}"
+_OF_GOODS = f"{sold.MEANT} AND {_MEANT}"
+_SCANNED = f"""
     SELECT placement_id, hour, sum(scans)::bigint, sum(journeys)::bigint, 0, 0, 0, 0
     FROM scan_hours WHERE {_DAYS} AND day <> ALL(cast(:but_scans AS date[])) GROUP BY 1, 2
     UNION ALL
+"""
+_STORED = text(
+    _SCANNED
+    + f"""
     SELECT placement_id, hour, 0, 0, sum(paid_orders)::bigint, sum(paid_journeys)::bigint, sum(gross_fen)::bigint,
            sum(refunded_fen)::bigint
     FROM sale_hours WHERE {_DAYS} AND day <> ALL(cast(:but_orders AS date[])) GROUP BY 1, 2
-""")
+    """
+)
+_STORED_OF_GOODS = text(
+    _SCANNED
+    + f"""
+    SELECT placement_id, hour, 0, 0, sum(paid_orders)::bigint, sum(paid_journeys)::bigint, 0, 0
+    FROM goods_order_days r WHERE {_OF_GOODS} AND {sold.COUNTS} GROUP BY 1, 2
+    UNION ALL
+    SELECT placement_id, hour, 0, 0, 0, 0, sum(cohort_gross_fen)::bigint, sum(cohort_refunded_fen)::bigint
+    FROM goods_credit_days r WHERE {_OF_GOODS} AND model IN ('{Model.LAST.value}', '{sold.ALIKE}') GROUP BY 1, 2
+    """
+)
 _SCANS = text("""
     SELECT hour, sum(scans)::bigint FROM scan_hours
     WHERE day = :from_day AND day <> ALL(cast(:but_scans AS date[]))
@@ -94,8 +111,11 @@ def of_period(
     period: dict[str, Any] = {"from_day": from_day, "to_day": to_day}
     asked = {"below": list(below), "bindings": None if bindings is None else list(bindings)}
     but = {"but_scans": list(known.scan_days), "but_orders": list(known.order_days)}
-    for placement, hour, *figures in session.execute(_STORED, period | but | asked):
-        _add(found, placement, hour, figures[:2] + [0] * 4 if narrowed.products is not None else figures)
+    statement = _STORED if narrowed.products is None else _STORED_OF_GOODS
+    if narrowed.products is not None:
+        asked |= sold.asked(narrowed.products, from_day=from_day, to_day=to_day, but=known.order_days)
+    for placement, hour, *figures in session.execute(statement, period | but | asked):
+        _add(found, placement, hour, figures)
     for placement, hour, binding, *figures in _waiting(session, known, period, narrowed):
         if placement in below and (bindings is None or binding in bindings):
             _add(found, placement, hour, figures)
@@ -137,16 +157,13 @@ def _add(found: dict[tuple[int, int], list[int]], placement: int, hour: int, fig
 def _waiting(
     session: Session, known: rollups.Unrolled, period: dict[str, Any], narrowed: Narrowing
 ) -> Iterable[tuple[Any, ...]]:
-    """Yield placement, hour, binding and figures of what the rollups do not hold: of goods, all that they sold."""
+    """Yield placement, hour, binding and figures of what the rollups do not hold."""
     for counted in _fresh_scans(session, known, period):
         for (_day, hour, placement, binding), (count, journeys) in counted.hours.items():
             yield placement, hour, binding, count, journeys, 0, 0, 0, 0
-    if narrowed.products is None:
-        for row in earnings.hours(session, days=_within(period, known.order_days)):
-            yield row.placement_id, row.hour, row.binding_id, 0, 0, *row[4:]
-    else:
-        for row in goods.hours(session, products=narrowed.products, with_bindings=narrowed.by_binding, **period):
-            yield row.placement_id, row.hour, row.binding_id, 0, 0, *row[3:]
+    sales = earnings.hours(session, days=_within(period, known.order_days), products=narrowed.products)
+    for (_day, hour, placement, binding), figures in sales.items():
+        yield placement, hour, binding, 0, 0, *figures
 
 
 def _fresh_scans(session: Session, known: rollups.Unrolled, period: dict[str, Any]) -> list[counting.Counted]:

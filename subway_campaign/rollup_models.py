@@ -187,3 +187,99 @@ class PathDay(database.Base):
     orders: Mapped[int] = mapped_column(BigInteger)
     journeys: Mapped[int] = mapped_column(BigInteger)
     paid_fen: Mapped[database.Fen]
+
+
+class GoodsOrderDay(database.Base):
+    """The orders of a day with one product, by the binding and hour of their scan, as `sold` counts them.
+
+    `before` are the products of the same order that count it first, with spaces. Without a placement there is no hour.
+    Placements and bindings are not checked: there are as many rows as sold lines, and each comes from a checked one.
+    The index has all that reports read, so that they leave the table alone.
+    """
+
+    __tablename__ = "goods_order_days"
+    __table_args__ = (
+        UniqueConstraint(
+            "day",
+            "product",
+            "before",
+            "placement_id",
+            "binding_id",
+            "hour",
+            "outcome",
+            "reason",
+            name="uq_goods_order_days",
+            postgresql_nulls_not_distinct=True,
+            postgresql_include=["orders", "paid_orders", "paid_journeys", "undecided_orders", "undecided_fen"],
+        ),
+    )
+
+    id: Mapped[database.Id]
+    day: Mapped[date]
+    product: Mapped[str]
+    before: Mapped[str]
+    placement_id: Mapped[int | None] = mapped_column(BigInteger)
+    binding_id: Mapped[int | None] = mapped_column(BigInteger)
+    hour: Mapped[int | None] = mapped_column(SmallInteger)
+    outcome: Mapped[str]
+    reason: Mapped[str]
+    orders: Mapped[int] = mapped_column(BigInteger)
+    paid_orders: Mapped[int] = mapped_column(BigInteger)
+    paid_journeys: Mapped[int] = mapped_column(BigInteger)
+    undecided_orders: Mapped[int] = mapped_column(BigInteger)
+    undecided_fen: Mapped[database.Fen]
+
+
+class GoodsCreditDay(database.Base):
+    """The money of a day's sales of one product, as `CreditDay`; `model` is '' where all models say the same."""
+
+    __tablename__ = "goods_credit_days"
+    __table_args__ = (
+        UniqueConstraint(
+            "day",
+            "product",
+            "model",
+            "placement_id",
+            "binding_id",
+            "hour",
+            "outcome",
+            "reason",
+            name="uq_goods_credit_days",
+            postgresql_nulls_not_distinct=True,
+            postgresql_include=[
+                "cohort_gross_fen",
+                "cohort_refunded_fen",
+                "cash_gross_fen",
+                "cash_refunded_fen",
+            ],
+        ),
+    )
+
+    id: Mapped[database.Id]
+    day: Mapped[date]
+    product: Mapped[str]
+    model: Mapped[str]
+    placement_id: Mapped[int | None] = mapped_column(BigInteger)
+    binding_id: Mapped[int | None] = mapped_column(BigInteger)
+    hour: Mapped[int | None] = mapped_column(SmallInteger)
+    outcome: Mapped[str]
+    reason: Mapped[str]
+    cohort_gross_fen: Mapped[database.Fen]
+    cohort_refunded_fen: Mapped[database.Fen]
+    cash_gross_fen: Mapped[database.Fen]
+    cash_refunded_fen: Mapped[database.Fen]
+
+
+class GoodsPathDay(database.Base):
+    """How many paid orders with one product came by one way, as `PathDay`, and what was paid for the product."""
+
+    __tablename__ = "goods_path_days"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    product: Mapped[str] = mapped_column(primary_key=True)
+    before: Mapped[str] = mapped_column(primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    bindings: Mapped[str] = mapped_column(primary_key=True)
+    orders: Mapped[int] = mapped_column(BigInteger)
+    journeys: Mapped[int] = mapped_column(BigInteger)
+    paid_fen: Mapped[database.Fen]

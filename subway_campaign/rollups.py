@@ -10,10 +10,11 @@ marks that it sees bring and deletes exactly those. Killed half-way it leaves th
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import sub
 from typing import Any
 from uuid import UUID
 
@@ -22,24 +23,25 @@ from sqlalchemy.orm import Session
 
 from config import database
 from subway_campaign import counting, earnings, reviews
-from subway_campaign.lifecycle import Model
 from subway_campaign.rollup_models import MarkKind
+from subway_campaign.sold import Table
 
 Progress = Callable[[int, int], None]
 # Beyond this many it is cheaper to count whole days again than visitor by visitor.
 MARKS_AT_ONCE = 5_000
 # What tells a rollup's rows apart, and what they say.
-SCANS, VISITORS, KEPT_OUT, SCAN_HOURS, ORDERS, CREDITS, TOTALS, SALE_HOURS, PATHS = TABLES = (
-    "scan_days",
-    "visitor_days",
-    "kept_out_days",
-    "scan_hours",
+SCANS, VISITORS, KEPT_OUT, SCAN_HOURS = _OF_SCANS = ("scan_days", "visitor_days", "kept_out_days", "scan_hours")
+ORDERS, CREDITS, TOTALS, SALE_HOURS, PATHS, GOODS_ORDERS, GOODS_CREDITS, GOODS_PATHS = _OF_ORDERS = (
     "order_days",
     "credit_days",
     "total_days",
     "sale_hours",
     "path_days",
+    "goods_order_days",
+    "goods_credit_days",
+    "goods_path_days",
 )
+TABLES = (*_OF_SCANS, *_OF_ORDERS)
 KEYS = {
     SCANS: ("day", "placement_id", "binding_id"),
     VISITORS: ("day", "level", "placement_id"),
@@ -50,6 +52,9 @@ KEYS = {
     SCAN_HOURS: ("day", "hour", "placement_id", "binding_id"),
     SALE_HOURS: ("day", "hour", "placement_id", "binding_id"),
     PATHS: ("day", "path", "bindings"),
+    GOODS_ORDERS: ("day", "product", "before", "placement_id", "binding_id", "hour", "outcome", "reason"),
+    GOODS_CREDITS: ("day", "product", "model", "placement_id", "binding_id", "hour", "outcome", "reason"),
+    GOODS_PATHS: ("day", "product", "before", "path", "bindings"),
 }
 FIGURES = {
     SCANS: ("scans", "album_scans", "journeys"),
@@ -67,9 +72,11 @@ FIGURES = {
     SCAN_HOURS: ("scans", "journeys"),
     SALE_HOURS: ("paid_orders", "paid_journeys", "gross_fen", "refunded_fen"),
     PATHS: ("orders", "journeys", "paid_fen"),
+    GOODS_ORDERS: ("orders", "paid_orders", "paid_journeys", "undecided_orders", "undecided_fen"),
+    GOODS_CREDITS: ("cohort_gross_fen", "cohort_refunded_fen", "cash_gross_fen", "cash_refunded_fen"),
+    GOODS_PATHS: ("orders", "journeys", "paid_fen"),
 }
-_OF_SCANS, _OF_ORDERS = (SCANS, VISITORS, KEPT_OUT, SCAN_HOURS), (ORDERS, CREDITS, TOTALS, SALE_HOURS, PATHS)
-Rows = dict[str, dict[tuple[Any, ...], tuple[int, ...]]]
+Rows = dict[str, Table]
 
 
 @dataclass(frozen=True)
@@ -173,17 +180,16 @@ def roll_up(*, now: datetime | None = None, progress: Progress | None = None) ->
     return len(days)
 
 
-_ALL_DAYS = """
-    SELECT day FROM scan_days UNION SELECT day FROM visitor_days UNION SELECT day FROM kept_out_days
-    UNION SELECT day FROM scan_hours UNION SELECT day FROM sale_hours
-    UNION SELECT day FROM order_days UNION SELECT day FROM credit_days UNION SELECT day FROM total_days
-    UNION SELECT day FROM path_days
+_ALL_DAYS = (
+    " UNION ".join(f"SELECT day FROM {table}" for table in TABLES)
+    + """
     UNION SELECT shanghai_day(occurred_at) FROM touches
     UNION SELECT shanghai_day(reached_at) FROM journey_stages
     UNION SELECT shanghai_day(unnest(ARRAY[placed_at, paid_at])) FROM conversions
     UNION SELECT shanghai_day(unnest(ARRAY[occurred_at, cohort_at])) FROM credits
     UNION SELECT shanghai_day(refunded_at) FROM conversion_refunds
 """
+)
 
 
 def rebuild(*, progress: Progress | None = None) -> int:
@@ -270,10 +276,33 @@ def _redo(session: Session, day: date) -> None:
         (MarkKind.ORDERS, _OF_ORDERS, _count_orders),
     ):
         if kind in kinds:
+            counted = count(session, day)
             for table in tables:
-                session.execute(text(f"DELETE FROM {table} WHERE day = :day"), {"day": day})
-            for table, rows in count(session, day).items():
-                _insert(session, table, rows)
+                _replace(session, table, day, counted[table])
+
+
+def _replace(session: Session, table: str, day: date, rows: Table) -> None:
+    """Let a day's rows say what was counted; only those that say anything else are written."""
+    nothing = (0,) * len(FIGURES[table])
+    stored = _stored(session, table, day)
+    gone = {key: nothing for key in stored if key not in rows}
+    changed = {}
+    for key, right in (*rows.items(), *gone.items()):
+        had = stored.get(key, nothing)
+        if had != right:
+            changed[key] = tuple(map(sub, right, had))
+    _insert(session, table, changed)
+    if gone:
+        zeros = " AND ".join(f"{figure} = 0" for figure in FIGURES[table])
+        session.execute(text(f"DELETE FROM {table} WHERE day = :day AND {zeros}"), {"day": day})
+
+
+def _stored(session: Session, table: str, day: date) -> Table:
+    keys = KEYS[table]
+    found = session.execute(
+        text(f"SELECT {', '.join((*keys, *FIGURES[table]))} FROM {table} WHERE day = :day"), {"day": day}
+    )
+    return {tuple(row[: len(keys)]): tuple(row[len(keys) :]) for row in found}
 
 
 def _count_scans(session: Session, day: date) -> Rows:
@@ -287,24 +316,15 @@ def _count_scans(session: Session, day: date) -> Rows:
 
 
 def _count_orders(session: Session, day: date) -> Rows:
-    hours = {SALE_HOURS: _named(SALE_HOURS, earnings.hours(session, days=[day]))}
-    return order_rows(earnings.of(session, days=[day], models=Model)) | hours
+    counted = earnings.whole(session, day=day)
+    of_goods = {GOODS_ORDERS: counted.goods_orders, GOODS_CREDITS: counted.goods_credits,
+                GOODS_PATHS: counted.goods_paths}  # fmt: skip
+    return order_rows(counted.earned) | {SALE_HOURS: counted.hours, PATHS: counted.paths} | of_goods
 
 
 def order_rows(earned: earnings.Earned) -> Rows:
     """Return what was counted as the rollups' own rows, by table and key."""
-    counted = (
-        (ORDERS, earned.orders),
-        (CREDITS, earned.credits),
-        (TOTALS, earned.totals),
-        (PATHS, earned.paths),
-    )
-    return {table: _named(table, rows) for table, rows in counted}
-
-
-def _named(table: str, rows: Iterable[Sequence[Any]]) -> dict[tuple[Any, ...], tuple[int, ...]]:
-    keys = len(KEYS[table])
-    return {tuple(row[:keys]): tuple(row[keys:]) for row in rows}
+    return {ORDERS: earned.orders, CREDITS: earned.credits, TOTALS: earned.totals}
 
 
 def scan_rows(counted: counting.Counted) -> Rows:
@@ -317,7 +337,7 @@ def scan_rows(counted: counting.Counted) -> Rows:
     }
 
 
-def _insert(session: Session, table: str, rows: dict[tuple[Any, ...], tuple[int, ...]]) -> None:
+def _insert(session: Session, table: str, rows: Table) -> None:
     """Add figures to the rows of a rollup, making those that are missing."""
     wanted = [(*key, *figures) for key, figures in rows.items() if any(figures)]
     if not wanted:
@@ -327,7 +347,8 @@ def _insert(session: Session, table: str, rows: dict[tuple[Any, ...], tuple[int,
     columns = ", ".join(f"cast(:{name} AS {_TYPES.get(name, 'bigint')}[])" for name in names)
     session.execute(
         text(f"""
-            INSERT INTO {table} AS r ({", ".join(names)}) SELECT * FROM unnest({columns})
+            INSERT INTO {table} AS r ({", ".join(names)})
+            SELECT * FROM unnest({columns}) ORDER BY {", ".join(str(no) for no, _ in enumerate(keys, start=1))}
             ON CONFLICT ({", ".join(keys)}) DO UPDATE
             SET {", ".join(f"{name} = r.{name} + excluded.{name}" for name in figures)}
         """),
@@ -338,7 +359,7 @@ def _insert(session: Session, table: str, rows: dict[tuple[Any, ...], tuple[int,
 _TYPES = {
     "day": "date",
     "hour": "smallint",
-    **dict.fromkeys(("level", "reason", "outcome", "model", "path", "bindings"), "text"),
+    **dict.fromkeys(("level", "reason", "outcome", "model", "path", "bindings", "product", "before"), "text"),
 }
 
 
@@ -348,10 +369,7 @@ def _compare(session: Session, day: date, known: Unrolled) -> list[Drift]:
     drift = []
     for table in TABLES:
         keys, figures = KEYS[table], FIGURES[table]
-        found = session.execute(
-            text(f"SELECT {', '.join((*keys, *figures))} FROM {table} WHERE day = :day"), {"day": day}
-        )
-        stored = {row[: len(keys)]: tuple(row[len(keys) :]) for row in found}
+        stored = _stored(session, table, day)
         for key in {**stored, **counted[table]}:
             kept, right = stored.get(key), counted[table].get(key)
             # A row of zeros says the same as none.

@@ -2,7 +2,7 @@
 
 Invariant: a way that fewer than `LEAST` journeys took is folded into 其他, and so is the next one while 其他 itself has
 fewer, so that no subtraction from the sum tells of anybody; folding loses no order and no fen. Ways are read from the
-rollup, which knows their places and codes; those to some goods alone are read from the log.
+rollup, which knows their places, codes and goods.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from itertools import groupby
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from subway_campaign import counting, earnings, errors, narrowing, rollups
+from subway_campaign import counting, earnings, errors, narrowing, rollups, sold
 from subway_campaign.lifecycle import Level
 from subway_campaign.narrowing import Narrowing
 
@@ -54,32 +54,22 @@ class Ways:
     single_fen: int
 
 
-_STORED = text("""
+_UNDER = """
+    (cast(:bindings AS bigint[]) IS NULL
+     OR cast(string_to_array(bindings, '.') AS bigint[]) && cast(:bindings AS bigint[]))
+"""
+_STORED = text(f"""
     SELECT path, cast(sum(orders) AS bigint), cast(sum(journeys) AS bigint), cast(sum(paid_fen) AS bigint)
     FROM path_days
-    WHERE day >= :from_day AND day < :to_day AND day <> ALL(cast(:but AS date[]))
-      AND (cast(:bindings AS bigint[]) IS NULL
-           OR cast(string_to_array(bindings, '.') AS bigint[]) && cast(:bindings AS bigint[]))
-    GROUP BY path
+    WHERE day >= :from_day AND day < :to_day AND day <> ALL(cast(:but AS date[])) AND {_UNDER} GROUP BY path
 """)
-# Every share of the linear model is above zero, so its weights are the whole journey, oldest touch first.
-_OF_GOODS = text("""
-    WITH sold AS (
-        SELECT c.id, c.journey, cast(coalesce(sum(l.paid_fen), 0) AS bigint) AS fen
-        FROM conversions c JOIN conversion_lines l ON l.conversion_id = c.id
-        WHERE c.paid_at >= cast(cast(:from_day AS date) AS timestamp) AT TIME ZONE 'Asia/Shanghai'
-          AND c.paid_at < cast(cast(:to_day AS date) AS timestamp) AT TIME ZONE 'Asia/Shanghai'
-          AND l.product = ANY(cast(:products AS text[]))
-        GROUP BY c.id, c.journey
-    ), taken AS (
-        SELECT s.journey, s.fen, string_agg(cast(w.placement_id AS text), '.' ORDER BY w.position) AS path
-        FROM sold s
-        JOIN attribution_decisions d ON d.conversion_id = s.id AND d.superseded_by IS NULL AND d.outcome = 'attributed'
-        JOIN attribution_weights w ON w.decision_id = d.id AND w.model = 'linear'
-        GROUP BY s.id, s.journey, s.fen
-        HAVING cast(:bindings AS bigint[]) IS NULL OR bool_or(w.binding_id = ANY(cast(:bindings AS bigint[])))
-    )
-    SELECT path, count(*), count(DISTINCT journey), cast(sum(fen) AS bigint) FROM taken GROUP BY path
+_STORED_OF_GOODS = text(f"""
+    SELECT path, cast(coalesce(sum(orders) FILTER (WHERE counts), 0) AS bigint),
+           cast(coalesce(sum(journeys) FILTER (WHERE counts), 0) AS bigint), cast(sum(paid_fen) AS bigint)
+    FROM (SELECT path, {sold.COUNTS} AS counts, sum(orders) AS orders, sum(journeys) AS journeys,
+                 sum(paid_fen) AS paid_fen
+          FROM goods_path_days r WHERE {sold.MEANT} AND {_UNDER} GROUP BY 1, 2) parts
+    GROUP BY path
 """)
 _NODES = text(counting.TREE + "SELECT tree.id, n.number, n.name FROM tree JOIN placements n ON n.id = tree.node")
 
@@ -136,15 +126,17 @@ def _counted(session: Session, from_day: date, to_day: date, narrowed: Narrowing
         "to_day": to_day,
         "bindings": None if hung is None else sorted(hung),
     }
-    if narrowed.products is not None:
-        found = session.execute(_OF_GOODS, asked | {"products": list(narrowed.products)})
-        return [(row[0], (row[1], row[2], row[3])) for row in found]
     known = rollups.unrolled(session)
-    stored = session.execute(_STORED, asked | {"but": list(known.order_days)})
+    asked |= {"but": list(known.order_days)}
+    if narrowed.products is not None:
+        asked |= sold.asked(narrowed.products, from_day=from_day, to_day=to_day, but=known.order_days)
+    stored = session.execute(_STORED if narrowed.products is None else _STORED_OF_GOODS, asked)
     counted = [(row[0], (row[1], row[2], row[3])) for row in stored]
     fresh = [day for day in sorted(known.order_days) if from_day <= day < to_day]
-    ways = (row for row in earnings.paths(session, days=fresh) if hung is None or _is_under(hung, row.bindings))
-    return counted + [(row.path, (row.orders, row.journeys, row.paid_fen)) for row in ways]
+    for (_day, path, bindings), counts in earnings.paths(session, days=fresh, products=narrowed.products).items():
+        if hung is None or _is_under(hung, bindings):
+            counted.append((path, (counts[0], counts[1], counts[2])))
+    return counted
 
 
 def _is_under(hung: frozenset[int], bindings: str) -> bool:

@@ -108,10 +108,13 @@ def recount_hours(first: date, last: date) -> dict[tuple[str, int], dict[str, in
     }
 
 
-def narrowed(first: date, last: date, *, campaign: str = "", product: str = "") -> dict[str | None, dict[str, int]]:
-    """Count the orders and money of a campaign's codes or of one product by placement; None is what no row may hold."""
+def narrowed(
+    first: date, last: date, *, campaign: str = "", products: tuple[str, ...] = ()
+) -> dict[str | None, dict[str, int]]:
+    """Count the orders and money of a campaign's codes or of some goods by placement; None is what no row may hold."""
     found: dict[str | None, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     since, until = (f"'{day}'::timestamp AT TIME ZONE 'Asia/Shanghai'" for day in (first, last))
+    of_goods = f"l.product IN ({', '.join(map(repr, products))})" if products else "true"
     meant = f"(g.number = '{campaign}' OR '{campaign}' = '')"
     drive = """
         LEFT JOIN touches t ON t.id = {touch} LEFT JOIN code_bindings b ON b.id = t.binding_id
@@ -122,7 +125,7 @@ def narrowed(first: date, last: date, *, campaign: str = "", product: str = "") 
         FROM credits k JOIN attribution_decisions d ON d.id = k.decision_id
         JOIN conversion_lines l ON l.conversion_id = d.conversion_id AND l.line_no = k.line_no
         LEFT JOIN placements p ON p.id = k.placement_id {drive.format(touch="k.touch_id")}
-        WHERE k.model = 'last' AND (l.product = '{product}' OR '{product}' = '')
+        WHERE k.model = 'last' AND {of_goods}
           AND k.cohort_at >= {since} AND k.cohort_at < {until}
     """):
         found[number]["refunded_fen" if back else "gross_fen"] += -fen if back else fen
@@ -131,7 +134,19 @@ def narrowed(first: date, last: date, *, campaign: str = "", product: str = "") 
             SELECT CASE WHEN {meant} THEN p.number END, count(DISTINCT c.id)
             FROM conversions c JOIN conversion_lines l ON l.conversion_id = c.id
             LEFT JOIN placements p ON p.id = c.placement_id {drive.format(touch="c.touch_id")}
-            WHERE c.{at} >= {since} AND c.{at} < {until} AND (l.product = '{product}' OR '{product}' = '') GROUP BY 1
+            WHERE c.{at} >= {since} AND c.{at} < {until} AND {of_goods} GROUP BY 1
         """):
             found[number][name] += count
     return {number: {name: n for name, n in figures.items() if n} for number, figures in found.items()}
+
+
+def paid_journeys(first: date, last: date, *, products: tuple[str, ...]) -> dict[str, int]:
+    """Count the journeys begun in the days, by where they began, that ended in a paid order with some of the goods."""
+    since, until = (f"'{day}'::timestamp AT TIME ZONE 'Asia/Shanghai'" for day in (first, last))
+    counted = rows(f"""
+        SELECT p.number, count(DISTINCT c.journey)
+        FROM conversions c JOIN touches t ON t.id = c.journey JOIN placements p ON p.id = t.placement_id
+        JOIN conversion_lines l ON l.conversion_id = c.id AND l.product IN ({", ".join(map(repr, products))})
+        WHERE c.paid_at IS NOT NULL AND t.occurred_at >= {since} AND t.occurred_at < {until} GROUP BY 1
+    """)
+    return {row[0]: row[1] for row in counted}

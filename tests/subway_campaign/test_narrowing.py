@@ -85,8 +85,9 @@ LOG = st.lists(
 NARROWINGS = [
     ({"campaign": "OTHER"}, Narrowing(campaign="OTHER")),
     ({"campaign": "OTHER"}, Narrowing(creative="PEAR")),
-    ({"product": "pear"}, Narrowing(products=("pear",))),
-    ({"campaign": "DRIVE", "product": "tea"}, Narrowing(campaign="DRIVE", products=("tea",))),
+    ({"products": ("pear",)}, Narrowing(products=("pear",))),
+    ({"products": ("tea", "pear")}, Narrowing(products=("tea", "pear"))),
+    ({"campaign": "DRIVE", "products": ("tea",)}, Narrowing(campaign="DRIVE", products=("tea",))),
 ]
 
 
@@ -143,7 +144,7 @@ def _assert_tree(tree: reports.Tree, wanted: Narrowing) -> None:
 
 
 def test_all_goods_together_are_all_orders(world: World) -> None:
-    """The ledger of goods and the rollups say the same of the same thing."""
+    """The rollups by goods and those of all orders say the same of the same thing."""
     rider = world.scan("A", beijing(3, 4)).visitor
     world.order("N1", rider, beijing(3, 4, 9), 5_000, 700, products=("tea", "pear"))
     world.order("N2", None, beijing(3, 4, 9), 1_000, pay=False)

@@ -1,5 +1,6 @@
 """Rollups against an independent recount of the log, under late rows, races, kills, reversals and erasure."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,13 +15,32 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from config import database
-from subway_campaign import counting, erasure, exclusions, hours, reports, retention, rollups, visitors, visits
+from subway_campaign import (
+    counting,
+    erasure,
+    exclusions,
+    hours,
+    narrowing,
+    reports,
+    retention,
+    rollups,
+    visitors,
+    visits,
+    ways,
+)
 from subway_campaign.lifecycle import Exclusion, Level, Model, View
+from subway_campaign.narrowing import Narrowing
 from tests.subway_campaign.conftest import World, beijing
-from tests.subway_campaign.recounting import recount, recount_hours, rows
+from tests.subway_campaign.recounting import narrowed as recounted_narrowed
+from tests.subway_campaign.recounting import paid_journeys, recount, recount_hours, rows
 
 MARCH = (date(2026, 3, 1), date(2026, 4, 1))
 TABLES = (*rollups.TABLES, "rollup_marks")
+
+
+# Nobody sells more: all goods together are no narrowing.
+GOODS = ("tea", "pear", "plum")
+NARROWED = (narrowing.ALL, Narrowing(products=("tea",)), Narrowing(products=("plum", "pear")))
 
 
 def report(first: date = MARCH[0], last: date = MARCH[1], **asked: Any) -> dict[str, Any]:
@@ -30,14 +50,31 @@ def report(first: date = MARCH[0], last: date = MARCH[1], **asked: Any) -> dict[
 
 def every_report() -> list[dict[str, Any]]:
     return [
-        report(*days, level=level, model=model, view=view)
+        report(*days, level=level, model=model, view=view, narrowed=narrowed)
         for days in (MARCH, (date(2026, 3, 2), date(2026, 3, 3)))
         for level, model, view in (
             (Level.POSITION, Model.LAST, View.COHORT),
             (Level.LINE, Model.DECAY, View.CASH),
             (Level.MEDIUM, Model.FIRST, View.COHORT),
         )
+        for narrowed in NARROWED
     ]
+
+
+def told_of_orders(narrowed: Narrowing) -> list[Any]:
+    """Everything that a narrowed answer says of orders and money: reports, hours and ways."""
+    with database.transaction() as session:
+        found = [
+            reports.placements(session, from_day=MARCH[0], to_day=MARCH[1], model=model, view=view, narrowed=narrowed)
+            for model, view in zip(Model, itertools.cycle(View), strict=False)
+        ]
+        period = {"from_day": MARCH[0], "to_day": MARCH[1], "narrowed": narrowed}
+        by_hour, by_way = hours.of_period(session, **period), ways.of_period(session, level=Level.POSITION, **period)
+    names = ("orders", "paid_orders", "gross_fen", "refunded_fen", "net_fen", "conversion")
+    told = [[{name: row[name] for name in ("placement", *names)} for row in each["rows"]] for each in found]
+    others = [[each[name] for name in ("unattributed", "undecided", "outside")] for each in found]
+    excluded = [[line for line in each["excluded"] if line["orders"] or line["net_fen"]] for each in found]
+    return [told, others, excluded, by_hour, by_way]
 
 
 def forget_all() -> None:
@@ -77,11 +114,33 @@ def assert_right() -> None:
         assert reported(*span) == recount(*span)
         assert by_hour(*span) == recount_hours(*span)
     assert rollups.verify()[0] == []
+    assert_goods_add_up()
     rollups.roll_up()
     assert rows("SELECT * FROM rollup_marks") == []
     assert rollups.verify() == ([], 0)
     assert every_report() == before
     assert by_hour(*MARCH) == hours_before
+    assert_goods_add_up()
+
+
+def assert_goods_add_up() -> None:
+    """All goods together are all that was sold, and each of several is what the raw rows say of it."""
+    assert told_of_orders(Narrowing(products=GOODS)) == told_of_orders(narrowing.ALL)
+    for products in (("tea",), ("plum", "pear"), ("tea", "pear", "cloth")):
+        names = ("orders", "paid_orders", "gross_fen", "refunded_fen")
+        found = report(narrowed=Narrowing(products=products))
+        lines = [found["outside"], *found["unattributed"], *found["excluded"]]
+        told = {row["placement"]: row for row in found["rows"]} | {
+            None: {name: sum(line[name] for line in lines) for name in names}
+        }
+        right = recounted_narrowed(*MARCH, products=products)
+        journeys = paid_journeys(*MARCH, products=products)
+        for number in {*told, *right}:
+            row, wanted = told.get(number, {}), right.get(number, {})
+            assert [row.get(name, 0) for name in names] == [wanted.get(name, 0) for name in names], (products, number)
+            if number is not None and number in told:
+                opened = row["conversion"]["journeys"]
+                assert row["conversion"]["paid"] == min(opened, journeys.get(number, 0)), (products, number)
 
 
 @dataclass
@@ -93,7 +152,7 @@ class Life:
     persons: dict[UUID, UUID] = field(default_factory=dict)
     open_visits: list[visits.Opened] = field(default_factory=list)
     paid: dict[str, int] = field(default_factory=dict)
-    unpaid: dict[str, int] = field(default_factory=dict)
+    unpaid: dict[str, tuple[int, ...]] = field(default_factory=dict)
     done: int = 0
 
     def act(self, what: str, place: str, who: int, at: datetime, fen: int) -> None:
@@ -112,13 +171,16 @@ class Life:
         self.open_visits.clear()
 
     def order(self, _place: str, rider: UUID, at: datetime, fen: int) -> None:
-        self.world.order(f"N{self.done}", rider, at, fen, pay=False, freight_fen=fen // 7)
-        self.unpaid[f"N{self.done}"] = fen
+        """One to three lines of up to three goods, of which two may be the same."""
+        fens = (fen, fen // 3 + 1, 700)[: 1 + fen % 3]
+        goods = GOODS[fen % 2 :]
+        self.world.order(f"N{self.done}", rider, at, *fens, pay=False, freight_fen=fen // 7, products=goods)
+        self.unpaid[f"N{self.done}"] = fens
 
     def pay(self, _place: str, _rider: UUID, at: datetime, _fen: int) -> None:
-        for number, fen in self.unpaid.items():
-            self.world.pay(number, at, fen)
-        self.paid |= self.unpaid
+        for number, fens in self.unpaid.items():
+            self.world.pay(number, at, *fens)
+            self.paid[number] = fens[0]
         self.unpaid.clear()
 
     def refund(self, _place: str, _rider: UUID, at: datetime, fen: int) -> None:
@@ -201,7 +263,7 @@ def a_few_days(world: World) -> Life:
             for minute in (0, 20, 40, 59):
                 world.scan("AB"[who % 2], beijing(3, day, 23 if who else 8, minute), rider)
     for who, rider in enumerate(life.riders):
-        world.order(f"O{who}", rider, beijing(3, 2, 9), 9_990, 500, freight_fen=800)
+        world.order(f"O{who}", rider, beijing(3, 2, 9), 9_990, 500, freight_fen=800, products=GOODS[who:])
     world.refund("O1", "R1", beijing(3, 3), {1: 3_330})
     return life
 
