@@ -4,12 +4,14 @@ Invariant: pure; read once from `data/words.csv` and `data/regions.csv`, of whic
 """
 
 import csv
+import re
 from functools import cache
 from importlib import resources
 
 from catalog import sounds
 
 _WORD_FOR_KIND = {"省": "sheng", "市": "shi", "县": "xian", "区": "qu"}
+_UMLAUT = re.compile("([ln])v")
 # Shorter pinyin of a place is also the beginning of too many other words.
 MIN_PLACE_LETTERS = 4
 
@@ -28,7 +30,8 @@ def _groups(kind: str) -> list[list[str]]:
 def same() -> dict[str, tuple[str, ...]]:
     """Return each word, and its pinyin, that has other names → all of them, itself among them.
 
-    In pinyin also as those read it who take a character for one that looks like it: haoju for 亳菊.
+    In pinyin also as those read it who take a character for one that looks like it, haoju for 亳菊, and without the
+    dots that many keyboards do not have: lu for lü.
     A kind of goods stands for all that are of it, but none of these for another; so does an English word, of which one
     or more may be meant, written without spaces. A single character is on too many
     labels to stand for a word, or a word for it.
@@ -89,11 +92,12 @@ def places() -> dict[str, tuple[str, ...]]:
 
 
 def _misread(word: str) -> set[str]:
-    """Return the pinyin of a word with one character taken for another or none, of which each is long enough."""
+    """Return the pinyin of a word with one character taken for another or none, and lu for lü, each long enough."""
     found = {sounds.heard(word)}
     for at, character in enumerate(word):
         twins = (twin for pair in _alike() if character in pair for twin in pair - {character})
         found |= {sounds.heard(word[:at] + twin + word[at + 1 :]) for twin in twins}
+    found |= {_UMLAUT.sub(r"\1u", read) for read in found}
     return {read for read in found if len(read) >= MIN_PLACE_LETTERS}
 
 
@@ -125,7 +129,10 @@ def _briefest() -> dict[str, str]:
 
 
 def uncut(part: str) -> str:
-    """Return what goods are called before they are cut, 姜片 → 生姜, and a part that names no such goods as it is."""
+    """Return what goods are called before they are cut or counted among their kind; any other part as it is.
+
+    姜片 → 生姜, 保健品 → 保健.
+    """
     stem, end = part[:-1], part[-1:]
     if part in same() or not any(end in group for group in _groups("cut")):
         return part
