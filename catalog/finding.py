@@ -36,14 +36,18 @@ _RANKED = """
 _HIT = f"""
     SELECT {shelf.HIT}, {{rank}} AS sort_key FROM products p WHERE p.is_on_sale {{filters}}"""
 # Of what was meant comes first what has the most of the words as they were typed, in its name before elsewhere, then
-# whose name ends with the last one: the end of a Chinese name says what the goods are.
+# whose name ends with the last one: the end of a Chinese name says what the goods are. The amount that was asked for
+# counts for more than where in a text the words are.
 _MEANT = f"""(
     (SELECT coalesce(sum(CASE WHEN strpos(p.name_key, w) > 0 THEN 0
                               WHEN strpos(p.search_text, w) > 0 THEN 1000 ELSE 5000 END), 0)
      FROM unnest(%(words)s::text[]) w)::bigint
+    + CASE WHEN p.search_text ~ %(amount)s THEN 0 ELSE 2000 END
     + CASE WHEN p.name_key ~ %(head)s THEN 0 ELSE 500 END + {shelf.RANK})"""
-# Of what was typed, too, what is of that kind by its name comes before what has the word elsewhere.
-_TYPED = f"({shelf.RANK} + CASE WHEN p.name_key ~ %(head)s THEN 0 ELSE 100 END)"
+# Of what was typed, too, what is of that kind by its name comes before what has the word elsewhere, and there a word by
+# itself, as the label names the kind, before a part of another.
+_TYPED = f"""({shelf.RANK} + CASE WHEN p.name_key ~ %(head)s THEN 0 ELSE 100 END
+    + CASE WHEN p.search_text ~ ('(^| )' || rtrim(%(head)s, '$') || '( |$)') THEN 0 ELSE 100 END)"""
 _BEGINS = f"""(
     {_HIT} AND p.{{column}} ~>=~ %(text)s AND p.{{column}} ~<~ %(beyond)s
     ORDER BY p.{{column}} USING ~<~{{then}} LIMIT {{hits}})"""
@@ -105,10 +109,10 @@ def _ways(
     One after the other: what costs as much as the words tell comes before all else.
     """
     for within in dict.fromkeys((narrowed, chosen)):
-        yield "exact", "rank", query.typed, within
-        for each in (query.meant, query.mended):
+        ways = [("exact", "rank", query.typed), ("meant", "meant", query.meant), ("meant", "meant", query.mended)]
+        for name, order, each in (ways[1], ways[0], ways[2]) if query.is_brief else ways:
             if each is not None:
-                yield "meant", "meant", each, within
+                yield name, order, each, within
     for each in guessing.meant(query):
         yield "close", "close", each, chosen
     # Guesses come before what is left of the words.
@@ -149,6 +153,7 @@ def _said(wanted: search.Wanted) -> dict[str, object]:
         "words": wanted.words,
         "head": wanted.head,
         "far": wanted.far,
+        "amount": wanted.amount,
     }
 
 

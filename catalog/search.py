@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, pairwise
 
-from catalog import asked_prices, sounds, words
+from catalog import amounts, asked_prices, sounds, words
 
 # Longer than any product name; what lies beyond is cut off rather than refused, as people paste whole sentences.
 MAX_QUERY_LENGTH = 64
@@ -27,12 +27,6 @@ MAX_TAIL = 4
 # Fewer letters begin a syllable of every third name.
 MIN_HALF = 5
 
-# What a label rarely says in the same words: how much, in what pack, and what it may cost.
-_UNITS = "公斤|千克|毫升|厘米|斤|两|克|升|米|元|块|瓶|罐|盒|箱|袋|只|个|枚|件|包|桶|条|份|张|片|套|对|头|颗|粒|捆|筐"
-_AMOUNT = re.compile(
-    rf"(?:\d+ ?(?:kg|ml|g|l|gongjin|jin|he|dai|ping|xiang|{_UNITS})?|[一二两三四五六七八九十百半几]+(?:{_UNITS}))"
-    "(?:钱|装|以内|以下|以上|之内|左右|上下|内|起|的)*(?![a-z])"
-)
 _HALLS = ("馆", "地方馆", "线上馆")
 _RUNS = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|[0-9a-z]+")
 _LATIN_MARKS = re.compile(r"(?<=[a-z])[\u0300-\u036f]+")
@@ -51,6 +45,8 @@ class Wanted:
     head: str
     # Of a guess, whose words are parts of names that `head` has anywhere: how far each is from what was typed.
     far: list[int] = field(default_factory=list)
+    # What specs say that are of the amount that was asked for: those come first.
+    amount: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +67,11 @@ class Query:
     relaxed: list[Wanted]
     runs: list[str]
     told: list[str]
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether it is a place and one character for a kind of goods: 砀山梨 asks for all its pears."""
+        return len(self.told) == 2 and self.told[0] in words.places() and len(self.told[1]) == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +143,14 @@ def query(text: str) -> Query | None:
     runs = _joined(plain.split()[:MAX_TERMS])
     if not runs:
         return None
-    told = _told(_joined(_AMOUNT.sub(" ", plain).split()[:MAX_TERMS])) or _told(runs)
+    told = _told(_joined(amounts.without(plain).split()[:MAX_TERMS])) or _told(runs)
+    meant, mended = _wanted(told) if told and told != runs else None, _mended(runs, told)
+    amount = amounts.pattern(plain)
     return Query(
         typed=_wanted(runs),
-        meant=_wanted(told) if told and told != runs else None,
-        mended=_mended(runs, told),
-        relaxed=[each for each in (_relaxed(told), _known(told), _from_hall(runs)) if each is not None],
+        meant=meant and replace(meant, amount=amount),
+        mended=mended and replace(mended, amount=amount),
+        relaxed=[replace(each, amount=amount) for each in (_relaxed(told), _known(told), _from_hall(runs)) if each],
         runs=runs,
         told=told,
     )
@@ -156,7 +159,7 @@ def query(text: str) -> Query | None:
 def is_general(text: str) -> bool:
     """Tell whether `text` asks for anything at all that is sold here, or at such a price, in no other words."""
     plain, is_priced = _read(text), price(text) != (None, None)
-    cut = [part for run in (_AMOUNT.sub(" ", plain) if is_priced else plain).split() for part in words.parts(run)]
+    cut = [part for run in (amounts.without(plain) if is_priced else plain).split() for part in words.parts(run)]
     return (is_priced or not words.general().isdisjoint(cut)) and words.fillers().issuperset(cut)
 
 
@@ -176,7 +179,7 @@ def _read(text: str) -> str:
     drawn = dict.fromkeys(pictures[character] for character in text if character in pictures)
     if not drawn:
         return plain
-    if any(len(part) > 1 and part not in words.places() for part in _told(_AMOUNT.sub(" ", plain).split())):
+    if any(len(part) > 1 and part not in words.places() for part in _told(amounts.without(plain).split())):
         return plain
     return " ".join([*plain.split(), *drawn])[:MAX_QUERY_LENGTH]
 
@@ -214,11 +217,14 @@ def _mended(runs: Sequence[str], told: Sequence[str]) -> Wanted | None:
         return Wanted(grams=pairs, phrases=[], text=runs[0], words=[], head="")
     parts: list[str] = []
     scattered: list[str] = []
+    # Whom it is for and on what day matters only when nothing else is said: 过年送礼的酒.
+    plain = [part for part in told if part not in words.fillers()]
+    goods = plain if any(part not in words.places() for part in plain) else told
     # Few labels say that the goods are cut: 糖醋姜片.
-    for part in [*told[:-1], *map(words.uncut, told[-1:])]:
+    for part in [*goods[:-1], *map(words.uncut, goods[-1:])]:
         if part.isascii() or part in words.places() or part in words.same():
             parts.append(part)
-        elif (len(part) > 2 or len(told) > 1) and (sound := sounds.heard(part)) in words.same():
+        elif (len(part) > 2 or len(goods) > 1) and (sound := sounds.heard(part)) in words.same():
             parts.append(sound)
         elif cut := words.misspelt(part):
             parts += cut

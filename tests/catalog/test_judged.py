@@ -80,6 +80,17 @@ def test_queries_that_nobody_chose_are_found_as_well(seeded: None) -> None:
         ("caomie", "长丰草莓"),
         ("头茬太平猴魁", "太平猴魁"),
         ("咸菜", "黄池酱菜"),
+        ("砀山梨", "砀山酥梨"),
+        ("1.8米席子", "安庆舒席(潜山)"),
+        ("10斤大米", "颍上大米"),
+        ("富硒大米", "石台硒米"),
+        ("家纺", "裕安固镇皖西羽绒被"),
+        ("面食", "颍东枕头馍"),
+        ("过年送礼的酒", "高炉家酒"),
+        ("壽縣豆腐乾", "寿县八公山豆腐干"),
+        ("lu dou", "明光绿豆"),
+        ("巢湖绿茶", "都督翠茗"),
+        ("调味品", "和县辣椒酱"),
     ],
 )
 def test_what_was_meant_comes_before_what_is_only_of_its_kind(seeded: None, typed: str, first: str) -> None:
