@@ -4,6 +4,13 @@ Every hundredth or so of the queries that `judging` makes is judged, 200 in all;
 `written.csv` was written by hand from the list of goods, by somebody who had not looked at the rules: as commuters,
 clerks and elderly people type, with southern accents, wrong and traditional characters, prices and units. Of its kind
 `near` nothing may be found but what is expected.
+
+Its kind `another hand` was written later, from the same list, before a look at the words of the shop or at its search,
+but not before a look at the rules: 150 queries, of which 0.967 were found among five when they were first asked, and
+0.960 as the first, and 60 more after the search was mended for those, of which 0.983 were, as the first too, and
+would have been before. Of these 210 the 45 that stood here before are left out; initials that were judged wrong, jzhzm
+for jzhmz, are put right. As the search was mended for what it missed, the set no longer tells how it does with queries
+nobody has seen.
 """
 
 import csv
@@ -51,7 +58,7 @@ def test_the_judged_set_is_found(seeded: None) -> None:
 
 def test_the_written_set_is_found(seeded: None) -> None:
     queries = judged("written.csv")
-    assert len(queries) == 729
+    assert len(queries) == 894
     first, five = share(queries, among=1), share(queries, among=5)
     print(f"success@1 {first:.3f}, success@5 {five:.3f}, {dict(Counter(each.kind for each in queries))}")  # noqa: T201
     assert five >= LEAST_AMONG_FIVE
