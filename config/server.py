@@ -148,10 +148,15 @@ class Worker(ThreadWorker):
 
     def _close_waiting(self, *, expired_by: float | None = None) -> None:
         for descriptor, connection in list(self.keepalived_conns.items()):
-            is_due = expired_by is None or connection.timeout <= expired_by
-            if is_due and self.keepalived_conns.pop(descriptor, None) is connection:
+            if expired_by is not None and connection.timeout > expired_by:
+                continue
+            taken = self.keepalived_conns.pop(descriptor, None)
+            if taken is connection:
                 self._open.discard(connection)
                 connection.close()
+            elif taken is not None:
+                # One that came meanwhile and has the number of one that went.
+                self._wait_for(taken)
 
     def _serve(self) -> None:
         while True:
@@ -161,7 +166,7 @@ class Worker(ThreadWorker):
                         self._accept(listener)
                     elif connection := self.keepalived_conns.pop(descriptor, None):
                         self._answer(connection)
-                except Exception:
+                except (Exception, SystemExit):
                     self.log.exception("A thread goes on after an error of the server")
 
     def _accept(self, listener: socket.socket) -> None:
@@ -186,15 +191,22 @@ class Worker(ThreadWorker):
     def _answer(self, connection: TConn) -> None:
         # It has spoken: gunicorn need not look for itself.
         connection.data_ready = True
-        is_kept = self.handle(connection)
-        # What came behind the request is in our hands already, of which epoll knows nothing.
-        while is_kept and connection.parser.unreader.buf.getvalue():
+        try:
             is_kept = self.handle(connection)
+            # What came behind the request is in our hands already, of which epoll knows nothing.
+            while is_kept and connection.parser.unreader.buf.getvalue():
+                is_kept = self.handle(connection)
+        except BaseException:
+            self._end(connection)
+            raise
         if is_kept:
             self._wait_for(connection)
         else:
-            self._open.discard(connection)
-            connection.close(graceful=True)
+            self._end(connection)
+
+    def _end(self, connection: TConn) -> None:
+        self._open.discard(connection)
+        connection.close(graceful=True)
 
     def _wait_for(self, connection: TConn) -> None:
         connection.set_timeout()

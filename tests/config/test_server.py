@@ -25,6 +25,8 @@ def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable
     path = environ["PATH_INFO"]
     if path == "/broken":
         raise ValueError("the application is broken")
+    if path == "/exit":
+        raise SystemExit
     if path == "/none":
         start_response("204 No Content", [])
         return []
@@ -162,6 +164,11 @@ def test_what_is_no_request_is_refused_and_hurts_nobody_else(served: Callable[..
         with server.connect() as broken:
             broken.sendall(said("/broken"))
             assert rest(broken).startswith(b"HTTP/1.1 500")
+        # Of two threads none is lost to a view that wants to end the process.
+        for _ in range(3):
+            with server.connect() as ended:
+                ended.sendall(said("/exit"))
+                assert rest(ended) == b""
         with server.connect() as gone:
             gone.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
         assert ask(good, "/after").endswith(b"/after")
