@@ -1,8 +1,9 @@
 """gunicorn's worker: threads that each wait for the next request themselves, and answers that leave in one piece.
 
 gunicorn's own threaded worker hands each request from its main thread to another and back, through two queues and a
-pipe, and its main thread waits for clients that are slow to hang up. Here all threads ask one epoll for whatever
-connection has something to say. What HTTP is (parsing, limits, framing, errors) stays gunicorn's.
+pipe, and its main thread waits for clients that are slow to hang up. Here the threads ask one epoll for whatever
+connection has something to say, as many at once as have a turn (`turns`). What HTTP is (parsing, limits, framing,
+errors) stays gunicorn's.
 
 Invariant: a connection either waits in `keepalived_conns` or is in the hands of the one thread that took it out, since
 epoll reports it once (EPOLLONESHOT) until it is put back and `dict.pop` gives it to one taker only. No thread waits for
@@ -24,9 +25,11 @@ from gunicorn.http import wsgi
 from gunicorn.http.body import LengthReader
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
+from config import turns
+
 _ONCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
-# How late the main thread may notice what no signal tells it: expired connections, a dead master.
-_TICK_S = 1.0
+# How late the main thread may notice what no signal tells it: a slow request; expired connections, a dead master.
+_LOOK_S, _TICK_S = 0.01, 1.0
 # Beyond this, copying a body behind its head costs more than sending it apart.
 _JOINED_BYTES = 65_536
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -84,6 +87,8 @@ class Response(wsgi.Response):
 class Worker(ThreadWorker):
     """A process with `threads` threads, each of which accepts, reads, answers and waits again."""
 
+    # So many threads answer at once, unless some of them are slow (docs/decisions/server.md).
+    turns = 2
     # For how long a client may stay away in the middle of a request or an answer, in seconds: as long as a tunnel.
     patience_s = 20
 
@@ -96,6 +101,7 @@ class Worker(ThreadWorker):
         self._open: set[TConn] = set()
         # By file descriptor. gunicorn looks at its length, and ends connections of which there are too many.
         self.keepalived_conns: dict[int, TConn] = {}
+        self._turns = turns.Turns(self.turns)
         super().init_process()
 
     def get_thread_pool(self) -> None:
@@ -115,10 +121,19 @@ class Worker(ThreadWorker):
             listener.setblocking(False)
             self._epoll.register(listener, _ONCE)
         for number in range(self.cfg.threads):
-            threading.Thread(target=self._serve, name=f"web-{number}", daemon=True).start()
-        while self.alive and self.is_parent_alive():
-            self._tick(_TICK_S)
-            self._close_waiting(expired_by=time.monotonic())
+            threading.Thread(target=self._serve, args=(number,), name=f"web-{number}", daemon=True).start()
+        tick = 0.0
+        while self.alive:
+            self._pause(_LOOK_S)
+            self._turns.take_from_slow()
+            now = time.monotonic()
+            if now < tick:
+                continue
+            tick = now + _TICK_S
+            if not self.is_parent_alive():
+                break
+            self.notify()
+            self._close_waiting(expired_by=now)
             self._listen()
         self.alive = False
         for listener in self.sockets:
@@ -128,14 +143,15 @@ class Worker(ThreadWorker):
         lingering = time.monotonic() + STOP_KEEPALIVE_LINGER
         patience = time.monotonic() + self.cfg.graceful_timeout
         while self._open and time.monotonic() < patience:
-            self._tick(_TICK_S / 20)
+            self._pause(_LOOK_S)
+            self._turns.take_from_slow()
+            self.notify()
             if time.monotonic() >= lingering:
                 self._close_waiting()
         self._close_waiting()
 
-    def _tick(self, seconds: float) -> None:
-        """Tell the master that we live, and wait for a signal, which writes into a pipe."""
-        self.notify()
+    def _pause(self, seconds: float) -> None:
+        """Wait for a signal, which writes into a pipe."""
         if select.select([self.PIPE[0]], [], [], seconds)[0]:
             os.read(self.PIPE[0], 4096)
 
@@ -158,16 +174,24 @@ class Worker(ThreadWorker):
                 # One that came meanwhile and has the number of one that went.
                 self._wait_for(taken)
 
-    def _serve(self) -> None:
+    def _serve(self, thread: int) -> None:
         while True:
-            for descriptor, _event in self._epoll.poll(maxevents=1):
-                try:
-                    if listener := self._listeners.get(descriptor):
-                        self._accept(listener)
-                    elif connection := self.keepalived_conns.pop(descriptor, None):
-                        self._answer(connection)
-                except (Exception, SystemExit):
-                    self.log.exception("A thread goes on after an error of the server")
+            self._turns.wait()
+            has_turn = True
+            while has_turn:
+                for descriptor, _event in self._epoll.poll(maxevents=1):
+                    self._turns.begin(thread)
+                    self._act_on(descriptor)
+                    has_turn = self._turns.end(thread)
+
+    def _act_on(self, descriptor: int) -> None:
+        try:
+            if listener := self._listeners.get(descriptor):
+                self._accept(listener)
+            elif connection := self.keepalived_conns.pop(descriptor, None):
+                self._answer(connection)
+        except (Exception, SystemExit):
+            self.log.exception("A thread goes on after an error of the server")
 
     def _accept(self, listener: socket.socket) -> None:
         try:
