@@ -22,16 +22,13 @@ class PricedLine:
     price_fen: int
     quantity: int
     ship_from: str
-    supplier: str
     is_on_sale: bool
     is_display_only: bool
     available: int
     weight_g: int
-    category: str
     return_class: str
     delivery_class: str
     image: str
-    price_version: int
     # Alcohol: sold with a licence only, and to whom declares to be of age for that very order.
     is_for_adults: bool = False
     off_sale_for: str | None = None

@@ -30,19 +30,18 @@ from catalog.narrowing import Narrowing
 from catalog.pricing import PricedLine
 from config import database
 
-# One array a line, not eighteen columns: psycopg picks a loader for each column of each answer.
+# One array a line, not sixteen columns: psycopg picks a loader for each column of each answer.
 _PRICE = f"""
 SELECT json_build_array(
-    s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key, u.number,
+    s.number, p.slug, p.name, s.spec, s.price_fen, w.quantity, h.key,
     p.is_on_sale AND s.is_on_sale, p.is_display_only,
-    greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.category, p.return_class, p.delivery_class,
-    '/plates/' || p.plate || '.svg', s.price_version, p.licence_class = 'alcohol',
+    greatest(coalesce(l.on_hand - l.reserved, 0), 0), s.weight_g, p.return_class, p.delivery_class,
+    '/plates/' || p.plate || '.svg', p.licence_class = 'alcohol',
     CASE WHEN p.is_on_sale THEN 'pack' ELSE p.off_sale_for END)
 FROM {stock.LINES} AS w (number, quantity, line)
 JOIN skus s ON s.number = w.number
 JOIN products p ON p.id = s.product_id
 JOIN warehouses h ON h.id = p.warehouse_id
-JOIN suppliers u ON u.id = p.supplier_id
 LEFT JOIN stock_levels l ON l.sku_id = s.id
 ORDER BY w.line
 """

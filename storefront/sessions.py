@@ -1,7 +1,8 @@
 """Sessions: opaque tokens that say who is calling.
 
 Invariant: a token is 256 random bits, stored as a digest, handed out once and rotated at every login; it travels in
-a header or in a cookie, never in a URL. Being asked who is calling costs one indexed statement.
+a header or in a cookie, never in a URL. Being asked who is calling costs one
+indexed statement, and for staff and strangers another.
 """
 
 from collections.abc import Mapping
@@ -27,15 +28,15 @@ LIFETIMES = {
     ActorKind.STAFF: timedelta(hours=12),
 }
 
-_VERIFY = """
-SELECT s.kind, c.id, c.number, c.person, c.appid, a.id, a.username,
-       CASE WHEN a.id IS NOT NULL THEN
-           (SELECT jsonb_agg(jsonb_build_array(r.role, r.area, r.supplier) ORDER BY r.id)
-              FROM staff_roles r WHERE r.staff_id = a.id) END,
-       a.totp_sealed IS NOT NULL
-  FROM sessions s
-  LEFT JOIN shoppers c ON c.id = s.shopper_id
-  LEFT JOIN staff_accounts a ON a.id = s.staff_id
+_SHOPPER = """
+SELECT s.kind, c.id, c.number, c.person, c.appid FROM sessions s JOIN shoppers c ON c.id = s.shopper_id
+WHERE s.token_digest = %s AND s.revoked_at IS NULL AND s.expires_at > %s
+"""
+_STAFF = """
+SELECT a.id, a.username, a.totp_sealed IS NOT NULL,
+       (SELECT jsonb_agg(jsonb_build_array(r.role, r.area, r.supplier) ORDER BY r.id)
+          FROM staff_roles r WHERE r.staff_id = a.id)
+  FROM sessions s JOIN staff_accounts a ON a.id = s.staff_id
  WHERE s.token_digest = %s AND s.revoked_at IS NULL AND s.expires_at > %s AND a.disabled_at IS NULL
 """
 
@@ -92,23 +93,21 @@ def verify(token: str, *, now: datetime) -> Actor:
     """
     if not tokens.is_secret(token):
         raise SessionRequired
-    rows = database.statement(_VERIFY, (tokens.digest(token), now))
-    if not rows:
-        raise SessionRequired
-    kind, shopper_id, number, person, appid, staff_id, username, grants, has_second_factor = rows[0]
-    return Actor(
-        kind=ActorKind(kind),
-        shopper_id=shopper_id,
-        number=number,
-        person=person,
-        appid=appid,
-        staff_id=staff_id,
-        username=username,
-        grants=tuple(
-            Grant(role=Role(role), scope=Scope(area=area, supplier=supplier)) for role, area, supplier in grants or ()
-        ),
-        has_second_factor=has_second_factor,
-    )
+    asked = (tokens.digest(token), now)
+    for kind, shopper_id, number, person, appid in database.statement(_SHOPPER, asked):
+        return Actor(kind=ActorKind(kind), shopper_id=shopper_id, number=number, person=person, appid=appid)
+    for staff_id, username, has_second_factor, grants in database.statement(_STAFF, asked):
+        return Actor(
+            kind=ActorKind.STAFF,
+            staff_id=staff_id,
+            username=username,
+            grants=tuple(
+                Grant(role=Role(role), scope=Scope(area=area, supplier=supplier))
+                for role, area, supplier in grants or ()
+            ),
+            has_second_factor=has_second_factor,
+        )
+    raise SessionRequired
 
 
 def leave(session: Session, *, token: str, now: datetime) -> Left | None:

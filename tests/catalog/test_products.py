@@ -42,9 +42,9 @@ def reprice(sku: str, price_fen: int) -> None:
 def test_lines_are_priced_in_the_order_they_were_asked_for(seeded: None) -> None:
     tea, pear = price({"AH034A": 2, "AH001A": 1})
     assert (tea.sku, tea.title, tea.price_fen, tea.quantity, tea.amount_fen) == ("AH034A", "六安瓜片", 26800, 2, 53600)
-    assert (tea.ship_from, tea.supplier, tea.weight_g, tea.category) == ("luan", "SUP0001", 300, "tea")
+    assert (tea.ship_from, tea.weight_g) == ("luan", 300)
     assert (pear.product_slug, pear.image, pear.ship_from) == ("dangshansuli", "/plates/fruit.svg", "suzhou")
-    assert (pear.delivery_class, pear.return_class, pear.price_version) == ("fresh", "excluded_perishable", 1)
+    assert (pear.delivery_class, pear.return_class) == ("fresh", "excluded_perishable")
     assert pear.is_available
     assert price({}) == []
 
@@ -270,7 +270,7 @@ def test_each_change_of_a_price_is_one_line_of_history(seeded: None) -> None:
         " WHERE number = 'AH001A' ORDER BY version"
     )
     assert history == [(1, 2990), (2, 2880)]
-    assert price({"AH001A": 1})[0].price_version == 2
+    assert database.statement("SELECT price_version FROM skus WHERE number = 'AH001A'") == [(2,)]
 
 
 @pytest.mark.parametrize("price_fen", [0, -1, pricing.MAX_PRICE_FEN + 1])
