@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg
 from sqlalchemy.orm import Session
 
 from catalog import freight, products, stock
@@ -86,7 +87,11 @@ def quote(session: Session | None, *, lines: dict[str, int], region_code: str) -
 # comes last, when all the rest is written, because whoever waits for a hot SKU waits for as long as its row is held;
 # when it is found short only then, the database refuses the statement as a whole.
 _WRITTEN = "(SELECT count(*) FROM sent) + (SELECT count(*) FROM bought) + (SELECT count(*) FROM published)"
-_PLACE = f"""
+
+
+def _placing(also: str = "") -> str:
+    """Return the statement that places an order, with one more part."""
+    return f"""
 WITH {stock.GLANCING}, placed AS (
     INSERT INTO orders (number, shopper_id, person, visitor, state, goods_fen, freight_fen, payable_fen, address,
                         remark, stock_reference, idempotency_key, fingerprint, placed_at, pay_until)
@@ -94,7 +99,7 @@ WITH {stock.GLANCING}, placed AS (
            %(payable_fen)s, %(address)s::jsonb, %(remark)s, %(reference)s, %(key)s, %(fingerprint)s, %(placed_at)s,
            %(pay_until)s
     WHERE {stock.ENOUGH}
-    ON CONFLICT DO NOTHING
+    ON CONFLICT (shopper_id, idempotency_key) DO NOTHING
     RETURNING id
 ), sent AS (
     INSERT INTO consignments (order_id, consignment_no, ship_from, freight_fen)
@@ -111,12 +116,19 @@ WITH {stock.GLANCING}, placed AS (
         AS l (line smallint, consignment smallint, sku text, product text, title text, spec text, image text,
               return_class text, price_fen bigint, quantity int, amount_fen bigint)
     RETURNING order_id
-), {declarations.RECORDING}, {carts.CLEARING},
+), {also} {carts.CLEARING},
 {facts.publishing(events.ORDER_PLACED, "EXISTS (SELECT FROM placed)")},
 {stock.taking("EXISTS (SELECT FROM placed)", after=_WRITTEN)}
 SELECT (SELECT id FROM placed), (SELECT kinds FROM taken),
        (SELECT json_agg(json_build_object('sku', number, 'available', available) ORDER BY number) FROM short)
 """
+
+
+# Few orders have anything to declare, and each part of a statement costs, whether or not it has anything to do.
+_PLACE = _placing()
+_PLACE_DECLARED = _placing(f"{declarations.RECORDING},")
+# Two orders of one number on one day: whoever comes second draws another.
+_SAME_NUMBER = "uq_orders_number"
 _EXISTING = "SELECT number, fingerprint FROM orders WHERE shopper_id = %s AND idempotency_key = %s"
 
 
@@ -174,15 +186,15 @@ def place(
         "fingerprint": fingerprint,
         "declared": database.dump_array(declared),
     }
+    placing = _PLACE_DECLARED if declared else _PLACE
     while True:
         number = _new_number(now)
         fact = facts.publish_params(events.ORDER_PLACED, key=number, values={"order": number})
         hold = stock.hold_params(reference=number, lines=lines, now=now)
-        try:
-            with stock.overtaking(session):
-                [(is_placed, _, short)] = database.run(session, _PLACE, params | fact | hold)
-        except stock.Overtaken:
+        written = _written(session, placing, params | fact | hold)
+        if written is None:
             continue
+        is_placed, _, short = written
         if is_placed:
             return Placed(number, order_views.of_new(number=number, **order))
         placed = _replayed(session, shopper_id, key, fingerprint)
@@ -190,6 +202,20 @@ def place(
             return placed
         if short:
             raise OutOfStock(lines=short)
+
+
+def _written(session: Session | None, placing: str, params: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Run the statement that places an order; None when somebody else was quicker to take the goods or the number."""
+    try:
+        with stock.overtaking(session):
+            [row] = database.run(session, placing, params)
+    except stock.Overtaken:
+        return None
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name != _SAME_NUMBER:
+            raise
+        return None
+    return row
 
 
 def _consignments_of(priced: Quote) -> list[dict[str, Any]]:
