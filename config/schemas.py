@@ -8,7 +8,7 @@ import re
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any, ClassVar, NoReturn, TypeVar
+from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar
 
 import flask
 import marshmallow as ma
@@ -40,6 +40,15 @@ class Text(fields.String):
 
     def __init__(self, *, low: int = 0, high: int = 200, **kwargs: Any) -> None:
         super().__init__(validate=[validate.Length(min=low, max=high), *kwargs.pop("validate", [])], **kwargs)
+        self._low, self._high = low, high
+        self._is_plain = len(self.validators) == 1 and not self.pre_load and not self.post_load
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        """Return the text: at once where nothing is wrong with it, else as marshmallow does, which says what is."""
+        is_right = self._is_plain and type(value) is str and self._low <= len(value) <= self._high
+        if is_right and not self._CONTROL.search(value):
+            return value
+        return super().deserialize(value, attr, data, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
@@ -53,6 +62,14 @@ class Int(fields.Integer):
 
     def __init__(self, *, low: int = -MAX_INT, high: int = MAX_INT, **kwargs: Any) -> None:
         super().__init__(validate=validate.Range(min=low, max=high), **kwargs)
+        self._low, self._high = low, high
+        self._is_plain = not self.pre_load and not self.post_load
+
+    def deserialize(self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any) -> Any:
+        """Return the number: at once where nothing is wrong with it, else as marshmallow does, which says what is."""
+        if self._is_plain and type(value) is int and self._low <= value <= self._high:
+            return value
+        return super().deserialize(value, attr, data, **kwargs)
 
     def _validated(self, value: Any) -> int:
         if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
@@ -85,8 +102,21 @@ class Pattern(validate.Regexp):
         return value
 
 
+class _Plan(NamedTuple):
+    """How a schema reads an object straight: which fields stand under which keys, and where their values go."""
+
+    # The schema's own, by which a plan is known to be of these very fields.
+    of: dict[str, fields.Field[Any]]
+    steps: tuple[tuple[str, str, fields.Field[Any]], ...]
+    keys: frozenset[str]
+
+
 class Schema(ma.Schema):
-    """A body or an answer; unknown keys in a body are refused."""
+    """A body or an answer; unknown keys in a body are refused.
+
+    Nearly all of what comes is right, and is read by the fields themselves in one pass. As soon as anything is wrong
+    or unusual, marshmallow reads it from the beginning and says everything that is wrong with it.
+    """
 
     # Whether everybody asks in the same words, so that what a query string means is worth keeping. For public
     # questions whose meaning is the same for all and for ever.
@@ -97,6 +127,55 @@ class Schema(ma.Schema):
 
         unknown = ma.RAISE
         ordered = True
+
+    _plan: _Plan | None = None
+
+    def check(self, given: dict[str, Any]) -> None:
+        """Refuse what no field can see by itself. Asked once all fields are right; raises `ValidationError`."""
+
+    @ma.validates_schema
+    def _check(self, given: dict[str, Any], **_: Any) -> None:
+        self.check(given)
+
+    def load(self, data: Any, *, many: bool | None = None, partial: Any = None, unknown: Any = None) -> Any:
+        """Return what `data` says. Raises `ValidationError` with everything that is wrong."""
+        if type(data) is dict and many is None and partial is None:
+            found = self._read(data, self.unknown if unknown is None else unknown)
+            if found is not None:
+                return found
+            # Which means the same, and lets what is nested go marshmallow's way at once, too: else a fault in the
+            # depth would be looked for twice at each level above it.
+            partial = self.partial or False
+        return super().load(data, many=many, partial=partial, unknown=unknown)
+
+    def _read(self, data: dict[str, Any], unknown: str) -> dict[str, Any] | None:
+        """Return what `load` would, or None where that is for marshmallow to say."""
+        plan = self._plan
+        if plan is None or plan.of is not self.load_fields:
+            plan = self._plan = self._planned()
+        if not plan.steps or not (unknown == ma.EXCLUDE or (unknown == ma.RAISE and plan.keys.issuperset(data))):
+            return None
+        found: dict[str, Any] = {}
+        try:
+            for key, name, field in plan.steps:
+                value = field.deserialize(data.get(key, ma.missing), key, data)
+                if value is not ma.missing:
+                    found[name] = value
+            self.check(found)
+        except ma.ValidationError:
+            return None
+        return found
+
+    def _planned(self) -> _Plan:
+        """Return the plan of the present fields, without a step where marshmallow has more to do than to ask them."""
+        steps = tuple(
+            (name if field.data_key is None else field.data_key, field.attribute or name, field)
+            for name, field in self.load_fields.items()
+        )
+        # A private table of marshmallow's; tests/config/test_schemas.py holds that it still says what we read in it.
+        hooks = {name for named in self._hooks.values() for name, *_ in named}
+        has_more = self.many or self.partial or hooks != {"_check"} or any("." in name for _, name, _ in steps)
+        return _Plan(self.load_fields, () if has_more else steps, frozenset(key for key, *_ in steps))
 
 
 class PageArgs(Schema):
@@ -162,10 +241,20 @@ class StrictParser(FlaskParser):
 
         webargs' own raises and catches an exception for each argument that is not there.
         """
+        return super().load_querystring(req, schema) if self._has_lists(schema) else req.args.to_dict()
+
+    def load_headers(self, req: flask.Request, schema: ma.Schema) -> Any:
+        """Return the headers that are asked for as a plain dict where none may come twice; others are nobody's."""
+        if self._has_lists(schema):
+            return super().load_headers(req, schema)
+        names = (name if one.data_key is None else one.data_key for name, one in schema.fields.items())
+        return {name: value for name in names if (value := req.headers.get(name)) is not None}
+
+    def _has_lists(self, schema: ma.Schema) -> bool:
         has_lists = self._have_lists.get(schema)
         if has_lists is None:
             has_lists = self._have_lists[schema] = any(isinstance(one, fields.List) for one in schema.fields.values())
-        return super().load_querystring(req, schema) if has_lists else req.args.to_dict()
+        return has_lists
 
     def _raw_load_json(self, req: flask.Request) -> Any:
         body = req.get_data(cache=True)

@@ -71,9 +71,9 @@ class NewOrder(Wanted):
         },
     )
 
-    @ma.validates_schema
-    def _one_address(self, data: dict[str, Any], **_: Any) -> None:
-        if ("address" in data) == ("address_number" in data):
+    def check(self, given: dict[str, Any]) -> None:
+        """Refuse two addresses, and none."""
+        if ("address" in given) == ("address_number" in given):
             raise ma.ValidationError("请给出收货地址，或地址簿中的编号，二者选一", "address")
 
 
