@@ -7,7 +7,7 @@ keys are refused, and every operation declares the errors that it can answer.
 import re
 import threading
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial, wraps
 from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar
 
 import flask
@@ -268,6 +268,16 @@ class StrictParser(FlaskParser):
         flask.abort(400)
 
 
+# What flask-smorest keeps for the document of the options of `arguments`; the others are for the parser.
+_DESCRIBING = {"content_type", "required", "description", "example", "examples"}
+
+
+def _described(view: View, describe: Callable[[View], Any]) -> View:
+    """Return `view` itself with what a decorator of flask-smorest's says of it."""
+    view.__dict__["_apidoc"] = describe(view).__dict__["_apidoc"]
+    return view
+
+
 class Blueprint(SmorestBlueprint):
     """A blueprint whose operations declare every error that the house can answer for them."""
 
@@ -278,9 +288,29 @@ class Blueprint(SmorestBlueprint):
         # A private list of flask-smorest's; tests/contracts hold that it still works.
         self._prepare_doc_cbks.append(self._declare_errors)
 
-    def arguments(self, schema: Any, **options: Any) -> Any:
-        """Take a schema as flask-smorest does, but build it once: webargs would copy every field of a class anew."""
-        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+    def arguments(self, schema: Any, **options: Any) -> Callable[[View], Any]:
+        """Take and describe a schema as flask-smorest does, but build it once and read it in one step.
+
+        webargs would copy every field of a class anew, and put three functions around the view instead of one.
+        """
+        built = schema() if isinstance(schema, type) else schema
+        describe = super().arguments(built, **options)
+        asked = {"location": "json"} | {name: options[name] for name in options.keys() - _DESCRIBING}
+        parse = partial(self.ARGUMENTS_PARSER.parse, built, **asked)
+
+        def take(view: View) -> Any:
+            @wraps(view)
+            def taking(*args: Any, **kwargs: Any) -> Any:
+                return view(*args, parse(), **kwargs)
+
+            return _described(taking, describe)
+
+        return take
+
+    def alt_response(self, *args: Any, **described: Any) -> Callable[[View], View]:
+        """Describe an answer as flask-smorest does, without a function around the view that would only call it."""
+        describe = super().alt_response(*args, **described)
+        return lambda view: _described(view, describe)
 
     @staticmethod
     def refuses(*refusals: type[AppError]) -> Callable[[View], View]:
