@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import click
 from flask.cli import AppGroup
-from tqdm import tqdm
 
 from config import clock, database
 from storefront import audit, benefit, households
@@ -59,6 +58,9 @@ def _tell(drift: list[benefit.Drift], advice: str) -> None:
 
 @contextmanager
 def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    # Web processes load this module for its commands, and none of them draws a bar.
+    from tqdm import tqdm
+
     with tqdm(desc=what) as bar:
 
         def progress(done: int, total: int) -> None:

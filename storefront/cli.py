@@ -12,7 +12,6 @@ import pyotp
 import segno
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import text
-from tqdm import tqdm
 
 from config import clock, database, facts, jobs, settings
 from config.errors import AppError
@@ -63,6 +62,9 @@ def purge() -> None:
 @contextmanager
 def _bars(verb: str) -> Iterator[Callable[[str, int, int], None]]:
     """Give a function that shows how much of what is done, on one bar; where nobody watches, one line at the end."""
+    # Web processes load this module for its commands, and none of them draws a bar.
+    from tqdm import tqdm
+
     all_done: dict[str, None] = {}
     with tqdm(desc=verb, disable=None) as bar:
 
