@@ -27,7 +27,6 @@ def all_jobs(stand: Stand, *, scale: float) -> list[Job]:
         *_paying(stand),
         settling.credited(stand),
         settling.posted(stand),
-        settling.committed(stand),
         sales.report(stand),
         *sales.rolling(stand),
     ]

@@ -1,7 +1,7 @@
-"""Money from its notification on: how fast and at what cost it is paid, credited and posted, and what a defer costs.
+"""Money from its notification on: how fast and at what cost it is paid, credited and posted.
 
-Invariant: every figure is of the product as it runs, with its own worker; what is left out for comparison (the ledger,
-the job of a fact) is left out of the same statements, in the same run.
+Invariant: every figure is of the product as it runs, with its own worker; what is left out for comparison is the
+ledger, of the same statements and in the same run.
 """
 
 import http.client
@@ -11,9 +11,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -23,14 +22,12 @@ from benchmarks import goods, load, traffic
 from benchmarks.measure import Budget, Job, Sample, sample
 from benchmarks.sales import forget_the_queue
 from benchmarks.stand import Stand
-from config import facts
 
 _CREDITED = "SELECT count(*) FROM reactions_done WHERE reaction = 'credit_placement'"
 _PAID = "SELECT count(*) FROM orders WHERE paid_at IS NOT NULL"
 _UNDONE = "SELECT count(*) FROM open_facts"
 # Orders that are sent at once while payments are timed: some seconds of the checkout bench's load.
 _BATCH = 800
-_COMMITTED = facts.Fact("bench.committed", "A row was committed by the bench.")
 
 
 def credited(stand: Stand) -> Job:
@@ -139,33 +136,6 @@ def _settled(stand: Stand, server: str, application: str, count: int) -> Sample:
         return sample(settle, lambda: stand.cpu(server, "worker"))
     finally:
         stand.stop("worker")
-
-
-def committed(stand: Stand) -> Job:
-    """Return the job of eight writers that commit a fact each, with the job that hurries it; the reference has none.
-
-    This is what publishing costs, and why scans publish nothing.
-    """
-    variants = {"product": partial(_committing, stand, True), "reference": partial(_committing, stand, False)}
-    return Job("commit", 8, 4000, variants)
-
-
-def _committing(stand: Stand, is_hurried: bool, count: int) -> Sample:
-    forget_the_queue(stand)
-    statement = f"WITH {facts.publishing(replace(_COMMITTED, is_hurried=is_hurried), 'true')} SELECT 1 FROM published"
-
-    def make(client: int) -> Callable[[int], None]:
-        connection = stand.connect()
-
-        def act(turn: int) -> None:
-            told = {"fact": _COMMITTED.name, "fact_key": secrets.token_hex(8), "fact_values": "{}"}
-            connection.execute(statement, told, prepare=True).fetchall()
-
-        return act
-
-    taken = sample(lambda: load.loop(make, clients=8, count=count), stand.cpu)
-    forget_the_queue(stand)
-    return taken
 
 
 def _placed_and_opened(stand: Stand, count: int) -> dict[str, tuple[tuple[str, int], int]]:

@@ -1,13 +1,14 @@
-"""Facts are rows, jobs only hurry them along.
+"""Facts are rows; whoever hurries them along may forget.
 
 A fact is something that happened ("payment.succeeded"), written once in the transaction that made it true. Reactions
 are what follows from it; each runs in its own transaction and leaves a `reactions_done` row together with its effect.
 
 Invariant: a committed fact gets every one of its reactions exactly once, whatever is killed and whenever. It holds
-because (name, key) is unique, because the claim row of a reaction and its effect commit together, and because
-`sweep` defers again whatever the queue forgot: the table is the guarantee, not the queue.
+because (name, key) is unique, because the claim row of a reaction and its effect commit together, because a hurried
+fact stays in its queue until `config.dispatch` has handed it over, and because `sweep` defers again whatever the jobs
+forgot: the table is the guarantee, not the queue.
 
-A fact that nobody waits for is not hurried: it has no job, and `catch_up` runs its reactions every few seconds.
+A fact that nobody waits for is not hurried: it is in no queue, and `catch_up` runs its reactions every few seconds.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from config import database, jobs, logs
@@ -47,12 +48,17 @@ class FactRow(database.Base):
 
 
 class OpenFact(database.Base):
-    """A fact that may still lack reactions: the sweep's short to-do list, emptied as reactions finish."""
+    """A fact that may still lack reactions: a short to-do list, emptied as reactions finish.
+
+    `queue` says whose threads are to dispatch it; none when that is done, or when nobody hurries it. It has no foreign
+    key: the statement that writes a fact writes this, and each payment would pay for the check.
+    """
 
     __tablename__ = "open_facts"
-    __table_args__ = (Index(None, "since"),)
+    __table_args__ = (Index(None, "queue", "fact_id", postgresql_where=text("queue IS NOT NULL")),)
 
-    fact_id: Mapped[int] = mapped_column(ForeignKey("facts.id"), primary_key=True)
+    fact_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    queue: Mapped[str | None]
     since: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -109,14 +115,16 @@ _reactions: dict[str, list[Reaction]] = {}
 
 
 def declare(name: str, meaning: str, *, is_hurried: bool = True, queue: str = jobs.MONEY) -> Fact:
-    """Register a kind of fact. Raises `ValueError` when the name is taken.
+    """Register a kind of fact. Raises `ValueError` when the name is taken, or nobody dispatches facts in `queue`.
 
     What money waits for is dispatched in its queue; a fact from which only other things follow goes to theirs.
-    One that is not hurried costs no job when it is published; what follows from it follows within
+    One that is not hurried is in no queue when it is published; what follows from it follows within
     seconds, and whatever depends on that must not take it for done.
     """
     if name in _declared:
         raise ValueError(f"fact {name} is declared twice")
+    if queue not in jobs.DISPATCHERS:
+        raise ValueError(f"no fact is dispatched in {queue}")
     _declared[name] = Fact(name, meaning, is_hurried, queue)
     return _declared[name]
 
@@ -160,21 +168,15 @@ def _register(fact: Fact, queue: str, *, outside: bool) -> Callable[[Callable[..
 def publishing(fact: Fact, condition: str, values: str = "%(fact_values)s::jsonb") -> str:
     """Return the CTEs that publish a fact on a condition, for a statement that makes it true; pass `publish_params`.
 
-    Row, to-do entry and, for one that is hurried, its job together, because a hot path's budget has no room for three
-    statements. The statement must read `published`, which has one row when the fact is new; `values` may be an
-    expression over its other CTEs. The function is procrastinate's own, with the columns of its job type in their
-    order; a test holds the schema frozen.
+    Row and to-do entry together, because a hot path's budget has no room for two statements. The statement must read
+    `published`, which has one row when the fact is new; `values` may be an expression over its other CTEs.
     """
-    hurry = f"""procrastinate_defer_jobs_v1(ARRAY[ROW(
-        '{fact.queue}', 'facts.dispatch', 0, NULL, NULL, jsonb_build_object('fact_id', fact_id), NULL
-    )::procrastinate_job_to_defer_v1])"""
+    queue = f"'{fact.queue}'" if fact.is_hurried else "NULL"
     return f"""fact AS (
     INSERT INTO facts (name, key, values) SELECT %(fact)s, %(fact_key)s, {values} WHERE {condition}
     ON CONFLICT (name, key) DO NOTHING RETURNING id
-), opened AS (
-    INSERT INTO open_facts (fact_id) SELECT id FROM fact RETURNING fact_id
-), published AS MATERIALIZED (
-    SELECT {hurry if fact.is_hurried else "fact_id"} FROM opened
+), published AS (
+    INSERT INTO open_facts (fact_id, queue) SELECT id, {queue} FROM fact RETURNING fact_id
 )"""
 
 
@@ -191,7 +193,7 @@ def publish_params(fact: Fact, *, key: str, values: dict[str, Any]) -> dict[str,
 
 
 def publish(session: Session, fact: Fact, *, key: str, values: dict[str, Any]) -> bool:
-    """Write that `fact` happened to `key`, in the caller's transaction, and defer its dispatch there if it is hurried.
+    """Write that `fact` happened to `key`, in the caller's transaction; if it is hurried, its dispatch is due then.
 
     Returns False, and does nothing, when this fact was already written for this key. `values` must be JSON.
     Raises `KeyError` for a fact that was never declared.
@@ -201,22 +203,6 @@ def publish(session: Session, fact: Fact, *, key: str, values: dict[str, Any]) -
     return (
         database.driver_connection(session).execute(_publication(fact), parameters, prepare=True).fetchone() is not None
     )
-
-
-@jobs.task("facts.dispatch", queue=jobs.MONEY)
-def dispatch(fact_id: int) -> None:
-    """Run at once the reactions of the fact's own queue that it still lacks, then defer a job for each other one.
-
-    Money waits for one job instead of two, and for nothing that is done for the others. A reaction that fails goes to
-    the queue like them.
-    """
-    lacking = missing(None, fact_ids=[fact_id])
-    at_once = [reaction.name for _, reaction in lacking if reaction.is_at_once]
-    for name in at_once:
-        _react_or_defer(fact_id, name)
-    if len(at_once) < len(lacking):
-        with database.transaction() as session:
-            _defer_missing(session, [fact_id])
 
 
 @jobs.task("facts.react", queue=jobs.DEFAULT)
@@ -239,6 +225,16 @@ def react(fact_id: int, reaction: str) -> None:
     with database.transaction() as session:
         _claim(session, fact_id, reaction)
         _close_if_complete(session, occurrence)
+
+
+def attempt(fact_id: int, reaction: str) -> bool:
+    """Run one reaction as `react` does; returns False, and says why in the log, when it fails."""
+    try:
+        react(fact_id, reaction)
+    except Exception:  # noqa: BLE001 - whatever it was, the others go on
+        _log.warning("fact.deferred", fact=fact_id, reaction=reaction, exc_info=True)
+        return False
+    return True
 
 
 _LOAD = """
@@ -326,31 +322,19 @@ def _defer(session: Session, lacking: list[tuple[int, Reaction]]) -> int:
     return len(todo)
 
 
-def open_ids(session: Session, *, since_before: datetime, after: int = 0) -> list[int]:
-    """Return up to `SWEEP_PAGE` ids above `after` of facts opened before an instant that may lack reactions."""
+def _forgotten(session: Session, *, since_before: datetime, after: int) -> list[int]:
+    """Return up to `SWEEP_PAGE` ids above `after` of facts opened before an instant that wait for no dispatch.
+
+    The others are late: jobs for their reactions besides would make a queue that lags lag more.
+    """
     rows = session.execute(
         text("""
-            SELECT fact_id FROM open_facts WHERE since < :before AND fact_id > :after ORDER BY fact_id LIMIT :limit
+            SELECT fact_id FROM open_facts WHERE queue IS NULL AND since < :before AND fact_id > :after
+            ORDER BY fact_id LIMIT :limit
         """),
         {"before": since_before, "after": after, "limit": SWEEP_PAGE},
     )
     return list(rows.scalars())
-
-
-def _forgotten(session: Session, fact_ids: list[int]) -> list[int]:
-    """Return those facts whose dispatch is not in the queue.
-
-    The others are late: a job for each of their reactions besides would make a queue that lags lag more.
-    """
-    rows = session.execute(
-        text("""
-            SELECT (args->>'fact_id')::bigint FROM procrastinate_jobs
-            WHERE task_name = 'facts.dispatch' AND status = 'todo' AND (args->>'fact_id')::bigint = ANY(:ids)
-        """),
-        {"ids": fact_ids},
-    )
-    late = set(rows.scalars())
-    return [fact_id for fact_id in fact_ids if fact_id not in late]
 
 
 def sweep(*, now: datetime) -> int:
@@ -358,8 +342,8 @@ def sweep(*, now: datetime) -> int:
     deferred, after = 0, 0
     while True:
         with database.transaction() as session:
-            ids = open_ids(session, since_before=now - FORGOTTEN_AFTER, after=after)
-            deferred += _defer_missing(session, _forgotten(session, ids))
+            ids = _forgotten(session, since_before=now - FORGOTTEN_AFTER, after=after)
+            deferred += _defer_missing(session, ids)
         if len(ids) < SWEEP_PAGE:
             return deferred
         after = ids[-1]
@@ -390,16 +374,9 @@ def catch_up(*, now: datetime) -> int:
             ids = session.execute(_UNHURRIED, {"names": names, "now": now, "limit": CATCH_UP_PAGE}).scalars()
             todo = missing(session, fact_ids=list(ids))
         for fact_id, reaction in todo:
-            _react_or_defer(fact_id, reaction.name)
+            if not attempt(fact_id, reaction.name):
+                with database.transaction() as session:
+                    _defer_missing(session, [fact_id])
     finally:
         database.statement("SELECT pg_advisory_unlock(%s)", (_CATCHING_UP,))
     return len(todo)
-
-
-def _react_or_defer(fact_id: int, reaction: str) -> None:
-    try:
-        react(fact_id, reaction)
-    except Exception:  # noqa: BLE001 - whatever it was, the others go on
-        _log.warning("fact.deferred", fact=fact_id, reaction=reaction, exc_info=True)
-        with database.transaction() as session:
-            _defer_missing(session, [fact_id])

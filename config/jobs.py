@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, cast
 
 import procrastinate
 import psycopg
@@ -30,21 +30,28 @@ from config import clock, database, logs
 # seconds whatever the turns before it wait for.
 MONEY, DEFAULT, WIRE, PRESS, SHEETS, HOOKS = "money", "default", "wire", "press", "sheets", "hooks"
 SLOTS = {MONEY: 2, DEFAULT: 2, WIRE: 3, PRESS: 1, SHEETS: 1, HOOKS: 3}
+# Facts are dispatched by threads of their own: they wait for no job, and jobs not for them.
+DISPATCHERS = {MONEY: 2, DEFAULT: 2}
 ALARM_AFTER_TRIES = 10
 # A worker shows a heartbeat this often. One that has shown none for so long is dead, and its jobs are put back: a
 # commuter who has paid waits for it. One that was only slow finds its job done by another, as any job may be.
 HEARTBEAT_S = 5.0
 DEAD_AFTER_S = 15
-# Whether jobs are due is looked at this often, by one cheap question for all queues: a commuter who has paid waits for
-# it. A notice of each job would make commits wait for each other (0002). Where jobs have just come, more are to be
-# expected; where none have, the question is most of what an idle worker does.
+# Whoever is told to stop has so long for what it has in hand.
+GRACE_S = 20.0
+# Whether jobs or facts are due is looked at this often, by one cheap question for all queues: a commuter who has paid
+# waits for it. A notice of each would make commits wait for each other (0002). Where some have just come, more are to
+# be expected; where none have, the question is most of what an idle worker does.
 LOOK_S, LOOK_AGAIN_S = 0.03, 0.01
 BUSY_FOR_S = 1.0
 # A queue in which no job was seen to be due is looked into all the same.
 POLL_S = 5.0
-_DUE = """
-    SELECT DISTINCT queue_name FROM procrastinate_jobs
+_DUE = f"""
+    SELECT DISTINCT queue_name::text FROM procrastinate_jobs
     WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+    UNION ALL
+    SELECT 'facts.' || queue FROM unnest('{{{",".join(DISPATCHERS)}}}'::text[]) AS known (queue)
+    WHERE EXISTS (SELECT FROM open_facts o WHERE o.queue = known.queue)
 """
 
 _manager = JobManager(procrastinate.SyncPsycopgConnector())
@@ -132,6 +139,19 @@ def purge(session: Session, *, before: datetime) -> int:
     return len(session.execute(_PURGE, {"before": before}).all())
 
 
+class Runner(Protocol):
+    """Whatever works for a queue, beside the others."""
+
+    async def run(self) -> None:
+        """Work until told to stop; cancelled, finish what is in hand. Raises when the database goes away."""
+
+    def wake(self) -> None:
+        """Look now, or when there is room, whether something is due."""
+
+    def stop(self) -> None:
+        """Begin nothing more, and end."""
+
+
 class WakefulWorker(Worker):
     """procrastinate's worker, which can be told that a job is due."""
 
@@ -140,44 +160,45 @@ class WakefulWorker(Worker):
         self._new_job_event.set()
 
 
-async def _work(first: Callable[[], object]) -> None:
+async def _work(first: Callable[[], object], beside: Callable[[], Mapping[str, Runner]]) -> None:
     await asyncio.to_thread(first)
     connector = procrastinate.PsycopgConnector(conninfo=database.plain_url(), min_size=1, max_size=10)
     with app.replace_connector(connector) as connected:
         async with connected.open_async():
-            await _together(
-                {
-                    queue: WakefulWorker(
-                        connected,
-                        queues=[queue],
-                        concurrency=slots,
-                        name=f"{queue}-worker",
-                        fetch_job_polling_interval=POLL_S,
-                        listen_notify=False,
-                        shutdown_graceful_timeout=20.0,
-                        update_heartbeat_interval=HEARTBEAT_S,
-                        stalled_worker_timeout=DEAD_AFTER_S,
-                        delete_jobs="successful",
-                        install_signal_handlers=False,
-                    )
-                    for queue, slots in SLOTS.items()
-                }
-            )
+            workers = {queue: _worker(connected, queue, slots) for queue, slots in SLOTS.items()}
+            await _together({**workers, **beside()})
 
 
-async def _together(workers: Mapping[str, WakefulWorker]) -> None:
+def _worker(connected: procrastinate.App, queue: str, slots: int) -> Runner:
+    worker = WakefulWorker(
+        connected,
+        queues=[queue],
+        concurrency=slots,
+        name=f"{queue}-worker",
+        fetch_job_polling_interval=POLL_S,
+        listen_notify=False,
+        shutdown_graceful_timeout=GRACE_S,
+        update_heartbeat_interval=HEARTBEAT_S,
+        stalled_worker_timeout=DEAD_AFTER_S,
+        delete_jobs="successful",
+        install_signal_handlers=False,
+    )
+    return cast(Runner, worker)
+
+
+async def _together(workers: Mapping[str, Runner]) -> None:
     """Run each queue's worker until one ends, as it does when the database goes away, and then end the others.
 
     One that happened not to ask the database meanwhile would go on alone, and the queues of those that ended wait for
     ever. Raises what the first to end raised.
     """
     looking = asyncio.create_task(_look_out(workers))
-    running = [looking, *(asyncio.create_task(worker.run()) for worker in workers.values())]  # type: ignore[no-untyped-call]
+    running = [looking, *(asyncio.create_task(worker.run()) for worker in workers.values())]
     try:
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         looking.cancel()
         for worker in workers.values():
-            worker.stop()  # type: ignore[no-untyped-call]
+            worker.stop()
         await asyncio.wait(running)
         for task in done:
             task.result()
@@ -187,8 +208,8 @@ async def _together(workers: Mapping[str, WakefulWorker]) -> None:
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _look_out(workers: Mapping[str, WakefulWorker]) -> None:
-    """Wake the workers in whose queues jobs are due, for ever. Raises when the database goes away."""
+async def _look_out(workers: Mapping[str, Runner]) -> None:
+    """Wake those for whom jobs or facts are due, for ever. Raises when the database goes away."""
     seen_at = -math.inf
     async with await psycopg.AsyncConnection.connect(database.plain_url(), autocommit=True) as connection:
         while True:
@@ -200,14 +221,14 @@ async def _look_out(workers: Mapping[str, WakefulWorker]) -> None:
             await asyncio.sleep(LOOK_AGAIN_S if time.monotonic() - seen_at < BUSY_FOR_S else LOOK_S)
 
 
-async def _work_until_told(first: Callable[[], object]) -> None:
+async def _work_until_told(first: Callable[[], object], beside: Callable[[], Mapping[str, Runner]]) -> None:
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     pause_s = 0.5
     while not told.is_set():
-        work = asyncio.create_task(_work(first))
+        work = asyncio.create_task(_work(first, beside))
         stop = asyncio.create_task(told.wait())
         started: datetime = clock.now()
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -221,10 +242,10 @@ async def _work_until_told(first: Callable[[], object]) -> None:
         await asyncio.sleep(pause_s)
 
 
-def work(*, first: Callable[[], object]) -> None:
-    """Run every queue until SIGTERM or SIGINT, calling `first` whenever they start.
+def work(*, first: Callable[[], object], beside: Callable[[], Mapping[str, Runner]]) -> None:
+    """Run every queue, and what `beside` returns, until SIGTERM or SIGINT, calling `first` whenever they start.
 
     A database that goes away is waited for, with growing pauses.
     """
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
-    asyncio.run(_work_until_told(first))
+    asyncio.run(_work_until_told(first, beside))

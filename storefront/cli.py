@@ -13,7 +13,7 @@ import segno
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy import text
 
-from config import clock, database, facts, jobs, settings
+from config import clock, database, dispatch, facts, jobs, settings
 from config.errors import AppError
 from payments import reconcile as reconciling
 from storefront import audit as trail
@@ -123,7 +123,7 @@ def worker() -> None:
     # Registers every reaction and every scheduled task; the web needs neither.
     from storefront import reactions, schedule  # noqa: F401
 
-    jobs.work(first=lambda: facts.sweep(now=clock.now()))
+    jobs.work(first=lambda: facts.sweep(now=clock.now()), beside=dispatch.dispatchers)
 
 
 staff = AppGroup("staff", help="Accounts of the people who work here.")

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from config import clock, database, facts, jobs
 
 HAPPENED = facts.declare("tests.happened", "Something happened in a test.")
-LATER = facts.declare("tests.later", "Something happened from which nothing follows for money.", queue=jobs.DEFAULT)
 UNHURRIED = facts.declare("tests.unhurried", "Something happened that nobody waits for.", is_hurried=False)
 
 
@@ -41,6 +40,11 @@ def publish(key: str) -> bool:
         return facts.publish(session, HAPPENED, key=key, values={"n": 1})
 
 
+def forget() -> None:
+    """Let the facts have been dispatched, and their jobs have been lost."""
+    database.statement("UPDATE open_facts SET queue = NULL")
+
+
 def test_a_fact_is_written_once_however_often_it_is_published(effects: list[str], drain: Callable[[], int]) -> None:
     assert [publish("A"), publish("A"), publish("B")] == [True, False, True]
     assert drain() == 4
@@ -56,79 +60,9 @@ def test_a_fact_of_a_rolled_back_transaction_never_happened(effects: list[str], 
     assert database.statement("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
 
 
-def test_publishing_defers_one_dispatch_in_the_same_transaction(effects: list[str]) -> None:
-    publish("A")
-    assert database.statement("SELECT task_name, queue_name FROM procrastinate_jobs") == [("facts.dispatch", "money")]
-    [(fact_id,)] = database.statement("SELECT id FROM facts")
-    facts.dispatch(fact_id)
-    rows = database.statement("SELECT args->>'reaction' FROM procrastinate_jobs WHERE task_name = 'facts.react'")
-    assert sorted(rows) == [("call",), ("note",)]
-
-
-def test_what_money_waits_for_runs_with_the_dispatch_and_goes_to_the_queue_when_it_fails(effects: list[str]) -> None:
-    tries: list[str] = []
-
-    def settle(session: Session, occurrence: facts.Occurrence) -> None:
-        tries.append(occurrence.key)
-        if len(tries) == 1:
-            raise RuntimeError("the database went away")
-
-    facts.on(HAPPENED, queue=jobs.MONEY)(settle)
-    publish("A")
-    publish("B")
-    (bad, good) = [row[0] for row in database.statement("SELECT id FROM facts ORDER BY id")]
-    facts.dispatch(bad)
-    facts.dispatch(good)
-    assert tries == ["A", "B"]
-    waiting = database.statement(
-        "SELECT (args->>'fact_id')::bigint, queue_name FROM procrastinate_jobs WHERE args->>'reaction' = 'settle'"
-    )
-    assert waiting == [(bad, "money")]
-    facts.dispatch(bad)
-    assert tries == ["A", "B", "A"], "told twice it tries once more, and nothing is left for the job that waits"
-    facts.react(bad, "settle")
-    assert tries == ["A", "B", "A"]
-
-
-def test_money_waits_for_nothing_that_is_done_for_other_reactions(effects: list[str]) -> None:
-    waiting: list[int] = []
-
-    def settle(session: Session, occurrence: facts.Occurrence) -> None:
-        waiting.extend(database.run(session, "SELECT count(*) FROM procrastinate_jobs WHERE args ? 'reaction'")[0])
-
-    facts.on(HAPPENED, queue=jobs.MONEY)(settle)
-    publish("A")
-    facts.dispatch(database.statement("SELECT id FROM facts")[0][0])
-    assert waiting == [0]
-    assert database.statement("SELECT count(*) FROM procrastinate_jobs WHERE args ? 'reaction'") == [(2,)]
-
-
-def test_a_fact_that_money_does_not_wait_for_has_one_job_in_another_queue(db: None) -> None:
-    seen: list[str] = []
-
-    def note(session: Session, occurrence: facts.Occurrence) -> None:
-        seen.append(f"note {occurrence.key}")
-
-    def write(session: Session, occurrence: facts.Occurrence) -> None:
-        seen.append(f"write {occurrence.key}")
-
-    facts.on(LATER)(note)
-    facts.on(LATER)(write)
-    try:
-        with database.transaction() as session:
-            facts.publish(session, LATER, key="A", values={})
-        assert database.statement("SELECT queue_name FROM procrastinate_jobs") == [("default",)]
-        facts.dispatch(database.statement("SELECT id FROM facts")[0][0])
-    finally:
-        facts._reactions.pop(LATER.name)
-    assert seen == ["note A", "write A"]
-    assert database.statement("SELECT count(*) FROM procrastinate_jobs") == [(1,)], "none but the dispatch"
-    assert database.statement("SELECT count(*) FROM open_facts") == [(0,)]
-
-
 def test_the_sweep_defers_again_what_the_queue_forgot_and_nothing_that_still_waits(effects: list[str]) -> None:
     publish("A")
-    database.statement("DELETE FROM procrastinate_jobs")
+    forget()
     assert facts.sweep(now=clock.now()) == 0, "a fact younger than 30 s is not forgotten"
     later = clock.now() + timedelta(seconds=31)
     assert facts.sweep(now=later) == 2
@@ -138,7 +72,7 @@ def test_the_sweep_defers_again_what_the_queue_forgot_and_nothing_that_still_wai
 def test_the_sweep_adds_nothing_to_a_queue_that_lags(effects: list[str]) -> None:
     publish("A")
     assert facts.sweep(now=clock.now() + timedelta(minutes=10)) == 0, "its dispatch is late, not forgotten"
-    assert database.statement("SELECT count(*) FROM procrastinate_jobs") == [(1,)]
+    assert database.statement("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
 
 
 def test_the_sweep_reaches_every_fact_however_many_keep_failing(
@@ -147,7 +81,7 @@ def test_the_sweep_reaches_every_fact_however_many_keep_failing(
     monkeypatch.setattr(facts, "SWEEP_PAGE", 2)
     for key in "ABCDE":
         publish(key)
-    database.statement("DELETE FROM procrastinate_jobs")
+    forget()
     assert facts.sweep(now=clock.now() + timedelta(seconds=31)) == 10
 
 
@@ -234,6 +168,11 @@ def test_a_reaction_that_fails_leaves_no_trace_and_runs_again(db: None, drain: C
         assert database.statement("SELECT count(*) FROM facts WHERE name = 'effect'") == [(1,)]
     finally:
         facts._reactions.pop(HAPPENED.name)
+
+
+def test_a_fact_is_declared_only_for_a_queue_whose_threads_dispatch_facts() -> None:
+    with pytest.raises(ValueError, match="no fact is dispatched in wire"):
+        facts.declare("tests.nowhere", "Something happened that nobody would dispatch.", queue=jobs.WIRE)
 
 
 def test_an_undeclared_fact_cannot_be_published(db: None) -> None:

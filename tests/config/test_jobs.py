@@ -147,9 +147,16 @@ def test_a_queue_is_woken_when_a_job_is_due_and_none_goes_on_when_another_has_en
     later = "INSERT INTO procrastinate_jobs (queue_name, task_name, args, scheduled_at) VALUES ('wire', 'x', '{}', %s)"
     database.statement(later, [clock.now() + timedelta(hours=1)])
     workers = {jobs.MONEY: Ending(after=3), jobs.DEFAULT: Ending(after=1), jobs.WIRE: Ending(after=1)}
-    asyncio.run(asyncio.wait_for(jobs._together(workers), timeout=20))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(jobs._together(workers), timeout=20))
     assert [worker.left for worker in workers.values()] == [0, 1, 1]
     assert all(worker.is_over.is_set() for worker in workers.values())
+
+
+def test_a_fact_that_is_due_wakes_the_threads_of_its_queue_and_no_worker(db: None) -> None:
+    database.statement("INSERT INTO open_facts (fact_id, queue) VALUES (1, 'default'), (2, NULL)")
+    workers = {name: Ending(after=1) for name in (jobs.MONEY, jobs.DEFAULT, "facts.money", "facts.default")}
+    asyncio.run(asyncio.wait_for(jobs._together(workers), timeout=20))
+    assert [name for name, worker in workers.items() if worker.left == 0] == ["facts.default"]
 
 
 def test_a_database_that_goes_away_ends_every_queue_with_its_reason(db: None) -> None:
@@ -161,7 +168,7 @@ def test_a_database_that_goes_away_ends_every_queue_with_its_reason(db: None) ->
 
     async def work() -> None:
         cut = asyncio.to_thread(wait_until, lambda: database.statement(lookout), what="the look-out's connection")
-        await asyncio.gather(jobs._together({jobs.DEFAULT: worker}), cut)  # type: ignore[dict-item]
+        await asyncio.gather(jobs._together({jobs.DEFAULT: worker}), cut)
 
     with pytest.raises(psycopg.OperationalError):
         asyncio.run(asyncio.wait_for(work(), timeout=20))

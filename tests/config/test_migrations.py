@@ -97,3 +97,17 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty: Engine) -> None:
     with pytest.raises(Exception, match="reactions_done"):
         migrations.upgrade(empty)
     assert set(describe(empty)) == {"reactions_done"}
+
+
+def test_a_fact_that_waits_for_its_dispatch_has_a_job_after_the_downgrade(empty: Engine) -> None:
+    migrations.upgrade(empty)
+    with empty.begin() as connection:
+        connection.execute(
+            text("INSERT INTO facts (id, name, key, values) VALUES (1, 'x', 'A', '{}'), (2, 'x', 'B', '{}')")
+        )
+        connection.execute(text("INSERT INTO open_facts (fact_id, queue) VALUES (1, 'money'), (2, NULL)"))
+    migrations.downgrade(empty, "0067_days_of_goods")
+    with empty.begin() as connection:
+        jobs = connection.execute(text("SELECT queue_name, task_name, args FROM procrastinate_jobs")).all()
+        assert jobs == [("money", "facts.dispatch", {"fact_id": 1})]
+        assert connection.execute(text("SELECT count(*) FROM open_facts")).scalar_one() == 2

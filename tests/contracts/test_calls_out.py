@@ -31,6 +31,7 @@ CALLERS = {
     "storefront/egress.py": "public https hosts that partners name, judged by the address that is connected to",
     "config/storage.py": "the configured bucket, joined with keys of the shop's own making",
     "config/jobs.py": "runs the worker's loop, whose queue is the database",
+    "config/dispatch.py": "hands work from the worker's loop to its threads; calls nothing",
     "config/server.py": "answers on connections that others opened; opens none",
     "config/desk.py": "the desk's own web server, to see whether it is ready; no part of a running shop",
 }
