@@ -130,6 +130,10 @@ class Schema(ma.Schema):
 
     _plan: _Plan | None = None
 
+    def __deepcopy__(self, _: Any) -> "Schema":
+        """Return the schema itself, which nobody changes: flask-smorest copies what it knows of a view many times."""
+        return self
+
     def check(self, given: dict[str, Any]) -> None:
         """Refuse what no field can see by itself. Asked once all fields are right; raises `ValidationError`."""
 
@@ -278,6 +282,16 @@ def _described(view: View, describe: Callable[[View], Any]) -> View:
     return view
 
 
+@cache
+def _one(schema: type[ma.Schema]) -> ma.Schema:
+    return schema()
+
+
+def _built(schema: Any) -> Any:
+    """Return the one instance of a schema's class, and whatever is no class as it is."""
+    return _one(schema) if isinstance(schema, type) else schema
+
+
 class Blueprint(SmorestBlueprint):
     """A blueprint whose operations declare every error that the house can answer for them."""
 
@@ -293,7 +307,7 @@ class Blueprint(SmorestBlueprint):
 
         webargs would copy every field of a class anew, and put three functions around the view instead of one.
         """
-        built = schema() if isinstance(schema, type) else schema
+        built = _built(schema)
         describe = super().arguments(built, **options)
         asked = {"location": "json"} | {name: options[name] for name in options.keys() - _DESCRIBING}
         parse = partial(self.ARGUMENTS_PARSER.parse, built, **asked)
@@ -307,9 +321,9 @@ class Blueprint(SmorestBlueprint):
 
         return take
 
-    def alt_response(self, *args: Any, **described: Any) -> Callable[[View], View]:
+    def alt_response(self, *args: Any, schema: Any = None, **described: Any) -> Callable[[View], View]:
         """Describe an answer as flask-smorest does, without a function around the view that would only call it."""
-        describe = super().alt_response(*args, **described)
+        describe = super().alt_response(*args, schema=_built(schema), **described)
         return lambda view: _described(view, describe)
 
     @staticmethod
