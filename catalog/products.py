@@ -4,7 +4,7 @@ Invariant: list, page and checkout read a price from the same row, `skus.price_f
 row to its history; a product off sale is on no list and has no page.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -89,7 +89,7 @@ def price(session: Session | None, lines: Mapping[str, int]) -> list[PricedLine]
 
 
 def refuse_unsellable(lines: list[PricedLine]) -> None:
-    """Check that every line may be sold at all; whether enough is left is `stock.hold`'s to say.
+    """Check that every line may be sold at all; whether enough is left is for `refuse_short` to say.
 
     Raises `NotForSale(lines=[{"sku", "because"}])`, in the words of the first, when any line is display-only, off sale,
     or liquor that we may not sell.
@@ -103,6 +103,16 @@ def refuse_unsellable(lines: list[PricedLine]) -> None:
         line, because = refused[0]
         lines_of = [{"sku": each.sku, "because": why} for each, why in refused]
         raise errors.NotForSale(f"“{line.title}”{absences.WORDS[because]}。", lines=lines_of)
+
+
+def refuse_short(lines: Sequence[PricedLine]) -> None:
+    """Check at a glance that there is enough of every line: whoever takes the goods may still find some gone by then.
+
+    Raises `OutOfStock(lines=[{"sku", "available"}])`, in the order of the SKUs' numbers.
+    """
+    short = sorted((line.sku, line.available) for line in lines if line.available < line.quantity)
+    if short:
+        raise errors.OutOfStock(lines=[{"sku": sku, "available": available} for sku, available in short])
 
 
 def page(

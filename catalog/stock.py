@@ -8,8 +8,8 @@ idempotent per reference and SKU (returns: per key and SKU): however many caller
 written once.
 """
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -36,9 +36,39 @@ SKU_QUEUE = 73
 # What the database says when goods were taken that are no longer there.
 NEVER_OVERSOLD = "ck_stock_levels_never_oversold"
 
+# The unique key of `reservations` lets exactly one of two equal holds move stock. `take_stock` queues for each SKU and
+# adds to its row, in the order of ids, and the CHECK refuses the whole statement when somebody else was quicker. It is
+# a function because what a function asks sees the rows as they are by then: this statement began before it queued, and
+# to find its row changed since would make PostgreSQL start all its parts anew, twice, while the next in the queue
+# waits. The advisory locks guard nothing: a crowd that queues on them costs the database 40 % less than one that queues
+# on the row itself (32 clients on one SKU: 0.57 CPU-s per 1000 holds against 0.93), and nothing when there is no crowd.
+_NOTED = """noted AS (
+    INSERT INTO stock_moves (sku_id, kind, on_hand_delta, reserved_delta, reservation_id)
+    SELECT sku_id, 'held', 0, quantity, id FROM held
+    RETURNING id
+)"""
+_TAKE = f"take_stock({SKU_QUEUE}, array_agg(sku_id ORDER BY sku_id), array_agg(quantity ORDER BY sku_id))"
+
+
+def taking(*, after: str) -> str:
+    """Return the end of a statement that holds goods for a reference that this very statement makes.
+
+    `after` is a number of rows that the statement writes before, so that stock comes last. Whoever runs it passes
+    `hold_params` of lines that `products.price` just found to be there, and runs it by `take`.
+    """
+    # An outer join, so that a SKU that is not there is refused by the database rather than sold without stock.
+    return f"""held AS (
+    INSERT INTO reservations (reference, sku_id, quantity, state, held_at)
+    SELECT %(reference)s::text, s.id, w.quantity, 'held', %(now)s::timestamptz
+    FROM {LINES} AS w (number, quantity) LEFT JOIN skus s ON s.number = w.number
+    RETURNING id, sku_id, quantity
+), {_NOTED}
+SELECT {_TAKE} FROM held WHERE {after} + (SELECT count(*) FROM noted) > 0"""
+
+
 # What is short at a glance, without a lock: a hopeless statement writes nothing and holds nobody up. What is taken in
 # between is found out at the end.
-GLANCING = f"""wanted AS MATERIALIZED (
+_HOLD = f"""WITH wanted AS MATERIALIZED (
     SELECT w.number, w.quantity, s.id AS sku_id, l.on_hand - l.reserved AS free
     FROM {LINES} AS w (number, quantity)
     LEFT JOIN skus s ON s.number = w.number
@@ -46,41 +76,15 @@ GLANCING = f"""wanted AS MATERIALIZED (
     WHERE NOT EXISTS (SELECT FROM reservations r WHERE r.reference = %(reference)s AND r.sku_id = s.id)
 ), short AS MATERIALIZED (
     SELECT number, greatest(coalesce(free, 0), 0) AS available FROM wanted WHERE free IS NULL OR free < quantity
-)"""
-ENOUGH = "NOT EXISTS (SELECT FROM short)"
-
-
-def taking(condition: str, *, after: str = "0") -> str:
-    """Return the second half of a hold, to follow `GLANCING` in one statement, which takes the goods on a condition.
-
-    Whoever does more than `hold` in its statement makes all of it depend on `ENOUGH`, names in `after` a number of rows
-    that it has written, so that stock comes last, reads `taken`, one row, passes `hold_params`, and runs it
-    `overtaking`.
-    """
-    # The unique key of `reservations` lets exactly one of two equal holds move stock. `take_stock` queues for each SKU
-    # and adds to its row, in the order of ids, and the CHECK refuses the whole statement when somebody else was
-    # quicker. It is a function because what a function asks sees the rows as they are by then: this statement began
-    # before it queued, and to find its row changed since would make PostgreSQL start all its parts anew, twice, while
-    # the next in the queue waits. The advisory locks guard nothing: a crowd that queues on them costs the database
-    # 40 % less than one that queues on the row itself (32 clients on one SKU: 0.57 CPU-s per 1000 holds against 0.93),
-    # and nothing when there is no crowd.
-    return f"""held AS (
+), held AS (
     INSERT INTO reservations (reference, sku_id, quantity, state, held_at)
     SELECT %(reference)s::text, sku_id, quantity, 'held', %(now)s::timestamptz FROM wanted
-    WHERE {condition}
+    WHERE NOT EXISTS (SELECT FROM short)
     ON CONFLICT (reference, sku_id) DO NOTHING
     RETURNING id, sku_id, quantity
-), noted AS (
-    INSERT INTO stock_moves (sku_id, kind, on_hand_delta, reserved_delta, reservation_id)
-    SELECT sku_id, 'held', 0, quantity, id FROM held
-    RETURNING id
-), taken AS MATERIALIZED (
-    SELECT take_stock({SKU_QUEUE}, array_agg(sku_id ORDER BY sku_id), array_agg(quantity ORDER BY sku_id)) AS kinds
-    FROM held WHERE {after} + (SELECT count(*) FROM noted) > 0
-)"""
-
-
-_HOLD = f"""WITH {GLANCING}, {taking(ENOUGH)}
+), {_NOTED}, taken AS MATERIALIZED (
+    SELECT {_TAKE} FROM held WHERE (SELECT count(*) FROM noted) > 0
+)
 SELECT short.number, short.available FROM taken LEFT JOIN short ON true ORDER BY short.number"""
 
 
@@ -88,18 +92,18 @@ class Overtaken(Exception):
     """Somebody else took the goods between the glance and the grasp: nothing was written, and a new glance tells."""
 
 
-@contextmanager
-def overtaking(session: Session | None) -> Generator[None]:
+def take(session: Session | None, sql: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Run one statement with `taking` in it, in a savepoint of its caller's transaction if there is one.
 
     Raises `Overtaken` when it came too late; whoever sends it again learns what is left.
     """
     try:
-        with nullcontext() if session is None else session.begin_nested():
-            if session is not None:
-                # Only now is the savepoint made.
-                session.connection()
-            yield
+        if session is None:
+            return database.statement(sql, params)
+        with session.begin_nested():
+            # Only now is the savepoint made.
+            session.connection()
+            return database.run(session, sql, params)
     except psycopg.errors.CheckViolation as error:
         if error.diag.constraint_name != NEVER_OVERSOLD:
             raise
@@ -236,17 +240,18 @@ def hold(session: Session, *, reference: str, lines: Mapping[str, int], now: dat
     cannot be a SKU's number, and `QuantityInvalid` outside 1 to `MAX_QUANTITY`.
     """
     database.require_transaction(session)
+    _require_lines(lines)
     rows = None
     while rows is None:
-        with suppress(Overtaken), overtaking(session):
-            rows = _run(session, _HOLD, lines, **hold_params(reference=reference, lines=lines, now=now))
+        with suppress(Overtaken):
+            rows = take(session, _HOLD, hold_params(reference=reference, lines=lines, now=now))
     short = [{"sku": number, "available": available} for number, available in rows if number is not None]
     if short:
         raise errors.OutOfStock(lines=short)
 
 
 def hold_params(*, reference: str, lines: Mapping[str, int], now: datetime) -> dict[str, object]:
-    """Return what `GLANCING` and `taking` need to hold lines (SKU number → quantity) that `products.price` accepted."""
+    """Return what `taking` needs to hold lines (SKU number → quantity)."""
     return {
         "reference": reference,
         "now": now,
@@ -295,8 +300,9 @@ def restore(session: Session, *, reference: str, lines: Mapping[str, int], key: 
     `MAX_QUANTITY`.
     """
     database.require_transaction(session)
+    _require_lines(lines)
     database.driver_connection(session).execute(_SOLD, {"reference": reference})
-    rows = _run(session, _RESTORE, lines, reference=reference, key=key)
+    rows = _execute(session, _RESTORE, lines, reference=reference, key=key)
     if rows:
         raise errors.ReturnTooLarge(lines=[{"sku": number, "returnable": int(left)} for number, left in rows])
 
@@ -350,13 +356,12 @@ def _states(session: Session, reference: str) -> set[str]:
     return {state for (state,) in cursor.fetchall()}
 
 
-def _run(session: Session, sql: str, lines: Mapping[str, int], **params: object) -> list[tuple[Any, ...]]:
+def _require_lines(lines: Mapping[str, int]) -> None:
     wrong = [number for number, quantity in lines.items() if not 1 <= quantity <= MAX_QUANTITY]
     if wrong or not lines:
         raise errors.QuantityInvalid(skus=wrong)
     if not all(identifiers.is_sku(number) for number in lines):
         raise errors.SkuUnknown
-    return _execute(session, sql, lines, **params)
 
 
 def _execute(session: Session, sql: str, lines: Mapping[str, int], **params: object) -> list[tuple[Any, ...]]:

@@ -14,9 +14,8 @@ import orjson
 import psycopg
 import structlog
 from flask import Flask, Request, Response, abort, current_app, g, request
-from flask.globals import app_ctx, request_ctx
 from flask.json.provider import JSONProvider
-from flask.sessions import SessionInterface
+from flask.sessions import NullSession, SessionInterface
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -104,7 +103,7 @@ class Ready(Response):
         """Send it."""
         if environ["REQUEST_METHOD"] == "HEAD" or self.status_code == 304:
             return super().__call__(environ, start_response)
-        headers, body = list(self.headers), self.get_data()
+        headers, body = list(self.headers), b"".join(self.iter_encoded())
         if self.status_code != 204:
             headers.append(("Content-Length", str(len(body))))
         start_response(self.status, headers)
@@ -114,13 +113,28 @@ class Ready(Response):
 class NoFlaskSession(SessionInterface):
     """Leaves Flask's signed cookie unread: our sessions are opaque tokens, and reading it is a tenth of a scan."""
 
-    def open_session(self, app: Flask, request: Request) -> None:
-        """Return none; whoever would use `flask.session` is refused by Flask's null session."""
+    _null = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        """Return Flask's null session, which refuses whoever would use `flask.session`."""
+        return self._null
 
 
 def json_bytes(body: bytes, status: int = 200) -> Response:
-    """Return ready JSON bytes as a response."""
-    return Ready(body, status, mimetype="application/json")
+    """Return ready JSON bytes as a response, which no cache keeps unless its maker says otherwise."""
+    response = Ready(body, status, content_type="application/json")
+    response.headers.add("Cache-Control", "no-store")
+    return response
+
+
+def asked() -> Request:
+    """Return the request at hand. Flask's `request` is the same and looks itself up at each use."""
+    return request._get_current_object()  # type: ignore[attr-defined, no-any-return] # noqa: SLF001 - in its documentation
+
+
+def kept() -> Any:
+    """Return what is kept for as long as the request at hand: Flask's `g`, looked up once."""
+    return g._get_current_object()  # noqa: SLF001 - in its documentation
 
 
 def request_id() -> str:
@@ -167,29 +181,27 @@ def wants_page(request: Request) -> bool:
 
 
 def _begin() -> None:
-    # Flask's `request` looks itself up at each use, which adds up where every request passes.
-    asked, kept = request_ctx.request, app_ctx.g
-    given = asked.environ.get("HTTP_X_REQUEST_ID", "")
-    kept.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    kept.started = time.perf_counter()
+    here, mine = asked(), kept()
+    given = here.environ.get("HTTP_X_REQUEST_ID", "")
+    mine.request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    mine.started = time.perf_counter()
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=kept.request_id)
+    structlog.contextvars.bind_contextvars(request_id=mine.request_id)
     # PostgreSQL cannot hold this character, so nothing of ours has it in its name.
-    if "\x00" in asked.path:
+    if "\x00" in here.path:
         abort(404)
 
 
 def _finish(response: Response) -> Response:
-    asked, kept, headers = request_ctx.request, app_ctx.g, response.headers
-    headers.extend((*EVERY_ANSWER, ("X-Request-ID", str(kept.get("request_id", "-")))))
-    if response.mimetype == "application/json":
-        headers.setdefault("Cache-Control", "no-store")
+    here, mine = asked(), kept()
+    response.headers.extend((*EVERY_ANSWER, ("X-Request-ID", str(mine.get("request_id", "-")))))
+    started = mine.get("started")
     logs.bound(__name__).info(
         "http.request",
-        method=asked.method,
-        route=asked.url_rule.rule if asked.url_rule else None,
+        method=here.method,
+        route=here.url_rule.rule if here.url_rule else None,
         status=response.status_code,
-        ms=round((time.perf_counter() - kept.started) * 1000, 1) if "started" in kept else None,
+        ms=round((time.perf_counter() - started) * 1000, 1) if started else None,
     )
     return response
 

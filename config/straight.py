@@ -48,7 +48,10 @@ class Connection:
         """
         wire, adapted = self._connection.pgconn, self._adapted
         command, names = _numbered(sql)
-        values = [_typed(params[name]) for name in names] if isinstance(params, Mapping) else list(map(_typed, params))
+        given = [params[name] for name in names] if isinstance(params, Mapping) else params
+        # Written so that a value's type does not depend on its size, where psycopg has one for each of three: an order
+        # has three amounts, and the same text would be planned for each combination of theirs.
+        values = [Int4(one) if type(one) is int and -_INT4 <= one < _INT4 else one for one in given]
         written = adapted.dump_sequence(values, [PyFormat.AUTO] * len(values))
         types = tuple(adapted.types or ())
         name = self._prepared.get((sql, types))
@@ -71,14 +74,6 @@ class Connection:
         if self._connection.pgconn.status == ConnStatus.BAD:
             raise psycopg.OperationalError("the connection to the database was lost")
         raise error_from_result(result)
-
-
-def _typed(value: Any) -> Any:
-    """Return a value so that its type does not depend on its size, where psycopg has one for each of three.
-
-    An order has three amounts, and the same text would be planned for each combination of theirs.
-    """
-    return Int4(value) if type(value) is int and -_INT4 <= value < _INT4 else value
 
 
 @lru_cache(1024)

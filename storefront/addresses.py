@@ -246,6 +246,9 @@ def _text(value: str, longest: int, field: str, label: str, faults: dict[str, st
         faults[field] = f"请填写{label}"
     elif len(tidy) > longest:
         faults[field] = f"{label}最多 {longest} 个字"
-    elif any(unicodedata.category(c) in _REFUSED_CATEGORIES or c in _REFUSED_CHARACTERS for c in tidy):
+    # Nothing of what follows is printable, and nearly all that people write is.
+    elif not tidy.isprintable() and any(
+        unicodedata.category(c) in _REFUSED_CATEGORIES or c in _REFUSED_CHARACTERS for c in tidy
+    ):
         faults[field] = f"{label}含有无法打印的字符"
     return tidy

@@ -177,7 +177,7 @@ def clear(session: Session, *, shopper_id: int, skus: list[str]) -> None:
 
 # `clear` as a part of the statement that places an order, which leaves its new row in `placed`.
 CLEARING = """cleared AS (
-    DELETE FROM cart_lines USING placed WHERE shopper_id = %(shopper_id)s AND sku = ANY(%(numbers)s::text[])
+    DELETE FROM cart_lines WHERE shopper_id = %(shopper_id)s AND sku = ANY(%(numbers)s::text[])
 )"""
 
 

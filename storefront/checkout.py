@@ -2,7 +2,7 @@
 
 Invariant: `place` is all or nothing in one transaction; prices and freight come from the catalog, never from the
 client; the same key and body give the same order, however often and however many at once. It holds because the order
-row is unique on (shopper, key): a rival waits on that key and then finds the order.
+row is unique on (shopper, key): a rival waits on that key, writes nothing and then finds the order.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ import psycopg
 from sqlalchemy.orm import Session
 
 from catalog import freight, products, stock
-from catalog.errors import OutOfStock
 from catalog.pricing import PricedLine
 from config import clock, database, facts, settings
 from config.errors import AppError
@@ -83,23 +82,20 @@ def quote(session: Session | None, *, lines: dict[str, int], region_code: str) -
     )
 
 
-# Everything about the order hangs on `placed`, and `placed` on there being enough of every line at a glance. Stock
-# comes last, when all the rest is written, because whoever waits for a hot SKU waits for as long as its row is held;
-# when it is found short only then, the database refuses the statement as a whole.
+# Stock comes last, when all the rest is written, because whoever waits for a hot SKU waits for as long as its row is
+# held; when it is found short only then, the database refuses the statement as a whole.
 _WRITTEN = "(SELECT count(*) FROM sent) + (SELECT count(*) FROM bought) + (SELECT count(*) FROM published)"
 
 
 def _placing(also: str = "") -> str:
     """Return the statement that places an order, with one more part."""
     return f"""
-WITH {stock.GLANCING}, placed AS (
+WITH placed AS (
     INSERT INTO orders (number, shopper_id, person, visitor, state, goods_fen, freight_fen, payable_fen, address,
                         remark, stock_reference, idempotency_key, fingerprint, placed_at, pay_until)
-    SELECT %(reference)s, %(shopper_id)s, %(person)s, %(visitor)s, 'pending', %(goods_fen)s, %(freight_fen)s,
-           %(payable_fen)s, %(address)s::jsonb, %(remark)s, %(reference)s, %(key)s, %(fingerprint)s, %(placed_at)s,
-           %(pay_until)s
-    WHERE {stock.ENOUGH}
-    ON CONFLICT (shopper_id, idempotency_key) DO NOTHING
+    VALUES (%(reference)s, %(shopper_id)s, %(person)s, %(visitor)s, 'pending', %(goods_fen)s, %(freight_fen)s,
+            %(payable_fen)s, %(address)s::jsonb, %(remark)s, %(reference)s, %(key)s, %(fingerprint)s, %(placed_at)s,
+            %(pay_until)s)
     RETURNING id
 ), sent AS (
     INSERT INTO consignments (order_id, consignment_no, ship_from, freight_fen)
@@ -117,18 +113,16 @@ WITH {stock.GLANCING}, placed AS (
               return_class text, price_fen bigint, quantity int, amount_fen bigint)
     RETURNING order_id
 ), {also} {carts.CLEARING},
-{facts.publishing(events.ORDER_PLACED, "EXISTS (SELECT FROM placed)")},
-{stock.taking("EXISTS (SELECT FROM placed)", after=_WRITTEN)}
-SELECT (SELECT id FROM placed), (SELECT kinds FROM taken),
-       (SELECT json_agg(json_build_object('sku', number, 'available', available) ORDER BY number) FROM short)
+{facts.publishing(events.ORDER_PLACED, "true")},
+{stock.taking(after=_WRITTEN)}
 """
 
 
 # Few orders have anything to declare, and each part of a statement costs, whether or not it has anything to do.
 _PLACE = _placing()
 _PLACE_DECLARED = _placing(f"{declarations.RECORDING},")
-# Two orders of one number on one day: whoever comes second draws another.
-_SAME_NUMBER = "uq_orders_number"
+# What an order breaks that comes again under its key, or draws the number of another one of that day.
+_SAME_KEY, _SAME_NUMBER = "uq_orders_shopper_id_idempotency_key", "uq_orders_number"
 _EXISTING = "SELECT number, fingerprint FROM orders WHERE shopper_id = %s AND idempotency_key = %s"
 
 
@@ -154,68 +148,61 @@ def place(
     left, and what `quote` raises; nothing is stored then.
     """
     fingerprint = _fingerprint(lines, address, remark)
-    try:
-        priced = quote(session, lines=lines, region_code=address["region_code"])
-    except AppError:
-        # What sold out or went off sale since is no reason to refuse an order that was placed before.
-        placed = _replayed(session, shopper_id, key, fingerprint)
-        if placed is None:
-            raise
-        return placed
-    if priced.for_adults and DeclarationKind.ADULT not in declared:
-        raise errors.AdultDeclarationMissing(skus=list(priced.for_adults))
-    declared = declarations.complete(declared, classes=priced.classes, are_returns_confirmed=are_returns_confirmed)
-    order: dict[str, Any] = {
-        "goods_fen": priced.goods_fen,
-        "freight_fen": priced.freight_fen,
-        "payable_fen": priced.payable_fen,
-        "address": address,
-        "remark": remark,
-        "consignments": _consignments_of(priced),
-        "lines": _lines_of(priced),
-        "placed_at": now,
-        "pay_until": now + timedelta(minutes=settings.current().order_pay_minutes),
-    }
-    params = {
-        **order,
-        **{name: database.dump_json(order[name]) for name in ("address", "consignments", "lines")},
-        "shopper_id": shopper_id,
-        "person": person,
-        "visitor": visitor,
-        "key": key,
-        "fingerprint": fingerprint,
-        "declared": database.dump_array(declared),
-    }
-    placing = _PLACE_DECLARED if declared else _PLACE
     while True:
+        try:
+            priced = quote(session, lines=lines, region_code=address["region_code"])
+            products.refuse_short(priced.lines)
+        except AppError:
+            # What sold out or went off sale since is no reason to refuse an order that was placed before.
+            placed = _replayed(session, shopper_id, key, fingerprint)
+            if placed is None:
+                raise
+            return placed
+        if priced.for_adults and DeclarationKind.ADULT not in declared:
+            raise errors.AdultDeclarationMissing(skus=list(priced.for_adults))
+        confirmed = declarations.complete(declared, classes=priced.classes, are_returns_confirmed=are_returns_confirmed)
+        order: dict[str, Any] = {
+            "goods_fen": priced.goods_fen,
+            "freight_fen": priced.freight_fen,
+            "payable_fen": priced.payable_fen,
+            "address": address,
+            "remark": remark,
+            "consignments": _consignments_of(priced),
+            "lines": _lines_of(priced),
+            "placed_at": now,
+            "pay_until": now + timedelta(minutes=settings.current().order_pay_minutes),
+        }
         number = _new_number(now)
-        fact = facts.publish_params(events.ORDER_PLACED, key=number, values={"order": number})
-        hold = stock.hold_params(reference=number, lines=lines, now=now)
-        written = _written(session, placing, params | fact | hold)
-        if written is None:
-            continue
-        is_placed, _, short = written
-        if is_placed:
+        params = {
+            **order,
+            **{name: database.dump_json(order[name]) for name in ("address", "consignments", "lines")},
+            "shopper_id": shopper_id,
+            "person": person,
+            "visitor": visitor,
+            "key": key,
+            "fingerprint": fingerprint,
+            "declared": database.dump_array(confirmed),
+            **facts.publish_params(events.ORDER_PLACED, key=number, values={"order": number}),
+            **stock.hold_params(reference=number, lines=lines, now=now),
+        }
+        if _write(session, _PLACE_DECLARED if confirmed else _PLACE, params):
             return Placed(number, order_views.of_new(number=number, **order))
         placed = _replayed(session, shopper_id, key, fingerprint)
         if placed is not None:
             return placed
-        if short:
-            raise OutOfStock(lines=short)
 
 
-def _written(session: Session | None, placing: str, params: dict[str, Any]) -> tuple[Any, ...] | None:
-    """Run the statement that places an order; None when somebody else was quicker to take the goods or the number."""
+def _write(session: Session | None, placing: str, params: dict[str, Any]) -> bool:
+    """Run the statement that places an order; False when somebody else was quicker to take goods, number or key."""
     try:
-        with stock.overtaking(session):
-            [row] = database.run(session, placing, params)
+        stock.take(session, placing, params)
     except stock.Overtaken:
-        return None
+        return False
     except psycopg.errors.UniqueViolation as error:
-        if error.diag.constraint_name != _SAME_NUMBER:
+        if error.diag.constraint_name not in {_SAME_KEY, _SAME_NUMBER}:
             raise
-        return None
-    return row
+        return False
+    return True
 
 
 def _consignments_of(priced: Quote) -> list[dict[str, Any]]:

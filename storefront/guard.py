@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
-from flask import Flask, g, request
-from flask.globals import request_ctx
+from flask import Flask, Request, g, request
 
-from config import clock, settings
+from config import clock, http, settings
 from storefront import csrf, limits, partner_keys, roles, sessions, tokens
 from storefront.actors import Actor, ActorKind
 from storefront.errors import NotPermitted, PartnerKeyRejected, PartnerScopeMissing, SessionRequired
@@ -130,7 +129,7 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def enforce() -> None:
-        asked = request_ctx.request
+        asked = http.asked()
         view = app.view_functions.get(asked.endpoint or "")
         kind, permission = getattr(view, "guard", (PUBLIC, None))
         most = getattr(view, "most_bytes", None)
@@ -146,7 +145,7 @@ def install(app: Flask) -> None:
             _identify_partner(permission)
         elif kind in {SHOPPER, STAFF}:
             _identify(kind, permission)
-        _limit_changes()
+        _limit_changes(asked)
 
 
 def actor() -> Actor:
@@ -170,12 +169,13 @@ def caller() -> Actor | None:
 
     Raises `CsrfRejected` for a request by cookie that changes something and was not sent by our own page.
     """
-    if "actor" not in g:
+    kept = http.kept()
+    if "actor" not in kept:
         try:
             _identify(SHOPPER, None)
         except (SessionRequired, NotPermitted):
-            g.actor = None
-    found: Actor | None = g.actor
+            kept.actor = None
+    found: Actor | None = kept.actor
     return found
 
 
@@ -190,9 +190,8 @@ def shopper_id() -> int:
 def presented(*, of_staff: bool = False) -> sessions.Presented | None:
     """Return the session token of this request, proven or not. Raises `SessionRequired` for a malformed header."""
     name = sessions.cookie_name(staff=of_staff)
-    return sessions.presented(
-        authorization=request.headers.get("Authorization"), cookies={name: _cookie(name) or ""}, staff=of_staff
-    )
+    authorization = http.asked().environ.get("HTTP_AUTHORIZATION")
+    return sessions.presented(authorization=authorization, cookies={name: _cookie(name) or ""}, staff=of_staff)
 
 
 def csrf_token(*, of_staff: bool = False) -> str | None:
@@ -216,7 +215,7 @@ def _cookie(name: str) -> str | None:
     Its value is letters, digits, dashes and underscores, never quoted; to read all cookies as any site may have written
     them costs a tenth of a scan.
     """
-    sent = request.environ.get("HTTP_COOKIE", "")
+    sent = http.asked().environ.get("HTTP_COOKIE", "")
     if name in sent:
         for part in sent.split(";"):
             key, _, value = part.partition("=")
@@ -262,12 +261,12 @@ def _identify_partner(scope: KeyScope | None) -> None:
     g.partner = found
 
 
-def _limit_changes() -> None:
+def _limit_changes(asked: Request) -> None:
     """Hold up a session or visitor that changes things faster than a person. Never an address: trains share one."""
-    if request.method in csrf.SAFE_METHODS:
+    if asked.method in csrf.SAFE_METHODS:
         return
     names = (sessions.cookie_name(), sessions.cookie_name(staff=True))
-    token = request.headers.get("Authorization") or next(filter(None, map(_cookie, names)), None)
+    token = asked.environ.get("HTTP_AUTHORIZATION") or next(filter(None, map(_cookie, names)), None)
     if token:
         who = tokens.digest(token).hex()[:32]
     elif known := visitor():

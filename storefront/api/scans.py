@@ -58,21 +58,25 @@ def scan(code: str) -> Response:
 
 
 def _lead_on(code: str, kind: TouchKind) -> Response:
-    headers = request.headers
+    asked = http.asked()
+    headers = asked.headers
     opened = visits.open(
         slug=code,
         kind=kind,
         visitor=guard.visitor(),
         now=clock.now(),
-        method=request.method,
+        method=asked.method,
         user_agent=headers.get("User-Agent", ""),
         headers={name: headers[name] for name in scenes.PREFETCH_HEADERS if name in headers},
-        network=visits.network_of(request.remote_addr or ""),
+        network=visits.network_of(asked.remote_addr or ""),
     )
     landing = landings.standing(opened.landing) if opened.landing else None
     # In the address too: a link that is forwarded takes it along, and is then a share and not another scan.
     address = f"{landings.path(landing)}?tk={opened.token}"
-    response = http.Ready(status=303, headers={"Location": address, "Cache-Control": "no-store"})
+    # A kind of content, though there is none: without one the framework would look for it.
+    response = http.Ready(status=303, content_type="text/html; charset=utf-8")
+    response.headers.add("Location", address)
+    response.headers.add("Cache-Control", "no-store")
     response.headers.add("Set-Cookie", sessions.cookie_header(_VISIT_COOKIE, opened.token, life=tokens.VISIT_LIFE))
     _remember(response, opened.visitor)
     return response

@@ -132,7 +132,7 @@ def _shop() -> Shop:
 
 def _dress(response: Response) -> Response:
     """Add policy and compression to what was rendered here; leave every other face's answers alone."""
-    nonce = g.get("csp_nonce")
+    nonce = http.kept().get("csp_nonce")
     if nonce is None or response.mimetype != "text/html":
         return response
     response.headers["Content-Security-Policy"] = _policy(nonce)

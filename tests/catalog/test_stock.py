@@ -309,8 +309,8 @@ def test_of_many_who_saw_the_last_item_one_gets_it(seeded: None) -> None:
 
 
 def test_another_check_than_stocks_is_no_race_that_was_lost(seeded: None) -> None:
-    with pytest.raises(psycopg.errors.CheckViolation), stock.overtaking(None):
-        database.statement("UPDATE skus SET price_fen = -1")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        stock.take(None, "UPDATE skus SET price_fen = -1", {})
 
 
 @pytest.mark.parametrize("rivals", [8, 32])

@@ -1,5 +1,6 @@
 """Bodies, queries and headers: read straight or by marshmallow, they mean the same and are refused alike."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -144,11 +145,28 @@ class _Key(schemas.Schema):
     ],
 )
 def test_headers_are_read_as_webargs_does(sent: dict[str, str]) -> None:
-    def parsed(parser: FlaskParser) -> Any:
+    def told(read: Callable[..., Any]) -> Any:
         try:
-            return parser.parse(_Key(), location="headers")
+            return read(_Key(), location="headers")
         except HTTPException as refused:
             return refused.code, refused.data["messages"]
 
     with flask.Flask("headers").test_request_context(headers=sent):
-        assert parsed(schemas.StrictParser()) == parsed(FlaskParser())
+        assert told(schemas.StrictParser().read) == told(FlaskParser().parse)
+
+
+@pytest.mark.parametrize("options", [{}, {"unknown": ma.EXCLUDE}])
+@pytest.mark.parametrize("asked", ["", "words=ab", "words=abcd", "words=ab&words=cd", "other=1", "words=a%7f"])
+def test_questions_are_read_as_webargs_does_but_nothing_else_may_be_asked(asked: str, options: dict[str, str]) -> None:
+    class Question(schemas.Schema):
+        words = schemas.Text(high=3)
+
+    def told(read: Callable[..., Any], **options: str) -> Any:
+        try:
+            return read(Question(), location="query", **options)
+        except HTTPException as refused:
+            return refused.code, refused.data["messages"]
+
+    with flask.Flask("questions").test_request_context(query_string=asked):
+        theirs = told(FlaskParser().parse, **{"unknown": ma.RAISE, **options})
+        assert told(schemas.StrictParser().read, **options) == theirs

@@ -23,6 +23,7 @@ from storefront.staff import accounts, case_words, hall_words, partner_words, si
 from storefront.staff.pages import menu, messages
 
 ROOT = "/staff"
+_BELOW = f"{ROOT}/"
 # Where a template finds the words for a kind of thing.
 _WORDS = (words, supplier_words, hall_words, partner_words)
 _FOLDER = Path(__file__).parent.parent / "static"
@@ -119,7 +120,8 @@ def refused(path: str, error: AppError) -> Response:
 
 def is_here() -> bool:
     """Tell whether the request at hand is for a staff page."""
-    return request.path == ROOT or request.path.startswith(f"{ROOT}/")
+    path = http.asked().path
+    return path == ROOT or path.startswith(_BELOW)
 
 
 def _markup(template: str, *, here: str, **context: object) -> str:

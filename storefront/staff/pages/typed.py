@@ -13,6 +13,7 @@ import orjson
 import redis
 from flask import Flask, Response, request
 
+from config import http
 from config import redis as shared_redis
 from storefront import csrf, sessions, tokens
 
@@ -36,7 +37,7 @@ def install(app: Flask) -> None:
 
 
 def _after(response: Response) -> Response:
-    if not request.path.startswith("/staff/"):
+    if not http.asked().path.startswith("/staff/"):
         return response
     if request.method == "POST" and response.status_code == 303 and "fault=" in response.headers.get("Location", ""):
         fields = {name: values for name, values in request.form.lists() if name != csrf.FIELD}
