@@ -5,12 +5,10 @@ servers fetch links too (R6), and a visit opened by somebody else is a share, no
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from secrets import randbits
-from socket import AF_INET, inet_pton
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -206,12 +204,13 @@ def vouch(session: Session, *, visitor: UUID, now: datetime) -> None:
 
 def network_of(address: str) -> str | None:
     """Return the coarse network of an address (/24 or /48), the only part of it that is ever kept."""
-    with suppress(OSError, ValueError):
-        inet_pton(AF_INET, address)
-        return address.rsplit(".", 1)[0] + ".0/24"
-    with suppress(ValueError):
-        return ":".join(IPv6Address(address).exploded.split(":")[:3]) + "::/48"
-    return None
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(parsed, IPv6Address):
+        return ":".join(parsed.exploded.split(":")[:3]) + "::/48"
+    return address.rsplit(".", 1)[0] + ".0/24"
 
 
 def _ordered_id(now: datetime) -> UUID:
