@@ -94,7 +94,7 @@ def _goods(connection: psycopg.Connection, size: Size) -> None:
     connection.execute(
         f"""
         INSERT INTO products (slug, name, position, {columns})
-        SELECT 'bench-' || g, name || g, 10000 + g, {columns}
+        SELECT 'bench-' || g, name || g, 10000 + 10 * g, {columns}
         FROM generate_series(1, {products}) g JOIN models ON place = g % places
         """
     )
@@ -102,9 +102,9 @@ def _goods(connection: psycopg.Connection, size: Size) -> None:
         """
         WITH packed AS (
             INSERT INTO skus (number, product_id, position, spec, price_fen, price_version, weight_g)
-            SELECT 'BENCH' || lpad((p.position - 10000)::text, 5, '0') || (ARRAY['A', 'B'])[s.position], p.id,
+            SELECT 'BENCH' || lpad(substr(p.slug, 7), 5, '0') || (ARRAY['A', 'B'])[s.position], p.id,
                    s.position, s.spec, s.price_fen, 1, s.weight_g
-            FROM products p JOIN models ON place = (p.position - 10000) % places
+            FROM products p JOIN models ON place = substr(p.slug, 7)::int % places
             JOIN skus s ON s.product_id = models.id WHERE p.slug LIKE 'bench-%'
             RETURNING id, price_fen
         )

@@ -284,6 +284,8 @@ class Product(database.Base):
     __table_args__ = (
         Index("ix_products_shelf", "position", "slug", postgresql_where=text("is_on_sale")),
         Index("ix_products_search_vector", "search_vector", postgresql_using="gin"),
+        # `catalog.finding` looks through the front of the shelf first.
+        Index("ix_products_front", "search_vector", postgresql_using="gin", postgresql_where=text("position < 50000")),
         Index(
             "ix_products_name_key",
             "name_key",
