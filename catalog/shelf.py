@@ -176,11 +176,12 @@ def listed(rows: Sequence[tuple[Any, ...]]) -> str:
 
 def _said(rows: Sequence[tuple[Any, ...]]) -> list[str]:
     """Return what a list says of each product as JSON."""
-    places = _places.get("all", _named_places)
-    if not all(row[2] in places and row[3] in places for row in rows):
+    try:
+        return _completed(rows, _places.get("all", _named_places))
+    except KeyError:
+        # Of a hall that has just been opened.
         _places.forget()
-        places = _places.get("all", _named_places)
-    return _completed(rows, places)
+        return _completed(rows, _places.get("all", _named_places))
 
 
 def _completed(rows: Sequence[tuple[Any, ...]], places: Mapping[int | str, str]) -> list[str]:

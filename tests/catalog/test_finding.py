@@ -57,6 +57,16 @@ def test_a_walk_shows_all_that_a_word_is_on_once_the_best_first(many: None, type
     assert len(slugs) == len(set(slugs))
 
 
+def test_of_many_those_at_the_front_of_the_shelf_are_ranked_and_the_others_follow(many: None) -> None:
+    """Written last, they come last in the table, too: without a look at the front others would be ranked."""
+    front = {f"copy-{n}" for n in range(COPIES - 4, COPIES + 1)}
+    database.statement("UPDATE products SET position = position - 60000 WHERE slug = ANY(%s)", (list(front),))
+    slugs = [item["slug"] for item in walked("酥梨", limit=finding.MAX_HITS)]
+    assert front < set(slugs[: finding.MAX_HITS])
+    assert len(slugs) == len(set(slugs))
+    assert {f"copy-{n}" for n in range(1, COPIES + 1)} < set(slugs)
+
+
 def test_the_name_itself_comes_first_of_many_that_begin_with_it(many: None) -> None:
     assert walked("砀山酥梨")[0]["slug"] == "dangshansuli"
 
