@@ -115,7 +115,7 @@ def _read(hall: str) -> bytes:
     if not goods and not database.statement(_IS_OPEN, {"hall": hall}):
         raise errors.HallUnknown
     shelves = [
-        f'{{"name": {orjson.dumps(name).decode()}, "products": {shelf.listed(list(its))}}}'
-        for (_, name), its in groupby(goods, key=itemgetter(4, 5))
+        {"name": name, "products": orjson.Fragment(shelf.listed(list(its)))}
+        for (_, name), its in groupby(goods, key=itemgetter(-2, -1))
     ]
-    return f'{{"items": [{", ".join(shelves)}]}}'.encode()
+    return orjson.dumps({"items": shelves})

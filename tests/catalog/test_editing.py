@@ -53,7 +53,7 @@ def test_the_new_name_is_found_and_the_old_pinyin_goes() -> None:
         indexing.write(session, slug="gone")
     Cache.forget_all()
     for words in ("良梨蜜酥梨", "liangli", "llmsl"):
-        assert f'"slug" : "{PEARS}"'.encode() in products.page(q=words), words
+        assert f'"slug":"{PEARS}"'.encode() in products.page(q=words), words
 
 
 def test_nothing_is_indexed_otherwise_than_seeding_does() -> None:
