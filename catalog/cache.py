@@ -81,7 +81,7 @@ class Cache(Generic[Answer]):
                 self._answers.popitem(last=False)
 
 
-@lru_cache(MAX_ENTRIES)
+@lru_cache(32)
 def etag(body: bytes) -> str:
     """Return the strong validator of `body`, quoted as the header wants it."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'

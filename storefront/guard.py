@@ -189,9 +189,11 @@ def shopper_id() -> int:
 
 def presented(*, of_staff: bool = False) -> sessions.Presented | None:
     """Return the session token of this request, proven or not. Raises `SessionRequired` for a malformed header."""
-    name = sessions.cookie_name(staff=of_staff)
     authorization = http.asked().environ.get("HTTP_AUTHORIZATION")
-    return sessions.presented(authorization=authorization, cookies={name: _cookie(name) or ""}, staff=of_staff)
+    if authorization is not None:
+        return sessions.presented(authorization=authorization, cookies={}, staff=of_staff)
+    name = sessions.cookie_name(staff=of_staff)
+    return sessions.presented(authorization=None, cookies={name: _cookie(name) or ""}, staff=of_staff)
 
 
 def csrf_token(*, of_staff: bool = False) -> str | None:
@@ -265,8 +267,10 @@ def _limit_changes(asked: Request) -> None:
     """Hold up a session or visitor that changes things faster than a person. Never an address: trains share one."""
     if asked.method in csrf.SAFE_METHODS:
         return
-    names = (sessions.cookie_name(), sessions.cookie_name(staff=True))
-    token = asked.environ.get("HTTP_AUTHORIZATION") or next(filter(None, map(_cookie, names)), None)
+    token = asked.environ.get("HTTP_AUTHORIZATION")
+    if not token:
+        names = (sessions.cookie_name(), sessions.cookie_name(staff=True))
+        token = next(filter(None, map(_cookie, names)), None)
     if token:
         who = tokens.digest(token).hex()[:32]
     elif known := visitor():
