@@ -47,7 +47,7 @@ _COUNTS = {
     "search for a kind": 600,
     "search for a kind between prices": 600,
 }
-_KINDS = "茶 绿茶 茶叶花茶 水果 新鲜水果 蔬菜 米 面 油 肉 鱼 菜 干货 坚果干货 零食".split()
+_KINDS = ["茶", "绿茶", "茶叶花茶", "水果", "新鲜水果", "蔬菜", "米", "面", "油", "肉", "鱼", "菜", "干货", "零食"]
 _QUERIES = ROOT / "tests/catalog/judged.csv"
 _TIMES_ASKED = 3
 
