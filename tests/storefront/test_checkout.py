@@ -4,6 +4,7 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import psycopg
 import pytest
 
 from catalog import products, stock
@@ -97,6 +98,16 @@ def test_what_is_short_leaves_nothing_behind_and_says_what_is_left(buyer: Buyer,
     assert caught.value.details == {"lines": [{"sku": skus[0], "available": on_hand}]}
     assert (count("orders"), count("facts"), stock_of(skus[1])[1]) == (0, 0, 0)
     buyer.place({skus[0]: on_hand})
+
+
+def test_goods_that_are_not_there_when_they_are_taken_are_not_sold_without_stock(
+    monkeypatch: pytest.MonkeyPatch, buyer: Buyer, skus: list[str]
+) -> None:
+    hold_params = stock.hold_params
+    monkeypatch.setattr(stock, "hold_params", lambda **given: hold_params(**{**given, "lines": {"N00000000GONE": 1}}))
+    with pytest.raises(psycopg.errors.NotNullViolation):
+        buyer.place({skus[0]: 1})
+    assert (count("orders"), count("facts"), stock_of(skus[0])[1]) == (0, 0, 0)
 
 
 def test_the_last_item_goes_to_one_of_eight(seeded: None, buyer: Buyer, skus: list[str]) -> None:
