@@ -21,8 +21,7 @@ TTL_SECONDS = 0.5
 LANDING_TTL_SECONDS = 2.0
 # Counts beside a list help to choose; nobody buys by them.
 COUNTS_TTL_SECONDS = 10.0
-# Queries come from people, so keys are unbounded; the pages that matter under load are few. All caches of a process
-# full of pages are some ten megabytes then.
+# Queries come from people, so keys are unbounded; the pages that matter under load are few.
 MAX_ENTRIES = 128
 
 

@@ -54,8 +54,8 @@ _BEGINS = f"""(
 _HOLDS = f"""({_HIT} AND NOT starts_with(p.name_key, %(text)s) AND NOT starts_with(p.pinyin, %(text)s)
     AND NOT starts_with(p.initials, %(text)s) AND p.position {{where}} LIMIT {{hits}})"""
 # An index lists all goods that a word is on before the first of them is seen. What stands at the front of the shelf has
-# one of its own (0069) and is looked through first, and for a common word that is enough.
-_PLACES = ("< 50000", ">= 50000")
+# one of its own (0069) and is looked through first, and for a common word that is enough: 5,000 goods, ten apart.
+_FRONT_FIRST = ("< 50000", ">= 50000")
 # Of what was guessed the nearest comes first, and of what is as near the shortest name.
 _NEAREST = """(
     (SELECT coalesce(min(w.far), 0) FROM unnest(%(words)s::text[], %(far)s::int[]) w (part, far)
@@ -180,7 +180,7 @@ def _walk(
     is_letter = len(wanted.text.encode()) == 1
     is_cut = "false" if is_letter else f"count(*) OVER () = {MAX_HITS}"
     arms = _arms(_RANKS[way], filters, found, is_guess=way == "close")
-    arms = arms[: -len(_PLACES)] if is_letter else arms
+    arms = arms[: -len(_FRONT_FIRST)] if is_letter else arms
     ranked = _RANKED.format(arms=" UNION ALL ".join(arms), hits=MAX_HITS, is_cut=is_cut)
     if order in _RANKS:
         return shelf.walk_among(ranked, sort=order, params=params, cursor=cursor, limit=limit)
@@ -190,8 +190,8 @@ def _walk(
 
 
 def _arms(rank: str, filters: str, found: str, *, is_guess: bool) -> list[str]:
-    """Return the hits that begin with the words, and last those that hold them, in each of the places."""
-    holds = [_HOLDS.format(filters=found, rank=rank, where=where, hits=MAX_HITS) for where in _PLACES]
+    """Return the hits that begin with the words, and last those that hold them, from the front of the shelf first."""
+    holds = [_HOLDS.format(filters=found, rank=rank, where=where, hits=MAX_HITS) for where in _FRONT_FIRST]
     if is_guess:
         # What begins with a part of a name need not be from the place that was asked for.
         filters += _FROM

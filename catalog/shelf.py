@@ -187,7 +187,8 @@ def _with_places(say: Callable[[Places], Answer]) -> Answer:
 
 
 def _item(row: tuple[Any, ...], places: Places) -> dict[str, Any]:
-    slug, name, price_fen, plate, accreditation, available, is_shown, is_drawn, market_price_fen, hall, origin, *_ = row
+    slug, name, price_fen, plate, accreditation, available, *more = row
+    is_display_only, is_illustrative, market_price_fen, hall, origin, *_ = more
     said = {
         "slug": slug,
         "name": name,
@@ -195,8 +196,8 @@ def _item(row: tuple[Any, ...], places: Places) -> dict[str, Any]:
         "image": f"/plates/{plate}.svg",
         "accreditation": None if accreditation is None else orjson.Fragment(accreditation),
         "available": available,
-        "is_display_only": is_shown,
-        "is_illustrative": is_drawn,
+        "is_display_only": is_display_only,
+        "is_illustrative": is_illustrative,
         **places[hall],
         **places[origin],
     }

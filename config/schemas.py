@@ -240,15 +240,16 @@ class StrictParser(FlaskParser):
 
         What nobody asked for is treated as everywhere in that place, unless `unknown` says otherwise.
         """
+        unknown = unknown or self.DEFAULT_UNKNOWN_BY_LOCATION[location]
         asked = flask.request.query_string if location == "query" and getattr(schema, "is_common", False) else None
         if asked is None or len(asked) > LONGEST_KEPT_QUERY:
-            return self._read(schema, location, unknown or self.DEFAULT_UNKNOWN_BY_LOCATION[location])
+            return self._read(schema, location, unknown)
         # A cursor means itself, and what is asked beside it means the same with any other.
         found = _CURSOR.fullmatch(asked) if asked.count(b"ursor=") == 1 else None
         kept = (schema, b"%b%b" % found.group(1, 3) if found else asked, found is not None)
         meaning = self._meanings.get(kept)
         if meaning is None:
-            meaning = self._read(schema, location, unknown or self.DEFAULT_UNKNOWN_BY_LOCATION[location])
+            meaning = self._read(schema, location, unknown)
             if len(self._meanings) >= MAX_MEANINGS:
                 self._meanings.clear()
             self._meanings[kept] = meaning

@@ -23,7 +23,7 @@ FLOOD_WINDOW_S = 60
 # Asking Redis costs as much as a statement, and nearly everybody stays far below every limit. A limit so low that a
 # bundle would hold less than two is told use by use, and is exact.
 BUNDLES = 16
-# Of callers, a megabyte or two a process at most; beyond it all begin a new bundle.
+# Of callers; beyond it all begin a new bundle.
 MAX_CALLERS = 5_000
 
 # Counts ARGV[3] more uses and answers 0, or the milliseconds until the window ends when those were too many.
