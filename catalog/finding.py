@@ -14,9 +14,9 @@ import orjson
 from catalog import cursors, errors, guessing, narrowing, search, shelf, sounds
 from catalog.narrowing import Narrowing
 
-# Two pages. Among 100,000 SKUs a word for a kind of goods is on thousands: to rank them all took 35 ms of the
-# database's time, and to rank 100 instead of 40 takes 0.4 ms more.
-MAX_HITS = 40
+# One page. Among 100,000 SKUs a word for a kind of goods is on thousands: to rank them all took 35 ms of the database's
+# time. To rank 40 took 0.11 ms more at the median of the judged set, and put nothing else in front of its answers.
+MAX_HITS = 20
 MAX_LIMIT = 100
 # Behind every character that a name may begin with.
 _BEYOND = "\U0010ffff"

@@ -418,14 +418,18 @@ class StockLevel(database.Base):
 
 
 class Reservation(database.Base):
-    """Goods spoken for by one reference of the caller."""
+    """Goods spoken for by one reference of the caller.
+
+    No foreign key, as with `StockMove`: the statement that holds them has just found the SKU, whose row every order of
+    it would lock in vain, and a SKU that ever had stock cannot go because its level has a foreign key.
+    """
 
     __tablename__ = "reservations"
     __table_args__ = (UniqueConstraint("reference", "sku_id"), CheckConstraint("quantity > 0", name="quantity"))
 
     id: Mapped[database.Id]
     reference: Mapped[str]
-    sku_id: Mapped[int] = mapped_column(ForeignKey("skus.id"))
+    sku_id: Mapped[int] = mapped_column(BigInteger)
     quantity: Mapped[int]
     state: Mapped[ReservationState]
     held_at: Mapped[database.Instant]

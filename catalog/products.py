@@ -29,6 +29,7 @@ from catalog.cache import COUNTS_TTL_SECONDS, LANDING_TTL_SECONDS, Cache
 from catalog.narrowing import Narrowing
 from catalog.pricing import PricedLine
 from config import database
+from config.database import Question
 
 # One array a line, not sixteen columns: psycopg picks a loader for each column of each answer.
 _PRICE = f"""
@@ -76,16 +77,33 @@ def price(session: Session | None, lines: Mapping[str, int]) -> list[PricedLine]
 
     Without a session the question is a transaction of its own.
 
+    Raises what `priced` does.
+    """
+    return priced(lines, price_question(lines).ask(session))
+
+
+def price_question(lines: Mapping[str, int]) -> Question:
+    """Return the question whose answer `priced` reads, about those of the lines that can be there at all."""
+    known = {
+        number: quantity
+        for number, quantity in lines.items()
+        if identifiers.is_sku(number) and 1 <= quantity <= stock.MAX_QUANTITY
+    }
+    return Question(_PRICE, stock.line_params(known))
+
+
+def priced(lines: Mapping[str, int], answer: Sequence[Sequence[Any]]) -> list[PricedLine]:
+    """Return the lines as the answer to `price_question` says.
+
     Raises `SkuUnknown(skus=[...])` and `QuantityInvalid`; what is off sale or short comes back marked, not refused.
     """
     wrong = [number for number, quantity in lines.items() if not 1 <= quantity <= stock.MAX_QUANTITY]
     if wrong:
         raise errors.QuantityInvalid(skus=wrong)
-    known = {number: quantity for number, quantity in lines.items() if identifiers.is_sku(number)}
-    priced = [PricedLine(*row) for [row] in database.run(session, _PRICE, stock.line_params(known))]
-    if len(priced) < len(lines):
-        raise errors.SkuUnknown(skus=sorted(lines.keys() - {line.sku for line in priced}))
-    return priced
+    found = [PricedLine(*said) for said in answer]
+    if len(found) < len(lines):
+        raise errors.SkuUnknown(skus=sorted(lines.keys() - {line.sku for line in found}))
+    return found
 
 
 def refuse_unsellable(lines: list[PricedLine]) -> None:

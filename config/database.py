@@ -12,7 +12,8 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from functools import cache
+from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -183,6 +184,30 @@ def run(session: Session | None, sql: str, params: Mapping[str, Any] | Sequence[
         return statement(sql, params)
     cursor = driver_connection(session).execute(sql, params, prepare=True)
     return cursor.fetchall() if cursor.description else []
+
+
+class Question(NamedTuple):
+    """A SELECT of one column of JSON, a value a row, with its parameters: asked by itself, or along with another."""
+
+    sql: str
+    params: Mapping[str, Any]
+
+    def ask(self, session: Session | None) -> list[Any]:
+        """Return the values, as `run` finds them."""
+        return [value for [value] in run(session, self.sql, self.params)]
+
+    def ask_along(self, other: "Question") -> tuple[list[Any], list[Any]]:
+        """Return the values of both, asked as one statement. No parameter has a name in both."""
+        [(mine, others)] = statement(_along(self.sql, other.sql), {**self.params, **other.params})
+        return mine or [], others or []
+
+
+@cache
+def _along(one: str, other: str) -> str:
+    return f"""
+        SELECT (SELECT json_agg(said) FROM ({one}) AS first (said)),
+               (SELECT json_agg(said) FROM ({other}) AS second (said))
+    """
 
 
 def _own_connection() -> straight.Connection:

@@ -216,7 +216,8 @@ def _start_postgres(place: _Place, options: Sequence[str]) -> None:
     _forget_dead_server(data, sockets)
     settings = [
         "listen_addresses=", f"unix_socket_directories={sockets}", "max_connections=120",
-        "shared_preload_libraries=pg_stat_statements", "log_min_messages=warning",
+        # A hundred thousand SKUs and their search index fit; what is not used is never taken from the machine.
+        "shared_buffers=512MB", "shared_preload_libraries=pg_stat_statements", "log_min_messages=warning",
         # An error's detail holds the values of the row: names and addresses.
         "log_error_verbosity=terse", *options,
     ]  # fmt: skip

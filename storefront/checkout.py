@@ -63,15 +63,18 @@ class Placed:
     shown: dict[str, Any] | None
 
 
-def quote(session: Session | None, *, lines: dict[str, int], region_code: str) -> Quote:
+def quote(
+    session: Session | None, *, lines: dict[str, int], region_code: str, answer: list[Any] | None = None
+) -> Quote:
     """Price `lines` (SKU number → quantity) with freight to a region: exactly what `place` would charge.
 
-    Without a session each question is a transaction of its own.
+    Without a session each question is a transaction of its own. `answer` is what `products.price_question` of them was
+    just answered, if somebody has asked it already.
     Raises what the catalog refuses: unknown or unsellable SKUs, quantities out of bounds, regions not delivered to.
     """
     if not lines or len(lines) > MAX_LINES:
         raise errors.LinesInvalid(at_most=MAX_LINES)
-    priced = products.price(session, lines)
+    priced = products.price(session, lines) if answer is None else products.priced(lines, answer)
     products.refuse_unsellable(priced)
     consignments = freight.quote(session, lines=priced, region_code=region_code)
     return Quote(
@@ -134,6 +137,7 @@ def place(
     visitor: UUID | None,
     key: str,
     lines: dict[str, int],
+    answer: list[Any] | None = None,
     address: dict[str, Any],
     remark: str = "",
     declared: Sequence[DeclarationKind] = (),
@@ -142,15 +146,15 @@ def place(
 ) -> Placed:
     """Place the order: price it, then in one statement write it, hold its stock and publish `order.placed`.
 
-    Without a session that statement is the whole transaction. `address` is the snapshot with `region_code`, `declared`
-    what the law wants confirmed for this very order. Raises `IdempotencyMismatch` when the key came with another body,
-    `AdultDeclarationMissing` for liquor without it, what `declarations.complete` refuses, `OutOfStock` with what is
-    left, and what `quote` raises; nothing is stored then.
+    Without a session that statement is the whole transaction. `answer` is as for `quote`, and believed once; `address`
+    is the snapshot with `region_code`, `declared` what the law wants confirmed for this very order. Raises
+    `IdempotencyMismatch` when the key came with another body, `AdultDeclarationMissing` for liquor without it, what
+    `declarations.complete` refuses, `OutOfStock` with what is left, and what `quote` raises; nothing is stored then.
     """
     fingerprint = _fingerprint(lines, address, remark)
     while True:
         try:
-            priced = quote(session, lines=lines, region_code=address["region_code"])
+            priced = quote(session, lines=lines, region_code=address["region_code"], answer=answer)
             products.refuse_short(priced.lines)
         except AppError:
             # What sold out or went off sale since is no reason to refuse an order that was placed before.
@@ -190,6 +194,8 @@ def place(
         placed = _replayed(session, shopper_id, key, fingerprint)
         if placed is not None:
             return placed
+        # What it said is no longer so.
+        answer = None
 
 
 def _write(session: Session | None, placing: str, params: dict[str, Any]) -> bool:
@@ -262,7 +268,7 @@ def fingerprint_of(body: Any) -> bytes:
 def _new_number(now: datetime) -> str:
     # Sixteen digits that can be read over the phone; ten of them random, so nobody can guess a neighbour's. On a day of
     # a hundred thousand orders two draw the same with an even chance: the later one draws again.
-    return f"{now.astimezone(clock.SHANGHAI):%y%m%d}{secrets.randbelow(10**10):010d}"
+    return f"{now.astimezone(clock.SHANGHAI):%y%m%d}{secrets.randbits(64) % 10**10:010d}"
 
 
 def pay(*, shopper_id: int, number: str, payer: collect.Payer, now: datetime) -> collect.Opened:

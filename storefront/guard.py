@@ -1,17 +1,19 @@
 """The one guard over every route: who may call it, whether their page meant it, and how often.
 
-Invariant: each view says who may call it (`@guard.public`, `@guard.shopper`, `@guard.staff(permission)`,
-`@guard.partner(scope)` or `@guard.signed`), the application refuses to start while one does not, and no view runs
-before its guard has passed.
+Invariant: each view says who may call it (`@guard.public`, `@guard.shopper`, `@guard.shopper_asking(question)`,
+`@guard.staff(permission)`, `@guard.partner(scope)` or `@guard.signed`), the application refuses to start while one does
+not, and no view runs before its guard has passed.
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Flask, Request, g, request
 
 from config import clock, http, settings
+from config.database import Question
 from storefront import csrf, limits, partner_keys, roles, sessions, tokens
 from storefront.actors import Actor, ActorKind
 from storefront.errors import NotPermitted, PartnerKeyRejected, PartnerScopeMissing, SessionRequired
@@ -74,6 +76,28 @@ def public(function: View) -> View:
 def shopper(function: View) -> View:
     """Let shoppers and guests call this view, by bearer token or cookie; `actor()` is then one of them."""
     return _mark(function, SHOPPER)
+
+
+def shopper_asking(question: Callable[..., Question]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let shoppers and guests call this view, and hand it the answer to a question of its own as `answer`.
+
+    The question is made of the view's arguments and may be about nothing but what anybody may know: it is asked along
+    with who is calling, in one statement, and whoever may not call hears no answer. Put this next to the view, below
+    what reads its arguments; a request that brings no token is refused before they are read.
+    """
+
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def identified(*args: Any, **kwargs: Any) -> Any:
+            found = _presented(SHOPPER)
+            who, answer = sessions.verify_along(found.token, question(*args, **kwargs), now=clock.now())
+            _admit(found, who, SHOPPER, None)
+            return function(*args, answer=answer, **kwargs)
+
+        identified.is_asking = True  # type: ignore[attr-defined]
+        return _mark(identified, SHOPPER)
+
+    return mark
 
 
 def staff(permission: Permission | None = None) -> Callable[[View], View]:
@@ -143,6 +167,9 @@ def install(app: Flask) -> None:
             return
         if kind == PARTNER:
             _identify_partner(permission)
+        elif getattr(view, "is_asking", False):
+            # Who it is will be asked next to the view.
+            _presented(kind)
         elif kind in {SHOPPER, STAFF}:
             _identify(kind, permission)
         _limit_changes(asked)
@@ -232,10 +259,19 @@ def visitor_cookie_name() -> str:
 
 
 def _identify(kind: str, permission: Permission | None) -> None:
+    found = _presented(kind)
+    _admit(found, sessions.verify(found.token, now=clock.now()), kind, permission)
+
+
+def _presented(kind: str) -> sessions.Presented:
     found = presented(of_staff=kind == STAFF)
     if found is None:
         raise SessionRequired
-    who = sessions.verify(found.token, now=clock.now())
+    return found
+
+
+def _admit(found: sessions.Presented, who: Actor, kind: str, permission: Permission | None) -> None:
+    """Let pass who has just proven to be `who`, if such may call the view and their page meant it."""
     if (who.kind is ActorKind.STAFF) != (kind == STAFF):
         raise NotPermitted
     if permission is not None and not roles.permits(who.grants, permission):

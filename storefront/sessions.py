@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import delete, insert, update
 from sqlalchemy.orm import Session
 
 from config import database, settings
+from config.database import Question
 from storefront import tokens
 from storefront.actors import Actor, ActorKind
 from storefront.errors import SessionRequired
@@ -29,15 +31,16 @@ LIFETIMES = {
 }
 
 _SHOPPER = """
-SELECT s.kind, c.id, c.number, c.person, c.appid FROM sessions s JOIN shoppers c ON c.id = s.shopper_id
-WHERE s.token_digest = %s AND s.revoked_at IS NULL AND s.expires_at > %s
+SELECT json_build_array(s.kind, c.id, c.number, c.person, c.appid)
+FROM sessions s JOIN shoppers c ON c.id = s.shopper_id
+WHERE s.token_digest = %(digest)s AND s.revoked_at IS NULL AND s.expires_at > %(asked_at)s
 """
 _STAFF = """
 SELECT a.id, a.username, a.totp_sealed IS NOT NULL,
        (SELECT jsonb_agg(jsonb_build_array(r.role, r.area, r.supplier) ORDER BY r.id)
           FROM staff_roles r WHERE r.staff_id = a.id)
   FROM sessions s JOIN staff_accounts a ON a.id = s.staff_id
- WHERE s.token_digest = %s AND s.revoked_at IS NULL AND s.expires_at > %s AND a.disabled_at IS NULL
+ WHERE s.token_digest = %(digest)s AND s.revoked_at IS NULL AND s.expires_at > %(asked_at)s AND a.disabled_at IS NULL
 """
 
 
@@ -91,12 +94,30 @@ def verify(token: str, *, now: datetime) -> Actor:
 
     Raises `SessionRequired` when it is unknown, revoked or expired, or its staff account is disabled.
     """
+    asking = _asking(token, now)
+    return _who(asking.ask(None), asking)
+
+
+def verify_along(token: str, question: Question, *, now: datetime) -> tuple[Actor, list[Any]]:
+    """Return who `token` speaks for, and the answer to a question that goes with it: one statement for both.
+
+    Raises what `verify` does.
+    """
+    asking = _asking(token, now)
+    found, answer = asking.ask_along(question)
+    return _who(found, asking), answer
+
+
+def _asking(token: str, now: datetime) -> Question:
     if not tokens.is_secret(token):
         raise SessionRequired
-    asked = (tokens.digest(token), now)
-    for kind, shopper_id, number, person, appid in database.statement(_SHOPPER, asked):
-        return Actor(kind=ActorKind(kind), shopper_id=shopper_id, number=number, person=person, appid=appid)
-    for staff_id, username, has_second_factor, grants in database.statement(_STAFF, asked):
+    return Question(_SHOPPER, {"digest": tokens.digest(token), "asked_at": now})
+
+
+def _who(found: list[Any], asking: Question) -> Actor:
+    for kind, shopper_id, number, person, appid in found:
+        return Actor(kind=ActorKind(kind), shopper_id=shopper_id, number=number, person=UUID(person), appid=appid)
+    for staff_id, username, has_second_factor, grants in database.statement(_STAFF, asking.params):
         return Actor(
             kind=ActorKind.STAFF,
             staff_id=staff_id,

@@ -11,6 +11,7 @@ from flask import Response, request
 from marshmallow import fields, validate
 
 from catalog import errors as catalog_errors
+from catalog import products
 from config import clock, database, settings
 from config.schemas import Blueprint, PageArgs, Pattern, Schema, Text, page_of
 from payments import errors as payment_errors
@@ -138,7 +139,6 @@ _PAYMENT_EXAMPLE = {
 
 
 @blueprint.post("/orders")
-@guard.shopper
 @blueprint.arguments(Key, location="headers")
 @blueprint.arguments(NewOrder, example={**WANTED_EXAMPLE, "address": ADDRESS_EXAMPLE, "remark": "请放门卫"})
 @blueprint.alt_response(201, schema=Order, example=EXAMPLE, success=True)
@@ -159,7 +159,8 @@ _PAYMENT_EXAMPLE = {
     errors.AdultDeclarationMissing,
     errors.ReturnsDeclarationMissing,
 )
-def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
+@guard.shopper_asking(lambda _, given: products.price_question(quantities(given["lines"])))
+def place(header: dict[str, Any], given: dict[str, Any], *, answer: list[Any]) -> Response:
     """Place an order and hold its stock until `pay_until`. Whose scan led here is known on the server."""
     who, shopper_id = guard.actor(), guard.shopper_id()
     assert who.person is not None
@@ -170,6 +171,7 @@ def place(header: dict[str, Any], given: dict[str, Any]) -> Response:
         visitor=guard.visitor(),
         key=header["key"],
         lines=quantities(given["lines"]),
+        answer=answer,
         address=_destination(given),
         remark=given["remark"],
         declared=_declared(given),

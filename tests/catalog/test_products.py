@@ -188,16 +188,20 @@ def test_a_slip_of_one_character_still_finds_what_was_meant(seeded: None) -> Non
 
 def test_a_search_walks_by_cursor_too(seeded: None) -> None:
     for q, at_least in (("茶", 2), ("雪梨", 2), ("天珠山茶", 1)):
-        seen: list[str] = []
-        cursor = None
-        while True:
-            page = orjson.loads(products.page(q=q, cursor=cursor, limit=1))
-            seen += [item["slug"] for item in page["items"]]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                break
-        assert seen == [item["slug"] for item in listed(q=q, limit=100)]
+        seen = walked(q, limit=1)
+        assert seen == walked(q, limit=100)
         assert len(seen) == len(set(seen)) >= at_least
+
+
+def walked(q: str, *, limit: int) -> list[str]:
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = orjson.loads(products.page(q=q, cursor=cursor, limit=limit))
+        seen += [item["slug"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return seen
 
 
 def test_a_search_in_a_hall_and_by_price(seeded: None) -> None:

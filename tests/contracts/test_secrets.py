@@ -36,7 +36,7 @@ COMPARED = {
     "storefront/audit.py": "hmac.compare_digest(row.digest",
     "storefront/csrf.py": ".verify_signature(session_token",
     "storefront/staff/factors.py": "strings_equal(totp.at(",
-    "storefront/sessions.py": "asked = (tokens.digest(token)",
+    "storefront/sessions.py": 'Question(_SHOPPER, {"digest": tokens.digest(token)',
     "storefront/partner_keys.py": '_VERIFY, {"digest": tokens.digest(key)',
     "storefront/order_links.py": "OrderLink.link_digest == tokens.digest(link)",
     "storefront/login.py": "LoginState.state_digest == tokens.digest(state)",

@@ -9,12 +9,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from config import clock, database, http
+from config.database import Question
 from config.settings import Settings
 from storefront import guard, sessions
 from storefront.actors import ActorKind
 from storefront.roles import Permission, Role
 from storefront.staff_models import StaffAccount, StaffRole
 
+SQUARE = "SELECT to_json(%(number)s::int * n) FROM generate_series(1, %(number)s) n"
 OURS = {"Origin": "http://127.0.0.1:8000"}
 FAR = {"REMOTE_ADDR": "203.0.113.9"}
 
@@ -39,6 +41,11 @@ def make_app(settings: Settings) -> Flask:
     @guard.shopper
     def mine() -> dict[str, object]:
         return {"shopper": guard.shopper_id(), "csrf": guard.csrf_token()}
+
+    @app.post("/asking/<int:number>")
+    @guard.shopper_asking(lambda number: Question(SQUARE, {"number": number}))
+    def asking(number: int, *, answer: list[int]) -> dict[str, object]:
+        return {"shopper": guard.shopper_id(), "number": number, "answer": answer}
 
     @app.post("/orders")
     @guard.staff(Permission.SHIP_ORDERS)
@@ -132,6 +139,31 @@ def test_staff_need_the_permission_that_the_view_names(client: FlaskClient) -> N
     assert client.post("/orders", headers=bearer(packer)).get_json() == {"who": "fulfilment"}
     assert answered(client.post("/orders", headers=bearer(analyst))) == (403, "staff.not_permitted")
     assert client.get("/anyone-at-work", headers=bearer(analyst)).get_json() == {"who": "analyst"}
+
+
+def test_a_view_may_ask_its_own_question_along_with_who_is_calling(
+    client: FlaskClient, token: str, guest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    statement = database.statement
+    monkeypatch.setattr(database, "statement", lambda *given: asked.append(given) or statement(*given))
+    answer = client.post("/asking/3", headers=bearer(token)).get_json()
+    assert answer == {"shopper": guest, "number": 3, "answer": [3, 6, 9]}
+    assert len(asked) == 1
+    assert client.post("/asking/0", headers=bearer(token)).get_json()["answer"] == []
+    client.set_cookie("hall_session", token)
+    page = client.get("/mine").get_json()
+    assert answered(client.post("/asking/3")) == (403, "session.csrf_rejected")
+    assert answered(client.post("/asking/3", headers=OURS | {"X-CSRF-Token": page["csrf"]})) == (200, "")
+
+
+def test_whoever_may_not_call_hears_no_answer(client: FlaskClient, token: str) -> None:
+    for headers in ({}, bearer("x" * 43), {"Authorization": "Basic eDp5"}):
+        assert answered(client.post("/asking/3", headers=headers)) == (401, "session.required")
+    assert answered(client.post("/asking/3", headers=bearer(staff_token(Role.ADMIN)))) == (403, "staff.not_permitted")
+    with database.transaction() as session:
+        sessions.leave(session, token=token, now=clock.now())
+    assert answered(client.post("/asking/3", headers=bearer(token))) == (401, "session.required")
 
 
 def test_a_public_view_knows_who_calls_and_serves_the_rest_too(client: FlaskClient, token: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from catalog import liquor, products
 from config import clock, database
-from storefront import shipping
+from storefront import checkout, shipping
 from storefront.actors import WeChatIdentity
 from storefront.declarations import TEXT_VERSION
 from tests.catalog.test_liquor import bottle, licensed
@@ -64,6 +64,35 @@ def test_the_same_key_and_body_place_one_order(shopper: Caller) -> None:
     assert code_of(shopper.place({SKU: 2})) == (409, "idempotency.mismatch")
     assert code_of(shopper.place({SKU: 1}, remark="x")) == (409, "idempotency.mismatch")
     assert shopper.place({SKU: 1}, key="key-00000002").status_code == 201
+
+
+def test_an_order_of_nobody_places_nothing(shopper: Caller) -> None:
+    before = stock_of(SKU)
+    answer = shopper.client.post("/api/v1/orders", json=WANTED, headers={**KEY, "Authorization": f"Bearer {'x' * 43}"})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "session.required")
+    answer = shopper.client.post("/api/v1/orders", json=WANTED | {"lines": []}, headers=KEY)
+    assert answer.status_code == 401, "who brings no token is not read at all"
+    assert stock_of(SKU) == before
+
+
+def test_what_an_order_costs_is_asked_again_when_somebody_took_its_goods_meanwhile(
+    shopper: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prices that came with the session are of the moment before; a second try must not believe them again."""
+    write, tries = checkout._write, []
+
+    def overtaken(*given: Any) -> bool:
+        tries.append(given)
+        if len(tries) > 1:
+            return write(*given)
+        with database.transaction() as session:
+            products.reprice(session, sku=SKU, price_fen=12_345, now=clock.now())
+        return False
+
+    monkeypatch.setattr(checkout, "_write", overtaken)
+    answer = shopper.place({SKU: 2})
+    assert (answer.status_code, answer.get_json()["goods_fen"]) == (201, 24_690)
+    assert len(tries) == 2
 
 
 def test_a_key_is_its_shopper_s_own(shopper: Caller, stranger: Caller) -> None:
