@@ -1,7 +1,8 @@
-"""The command: `python -m benchmarks [--quick] [--rounds N] [--data DIR] [names…]`."""
+"""The command: `python -m benchmarks [--quick] [--rounds N] [--skus N] [--data DIR] [names…]`."""
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import goods, jobs, measure, results, stand
@@ -13,7 +14,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure what was asked for, print the table, write it down, and return the exit status."""
     options = _parser().parse_args(arguments)
     what = results.commit()
-    size = goods.QUICK if options.quick else goods.FULL
+    size = goods.QUICK if options.quick else replace(goods.FULL, skus=options.skus)
     with stand.opened(options.data) as place:
         print(f"Loading {size.skus:,} SKUs and {size.touches:,} touches …", flush=True)
         goods.fill(place, size)
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", help="only these jobs")
     parser.add_argument("--quick", action="store_true", help="a twentieth of the data, short rounds, nothing written")
     parser.add_argument("--rounds", type=int, default=3, help="measured rounds of each variant (default %(default)s)")
+    parser.add_argument("--skus", type=int, default=goods.FULL.skus, help="how many SKUs (default %(default)s)")
     parser.add_argument("--data", type=Path, help="keep the loaded data in this folder and use it again")
     return parser
 
