@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from catalog import likeness, search, sounds, words
 from config import database
 
-# Names that are looked at for one reason, those that are compared, of those that are as like the words as one another,
-# and parts of names that are searched for at once.
-MAX_LOOKED_AT = 24
-MAX_COMPARED = 16
+# Names that are looked at for one reason, those of them that are compared where some are as like the words as one
+# another, and parts of names that are searched for at once.
+MAX_LOOKED_AT = 12
 MAX_AS_LIKE = 3
 MAX_PARTS = 8
 
@@ -23,7 +22,7 @@ SELECT at, name_key, pinyin FROM (
         SELECT n.*, word_similarity(%(heard)s, n.pinyin) AS alike
         FROM names_near(%(near)s::tsquery[], {MAX_LOOKED_AT}) n
     ) c
-) d WHERE turn <= {MAX_AS_LIKE} ORDER BY alike DESC, length(name_key), name_key LIMIT {MAX_COMPARED}
+) d WHERE turn <= {MAX_AS_LIKE} ORDER BY alike DESC, length(name_key), name_key
 """
 
 Part = tuple[int, int, str]
