@@ -29,12 +29,15 @@ _FOUND_EXACTLY = _FOUND + " AND p.search_text ~ ALL (%(phrases)s::text[])"
 # PostgreSQL takes a pattern for one that hardly anything fits, but knows nothing of what `coalesce` returns.
 _FROM = " AND coalesce(p.search_text ~ ALL (%(phrases)s::text[]), false)"
 _NAMED = " AND p.name_key ~ %(head)s"
-# Each arm is asked only while those before it left room: PostgreSQL appends them one after the other.
-_RANKED = """
-    SELECT DISTINCT ON (a.id) a.* FROM (SELECT h.*, {is_cut} AS is_cut FROM ({arms} LIMIT {hits}) h) a
+# Each arm is asked only while those before it left room: PostgreSQL appends them one after the other. The rank stands
+# outside of them, because to make ready for it in each took longer than to tell it of all hits.
+_RANKED = f"""
+    SELECT DISTINCT ON (p.id) {shelf.HIT}, {{rank}} AS sort_key, p.is_cut
+    FROM (SELECT h.*, {{is_cut}} AS is_cut FROM ({{arms}} LIMIT {{hits}}) h) p
 """
 _HIT = f"""
-    SELECT {shelf.HIT}, {{rank}} AS sort_key FROM products p WHERE p.is_on_sale {{filters}}"""
+    SELECT {shelf.HIT}, p.name_key, p.pinyin, p.initials, p.search_text FROM products p
+    WHERE p.is_on_sale {{filters}}"""
 # Of what was meant comes first what has the most of the words as they were typed, in its name before elsewhere, then
 # whose name ends with the last one: the end of a Chinese name says what the goods are. The amount that was asked for
 # counts for more than where in a text the words are.
@@ -179,9 +182,9 @@ def _walk(
     # One letter begins a syllable of nearly everything: only what begins with it is worth showing.
     is_letter = len(wanted.text.encode()) == 1
     is_cut = "false" if is_letter else f"count(*) OVER () = {MAX_HITS}"
-    arms = _arms(_RANKS[way], filters, found, is_guess=way == "close")
+    arms = _arms(filters, found, is_guess=way == "close")
     arms = arms[: -len(_FRONT_FIRST)] if is_letter else arms
-    ranked = _RANKED.format(arms=" UNION ALL ".join(arms), hits=MAX_HITS, is_cut=is_cut)
+    ranked = _RANKED.format(rank=_RANKS[way], arms=" UNION ALL ".join(arms), hits=MAX_HITS, is_cut=is_cut)
     if order in _RANKS:
         return shelf.walk_among(ranked, sort=order, params=params, cursor=cursor, limit=limit)
     if order == "rest":
@@ -189,16 +192,16 @@ def _walk(
     return shelf.walk(sort=order, filters=found, params=params, cursor=cursor, limit=limit)
 
 
-def _arms(rank: str, filters: str, found: str, *, is_guess: bool) -> list[str]:
+def _arms(filters: str, found: str, *, is_guess: bool) -> list[str]:
     """Return the hits that begin with the words, and last those that hold them, from the front of the shelf first."""
-    holds = [_HOLDS.format(filters=found, rank=rank, where=where, hits=MAX_HITS) for where in _FRONT_FIRST]
+    holds = [_HOLDS.format(filters=found, where=where, hits=MAX_HITS) for where in _FRONT_FIRST]
     if is_guess:
         # What begins with a part of a name need not be from the place that was asked for.
         filters += _FROM
-        return [_BEGINS.format(column="name_key", then=", p.slug", filters=filters, rank=rank, hits=MAX_HITS), *holds]
+        return [_BEGINS.format(column="name_key", then=", p.slug", filters=filters, hits=MAX_HITS), *holds]
     begins = (("name_key", ", p.slug"), ("pinyin", ""), ("initials", ""))
     return [
-        *(_BEGINS.format(column=at, then=then, filters=filters, rank=rank, hits=MAX_HITS) for at, then in begins),
+        *(_BEGINS.format(column=at, then=then, filters=filters, hits=MAX_HITS) for at, then in begins),
         *holds,
     ]
 

@@ -290,10 +290,14 @@ def _from_hall(runs: Sequence[str]) -> Wanted | None:
 def _initials(run: str) -> str:
     """Return the tsquery for letters that are the initials of two words of one product; nothing for what is none.
 
-    No syllable begins with i, u or v, what can be read as syllables is pinyin, and one key held down is nothing.
+    No syllable begins with i, u or v, what can be read as syllables is pinyin, the whole and each of the two, and one
+    key held down is nothing.
     """
-    is_so = re.fullmatch("[a-hj-tw-z]{4,8}", run) and len(set(run)) > 1 and sounds.split(run) is None
-    return " | ".join(f"('{run[:at]}':* & '{run[at:]}':*)" for at in range(2, len(run) - 1)) if is_so else ""
+    if not re.fullmatch("[a-hj-tw-z]{4,8}", run) or len(set(run)) == 1 or sounds.split(run) is not None:
+        return ""
+    cuts = ((run[:at], run[at:]) for at in range(2, len(run) - 1))
+    pairs = [cut for cut in cuts if sounds.split(cut[0]) is None and sounds.split(cut[1]) is None]
+    return " | ".join(f"('{first}':* & '{second}':*)" for first, second in pairs)
 
 
 def _names(run: str) -> tuple[str, ...]:
