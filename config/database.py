@@ -198,16 +198,13 @@ class Question(NamedTuple):
 
     def ask_along(self, other: "Question") -> tuple[list[Any], list[Any]]:
         """Return the values of both, asked as one statement. No parameter has a name in both."""
-        [(mine, others)] = statement(_along(self.sql, other.sql), {**self.params, **other.params})
-        return mine or [], others or []
+        both = statement(_along(self.sql, other.sql), {**self.params, **other.params})
+        return [value for is_mine, value in both if is_mine], [value for is_mine, value in both if not is_mine]
 
 
 @cache
 def _along(one: str, other: str) -> str:
-    return f"""
-        SELECT (SELECT json_agg(said) FROM ({one}) AS first (said)),
-               (SELECT json_agg(said) FROM ({other}) AS second (said))
-    """
+    return f"SELECT true, a.value FROM ({one}) AS a (value) UNION ALL SELECT false, b.value FROM ({other}) AS b (value)"
 
 
 def _own_connection() -> straight.Connection:
