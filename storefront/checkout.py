@@ -268,7 +268,7 @@ def fingerprint_of(body: Any) -> bytes:
 def _new_number(now: datetime) -> str:
     # Sixteen digits that can be read over the phone; ten of them random, so nobody can guess a neighbour's. On a day of
     # a hundred thousand orders two draw the same with an even chance: the later one draws again.
-    return f"{now.astimezone(clock.SHANGHAI):%y%m%d}{secrets.randbits(64) % 10**10:010d}"
+    return f"{now.astimezone(clock.SHANGHAI):%y%m%d}{secrets.randbelow(10**10):010d}"
 
 
 def pay(*, shopper_id: int, number: str, payer: collect.Payer, now: datetime) -> collect.Opened:

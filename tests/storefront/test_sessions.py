@@ -109,7 +109,8 @@ def test_being_asked_costs_one_indexed_statement(guest: int, question: str) -> N
         )
         session.connection().exec_driver_sql("ANALYZE sessions")
         session.connection().exec_driver_sql("SET LOCAL enable_seqscan = off")
-        plan = session.connection().exec_driver_sql("EXPLAIN " + question, (tokens.digest(token), NOW))
+        asked = {"digest": tokens.digest(token), "asked_at": NOW}
+        plan = session.connection().exec_driver_sql("EXPLAIN " + question, asked)
         text = "\n".join(line for (line,) in plan)
     assert "uq_sessions_token_digest" in text
     assert "Seq Scan" not in text
