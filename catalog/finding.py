@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import orjson
 
-from catalog import cursors, errors, guessing, narrowing, search, shelf, sounds
+from catalog import cursors, errors, guessing, models, narrowing, search, shelf, sounds
 from catalog.narrowing import Narrowing
 
 # One page. Among 100,000 SKUs a word for a kind of goods is on thousands: to rank them all took 35 ms of the database's
@@ -29,11 +29,13 @@ _FOUND_EXACTLY = _FOUND + " AND p.search_text ~ ALL (%(phrases)s::text[])"
 # PostgreSQL takes a pattern for one that hardly anything fits, but knows nothing of what `coalesce` returns.
 _FROM = " AND coalesce(p.search_text ~ ALL (%(phrases)s::text[]), false)"
 _NAMED = " AND p.name_key ~ %(head)s"
-# Each arm is asked only while those before it left room: PostgreSQL appends them one after the other. The rank stands
-# outside of them, because to make ready for it in each took longer than to tell it of all hits.
+# Each arm is asked only while those before it left room: PostgreSQL appends them one after the other. One hit more than
+# are ranked tells whether others follow. The rank stands outside of the arms, because to make ready for it in each was
+# a tenth of PostgreSQL's part of a search among 1,000 SKUs.
 _RANKED = f"""
-    SELECT DISTINCT ON (p.id) {shelf.HIT}, {{rank}} AS sort_key, p.is_cut
-    FROM (SELECT h.*, {{is_cut}} AS is_cut FROM ({{arms}} LIMIT {{hits}}) h) p
+    SELECT DISTINCT ON (p.id) {shelf.HIT}, {{rank}} AS sort_key, p.is_cut FROM (
+        SELECT h.*, row_number() OVER () AS place, {{is_cut}} AS is_cut FROM ({{arms}} LIMIT {{hits}} + 1) h
+    ) p WHERE p.place <= {{hits}}
 """
 _HIT = f"""
     SELECT {shelf.HIT}, p.name_key, p.pinyin, p.initials, p.search_text FROM products p
@@ -53,12 +55,12 @@ _TYPED = f"""({shelf.RANK} + CASE WHEN p.name_key ~ %(head)s THEN 0 ELSE 100 END
     + CASE WHEN p.search_text ~ ('(^| )' || rtrim(%(head)s, '$') || '( |$)') THEN 0 ELSE 100 END)"""
 _BEGINS = f"""(
     {_HIT} AND p.{{column}} ~>=~ %(text)s AND p.{{column}} ~<~ %(beyond)s
-    ORDER BY p.{{column}} USING ~<~{{then}} LIMIT {{hits}})"""
+    ORDER BY p.{{column}} USING ~<~{{then}} LIMIT {{hits}} + 1)"""
 _HOLDS = f"""({_HIT} AND NOT starts_with(p.name_key, %(text)s) AND NOT starts_with(p.pinyin, %(text)s)
-    AND NOT starts_with(p.initials, %(text)s) AND p.position {{where}} LIMIT {{hits}})"""
+    AND NOT starts_with(p.initials, %(text)s) AND p.position {{where}} LIMIT {{hits}} + 1)"""
 # An index lists all goods that a word is on before the first of them is seen. What stands at the front of the shelf has
-# one of its own (0069) and is looked through first, and for a common word that is enough: 5,000 goods, ten apart.
-_FRONT_FIRST = ("< 50000", ">= 50000")
+# one of its own (0069) and is looked through first, and for a common word that is enough.
+_FRONT_FIRST = (f"< {models.FRONT_POSITIONS}", f">= {models.FRONT_POSITIONS}")
 # Of what was guessed the nearest comes first, and of what is as near the shortest name.
 _NEAREST = """(
     (SELECT coalesce(min(w.far), 0) FROM unnest(%(words)s::text[], %(far)s::int[]) w (part, far)
@@ -181,7 +183,7 @@ def _walk(
     params, found = params | _said(wanted), filters + _found(wanted)
     # One letter begins a syllable of nearly everything: only what begins with it is worth showing.
     is_letter = len(wanted.text.encode()) == 1
-    is_cut = "false" if is_letter else f"count(*) OVER () = {MAX_HITS}"
+    is_cut = "false" if is_letter else f"count(*) OVER () > {MAX_HITS}"
     arms = _arms(filters, found, is_guess=way == "close")
     arms = arms[: -len(_FRONT_FIRST)] if is_letter else arms
     ranked = _RANKED.format(rank=_RANKS[way], arms=" UNION ALL ".join(arms), hits=MAX_HITS, is_cut=is_cut)

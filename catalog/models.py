@@ -277,6 +277,10 @@ class FreightRate(database.Base):
     delivers_fresh: Mapped[bool]
 
 
+# The front of the shelf: 5,000 goods, which sheets number by tens.
+FRONT_POSITIONS = 50_000
+
+
 class Product(database.Base):
     """Something on the shelf, with what its label says and what searching needs."""
 
@@ -285,7 +289,12 @@ class Product(database.Base):
         Index("ix_products_shelf", "position", "slug", postgresql_where=text("is_on_sale")),
         Index("ix_products_search_vector", "search_vector", postgresql_using="gin"),
         # `catalog.finding` looks through the front of the shelf first.
-        Index("ix_products_front", "search_vector", postgresql_using="gin", postgresql_where=text("position < 50000")),
+        Index(
+            "ix_products_front",
+            "search_vector",
+            postgresql_using="gin",
+            postgresql_where=text(f"position < {FRONT_POSITIONS}"),
+        ),
         Index(
             "ix_products_name_key",
             "name_key",

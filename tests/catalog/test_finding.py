@@ -175,6 +175,18 @@ def test_who_asks_for_anything_is_shown_the_shelf(seeded: None, typed: str) -> N
     assert len(walked(typed)) == len(walked("安徽"))
 
 
+def test_a_search_that_shows_all_there_is_leads_nowhere(seeded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever turns the page would read that nothing was found."""
+    slugs = [item["slug"] for item in walked("茶")]
+    assert len(slugs) > 2
+    for ranked, is_cut in ((len(slugs), False), (len(slugs) - 1, True)):
+        monkeypatch.setattr(finding, "MAX_HITS", ranked)
+        page = orjson.loads(finding.page(q="茶", chosen=Narrowing(), sort=None, cursor=None, limit=ranked))
+        assert len(page["items"]) == ranked
+        assert (page["next_cursor"] is not None) == is_cut
+        assert sorted(item["slug"] for item in walked("茶", limit=ranked)) == sorted(slugs)
+
+
 def test_one_letter_shows_only_what_begins_with_it(many: None) -> None:
     found = walked("d")
     assert len(found) == finding.MAX_HITS
