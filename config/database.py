@@ -197,7 +197,9 @@ class Question(NamedTuple):
         return [value for [value] in run(session, self.sql, self.params)]
 
     def ask_along(self, other: "Question") -> tuple[list[Any], list[Any]]:
-        """Return the values of both, asked as one statement. No parameter has a name in both."""
+        """Return the values of both, asked as one statement. Raises `ValueError` for a parameter's name in both."""
+        if not self.params.keys().isdisjoint(other.params):
+            raise ValueError("two questions have parameters of the same name")
         both = statement(_along(self.sql, other.sql), {**self.params, **other.params})
         return [value for is_mine, value in both if is_mine], [value for is_mine, value in both if not is_mine]
 

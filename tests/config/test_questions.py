@@ -29,6 +29,12 @@ def test_two_questions_are_one_statement_and_keep_their_own_order(
     assert len(asked) == 1
 
 
+def test_no_question_speaks_for_another(db: None) -> None:
+    """Else what a caller is asked by, a digest of the token, could be replaced by what the view asks."""
+    with pytest.raises(ValueError, match="same name"):
+        Question(NUMBERS, {"most": 1}).ask_along(Question(NUMBERS, {"most": 2}))
+
+
 def test_the_network_rule_holds_for_two_as_for_one(db: None) -> None:
     with database.transaction(), pytest.raises(AssertionError):
         Question(NUMBERS, {"most": 1}).ask_along(Question(WORDS, {"words": []}))
